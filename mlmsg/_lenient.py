@@ -1,0 +1,59 @@
+"""The second, forgiving reading of an answer that does not fit its struct.
+
+msgspec refuses a whole page for one odd value. Here each value is read on its own: an optional one
+that does not fit is left at its default, a required one still fails.
+"""
+
+import types
+from collections.abc import Mapping
+from typing import TypeVar, Union, get_args, get_origin
+
+import msgspec
+
+__all__ = ["convert"]
+
+T = TypeVar("T")
+
+
+def convert(value: object, target: type[T]) -> T:
+    """`value`, as decoded from JSON, as a `target`.
+
+    Raises:
+        msgspec.ValidationError: Something required is missing or of another kind.
+    """
+    result = _read(value, target)
+    return msgspec.convert(result, target, strict=False, from_attributes=True)
+
+
+def _read(value: object, target: object) -> object:
+    for choice in _choices(target):
+        if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
+            if isinstance(value, Mapping):
+                return _struct(value, choice)
+        elif get_origin(choice) is list and isinstance(value, list):
+            return _list(value, get_args(choice)[0])
+        elif choice is str and value.__class__ is int:
+            return str(value)
+    return msgspec.convert(value, target, strict=False)
+
+
+def _choices(target: object) -> tuple[object, ...]:
+    return get_args(target) if get_origin(target) in (Union, types.UnionType) else (target,)
+
+
+def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspec.Struct:
+    fields: dict[str, object] = {}
+    for field in msgspec.structs.fields(target):
+        if field.encode_name in value:
+            try:
+                fields[field.name] = _read(value[field.encode_name], field.type)
+            except msgspec.ValidationError:
+                if field.required:
+                    raise
+        elif field.required:
+            raise msgspec.ValidationError(f"{target.__name__} has no `{field.encode_name}`")
+    return target(**fields)
+
+
+def _list(value: list[object], item: object) -> list[object]:
+    return [_read(element, item) for element in value]

@@ -1,0 +1,192 @@
+"""Requests and replies as values, and the pure steps between them and the caller's types."""
+
+import re
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
+from urllib.parse import quote
+
+import msgspec
+
+from . import _lenient
+from .errors import ApiError, DecodeError, RequestLine, api_error
+from .policy import Effect
+from .rules import check_id
+from .uploads import Multipart
+
+__all__ = [
+    "JsonAnswer",
+    "Reply",
+    "Request",
+    "Secret",
+    "Stream",
+    "decode",
+    "fill",
+    "prepare",
+    "refusal",
+]
+
+T = TypeVar("T")
+
+
+class Secret(str):
+    """A text that shows itself to nobody: what a traceback prints of it is `Secret('…')`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+
+class Stream(Protocol):
+    """The body of a reply that is still on its way; it holds a connection until it is closed."""
+
+    def chunks(self) -> AsyncGenerator[bytes, None]:
+        """The bytes as they arrive.
+
+        Raises:
+            TransportError: The body is cut or stops coming.
+        """
+        ...
+
+    def close(self) -> None:
+        """Lets the connection go, and drops what was not read."""
+        ...
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was let go."""
+        ...
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """What came back for a request.
+
+    Attributes:
+        status: The HTTP status.
+        headers: Its headers, by name in any case.
+        body: The body, read to its end; the first 64 KiB of it for an error.
+        stream: The body of a streamed request's success, not yet read; then `body` is empty.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = b""
+    stream: Stream | None = None
+
+    def close(self) -> None:
+        """Lets go of a stream, if there is one."""
+        if self.stream is not None:
+            self.stream.close()
+
+
+class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+    """One call of the API, ready but for the token.
+
+    Attributes:
+        operation: The name of the operation, such as `"packs.page"`.
+        method: The HTTP method.
+        template: The path with the names of its ids, for whoever counts calls.
+        path: The path, each id one percent-encoded segment.
+        query: What follows the `?`, or `""`.
+        answer: Turns a successful reply into what the operation answers.
+        effect: Whether it reads, uploads or sends.
+        json: A JSON body, or None.
+        upload: A multipart body, or None.
+        streamed: Whether the answer is bytes to stream, not an answer to read.
+    """
+
+    operation: str
+    method: str
+    template: str
+    path: str
+    query: str = ""
+    answer: Callable[[Reply], T]
+    effect: Effect = Effect.READ
+    json: bytes | None = None
+    upload: Multipart | None = None
+    streamed: bool = False
+
+    @property
+    def line(self) -> RequestLine:
+        """The request as errors name it."""
+        return RequestLine(self.operation, self.method, self.path)
+
+
+class JsonAnswer(Generic[T]):
+    """Decodes an answer into a struct: strictly at first, value by value if that fails."""
+
+    def __init__(self, target: type[T]) -> None:
+        self._target = target
+        self._decoder = msgspec.json.Decoder(target, strict=False)
+
+    def __call__(self, reply: Reply) -> T:
+        """The struct.
+
+        Raises:
+            msgspec.DecodeError: The body is no JSON, or lacks what identifies the thing.
+        """
+        try:
+            return self._decoder.decode(reply.body)
+        except msgspec.ValidationError:
+            return _lenient.convert(msgspec.json.decode(reply.body), self._target)
+
+
+def fill(template: str, **ids: int | str) -> str:
+    """The template with each id as one percent-encoded segment.
+
+    Raises:
+        RuleError: An id would leave its segment.
+    """
+    segments = {name: quote(check_id(name, value), safe="") for name, value in ids.items()}
+    return template.format_map(segments)
+
+
+def prepare(request: Request[T], base_url: str, token: str) -> tuple[str, dict[str, str]]:
+    """The URL and the headers that `request` goes out with."""
+    query = f"?{request.query}" if request.query else ""
+    headers: dict[str, str] = {"Authorization": Secret(f"Bearer {token}")}
+    if request.streamed:
+        # The length of a compressed body says nothing about the file's.
+        headers["Accept-Encoding"] = "identity"
+    elif request.json is not None:
+        headers["Content-Type"] = "application/json"
+    return f"{base_url}{request.path}{query}", headers
+
+
+def decode(request: Request[T], reply: Reply) -> T:
+    """What the operation answers.
+
+    Raises:
+        DecodeError: The body cannot be read as that.
+    """
+    try:
+        return request.answer(reply)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        body = reply.body[:ERROR_LIMIT]
+        raise DecodeError(f"the answer cannot be read: {error}", body, request.line) from error
+
+
+def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
+    """The error for a reply that is no success, with every token in it blanked out."""
+    headers = {name.lower(): _blank(value, token) for name, value in reply.headers.items()}
+    body = _blank(reply.body.decode("utf-8", "surrogateescape"), token)
+    raw = body.encode("utf-8", "surrogateescape")[:ERROR_LIMIT]
+    return api_error(reply.status, raw, headers, request.line, attempts)
+
+
+ERROR_LIMIT = 64 * 1024
+"""Bytes of an error's body that are kept."""
+
+_BLANK = "<token>"
+
+_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TEST|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
+"""What Mercado Libre's tokens look like, and what the API echoes of a malformed one."""
+
+_SHORTEST = 4
+"""A token shorter than this is a stand-in, and would blank out half of every text."""
+
+
+def _blank(text: str, token: str) -> str:
+    if len(token) >= _SHORTEST:
+        text = text.replace(token, _BLANK)
+    return _TOKEN_LIKE.sub(_BLANK, text)

@@ -1,0 +1,352 @@
+"""Every exception of the package, and the tolerant reader of error bodies.
+
+    MlmsgError
+    ├── RuleError (ValueError)            refused here, before anything was sent
+    │   └── LengthMismatch                a source held more or fewer bytes than declared
+    ├── UsageError (RuntimeError)         a client or download was used as it cannot be
+    ├── TargetExists (FileExistsError)    a download would overwrite a file, and was not asked to
+    ├── ApiError                          the API answered, and refused
+    │   ├── BadRequest                    400
+    │   ├── AuthenticationError           401
+    │   ├── PermissionDenied              403
+    │   ├── NotFound                      404
+    │   ├── RateLimited                   429
+    │   └── ServerError                   500 to 599
+    ├── TransportError                    the network failed, or the peer broke the protocol
+    │   ├── TimedOut (TimeoutError)       no progress for as long as the timeouts allow
+    │   └── IncompleteDownload            the file arrived short, empty or cut
+    ├── DecodeError                       a success whose body cannot be read
+    └── OutcomeUnknown                    a send that may or may not have been delivered
+
+All of them can be pickled, and none ever holds an access token: what the API echoes of one is
+blanked out before the error is made.
+"""
+
+import os
+import re
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+__all__ = [
+    "ApiError",
+    "AuthenticationError",
+    "BadRequest",
+    "DecodeError",
+    "ErrorBody",
+    "IncompleteDownload",
+    "LengthMismatch",
+    "MlmsgError",
+    "NotFound",
+    "OutcomeUnknown",
+    "PermissionDenied",
+    "RateLimited",
+    "RequestLine",
+    "RuleError",
+    "ServerError",
+    "TargetExists",
+    "TimedOut",
+    "TransportError",
+    "UsageError",
+    "api_error",
+    "read_error_body",
+]
+
+TEXT_LIMIT = 500
+"""Characters of a message that is no JSON (plain text, HTML) kept as an error's message."""
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """Which request an error belongs to.
+
+    Attributes:
+        operation: The name of the operation, such as `"packs.page"`.
+        method: The HTTP method.
+        path: The path, ids included, without the query.
+    """
+
+    operation: str
+    method: str
+    path: str
+
+    def __str__(self) -> str:
+        """`GET /marketplace/messages/packs/1`."""
+        return f"{self.method} {self.path}"
+
+
+class MlmsgError(Exception):
+    """The root of every error that this package raises on its own account."""
+
+
+class RuleError(MlmsgError, ValueError):
+    """A rule of the API that the arguments break; nothing was sent.
+
+    Attributes:
+        rule: The rule, in words.
+        found: What was found, ready to print.
+        limit: What is allowed, ready to print.
+        hint: What to do, or `""`.
+    """
+
+    def __init__(self, rule: str, found: str, limit: str, hint: str = "") -> None:
+        super().__init__(rule, found, limit, hint)
+        self.rule = rule
+        self.found = found
+        self.limit = limit
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """The rule, the value found, the limit, and what to do."""
+        text = f"{self.rule}: found {self.found}, allowed: {self.limit}"
+        return f"{text}. {self.hint}" if self.hint else text
+
+
+class LengthMismatch(RuleError):
+    """A source yielded more or fewer bytes than its length says.
+
+    Raised before the surplus byte leaves, or before the closing boundary does: the server never
+    sees a complete request.
+    """
+
+
+class UsageError(MlmsgError, RuntimeError):
+    """The client or a download was used in a way that cannot work; the text says what to do."""
+
+
+class TargetExists(MlmsgError, FileExistsError):
+    """A download would replace an existing file, and `overwrite=True` was not given.
+
+    Attributes:
+        path: The file that is there, untouched.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        """The path, and how to replace it."""
+        return f"{os.fspath(self.path)!r} exists; pass overwrite=True to replace it"
+
+
+class ApiError(MlmsgError):
+    """The API answered with a status that is no success.
+
+    Attributes:
+        status: The HTTP status.
+        code: The API's own word for the error (`"bad_request"`, `"PA_…"`), or None.
+        message: The API's own text, or the status alone when there is none.
+        cause: What the body lists under `cause`; empty when nothing.
+        body: The body's first 64 KiB, tokens blanked out.
+        headers: The answer's headers, by their names in lower case.
+        request: Which request it was.
+        attempts: How often the request was tried, this one included.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str | None,
+        message: str,
+        cause: tuple[object, ...] = (),
+        body: bytes = b"",
+        headers: Mapping[str, str] | None = None,
+        request: RequestLine | None = None,
+        attempts: int = 1,
+    ) -> None:
+        super().__init__(status, code, message, cause, body, headers, request, attempts)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.cause = cause
+        self.body = body
+        self.headers: Mapping[str, str] = headers or {}
+        self.request = request
+        self.attempts = attempts
+
+    def __str__(self) -> str:
+        """The status, the API's words, the request and the number of attempts."""
+        words = f"{self.code}: {self.message}" if self.code else self.message
+        where = f" [{self.request}]" if self.request else ""
+        tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
+        return f"{self.status} {words}{where}{tries}"
+
+
+class BadRequest(ApiError):
+    """400: the request is wrong; also a missing or malformed token, which is no 401 here."""
+
+
+class AuthenticationError(ApiError):
+    """401: the token is expired or not valid."""
+
+
+class PermissionDenied(ApiError):
+    """403: the token's owner may not do this; it may also hide a claim that does not exist."""
+
+
+class NotFound(ApiError):
+    """404: the pack, message, claim or file is not there, or not there yet."""
+
+
+class RateLimited(ApiError):
+    """429: too many requests.
+
+    The API documents no header for it; when there is a `retry-after`, it stands in `headers`.
+    """
+
+
+class ServerError(ApiError):
+    """500 to 599: the server failed; a file that is gone for good answers so too."""
+
+
+class TransportError(MlmsgError):
+    """The network failed, or the peer broke the protocol.
+
+    Attributes:
+        message: What happened.
+        sent: False when it is certain that not one byte of the request left this machine.
+        request: Which request it was.
+    """
+
+    def __init__(
+        self, message: str, *, sent: bool = True, request: RequestLine | None = None
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.sent = sent
+        self.request = request
+
+    def __str__(self) -> str:
+        """What happened, to which request."""
+        return f"{self.message} [{self.request}]" if self.request else self.message
+
+
+class TimedOut(TransportError, TimeoutError):
+    """No progress for as long as `Timeouts` allows; the text names the phase."""
+
+
+class IncompleteDownload(TransportError):
+    """A file that arrived short, empty or cut. What was written of it is gone again."""
+
+
+class DecodeError(MlmsgError):
+    """A success whose body cannot be read as what the operation answers.
+
+    Attributes:
+        message: What is wrong with it, and where.
+        body: The body's first 64 KiB.
+        request: Which request it was.
+    """
+
+    def __init__(self, message: str, body: bytes = b"", request: RequestLine | None = None) -> None:
+        super().__init__(message, body, request)
+        self.message = message
+        self.body = body
+        self.request = request
+
+    def __str__(self) -> str:
+        """What is wrong, the request, and the beginning of the body."""
+        where = f" [{self.request}]" if self.request else ""
+        return f"{self.message}{where}: {self.body[:80]!r}"
+
+
+class OutcomeUnknown(MlmsgError):
+    """A send whose answer was lost or is a 5xx: it may or may not have been delivered.
+
+    The API knows no idempotency key, so the send is not repeated. Read the thread (reading
+    marks nothing as read) before sending again. The failure itself is the `__cause__`.
+
+    Attributes:
+        reason: What was seen instead of an answer.
+        request: Which request it was.
+    """
+
+    def __init__(self, reason: str, request: RequestLine | None = None) -> None:
+        super().__init__(reason, request)
+        self.reason = reason
+        self.request = request
+
+    def __str__(self) -> str:
+        """What was seen, and what to do."""
+        return (
+            f"the message may or may not have been delivered: {self.reason}. "
+            "Read the thread before sending again"
+        )
+
+
+class ErrorBody(msgspec.Struct, frozen=True):
+    """What can be read out of an error body, whatever its shape.
+
+    Attributes:
+        code: The API's own word for the error, or None.
+        message: The API's own text, or `""`.
+        cause: What it lists under `cause`, always a tuple.
+    """
+
+    code: str | None = None
+    message: str = ""
+    cause: tuple[object, ...] = ()
+
+    MESSAGE_KEYS: ClassVar = ("message", "error_description", "error", "cause", "code")
+
+
+_STATUS_CLASSES: dict[int, type[ApiError]] = {
+    400: BadRequest,
+    401: AuthenticationError,
+    403: PermissionDenied,
+    404: NotFound,
+    429: RateLimited,
+}
+
+
+def api_error(
+    status: int,
+    body: bytes,
+    headers: Mapping[str, str],
+    request: RequestLine,
+    attempts: int,
+) -> ApiError:
+    """The error for an answer that is no success, of the class that its status asks for."""
+    server_side = ServerError if 500 <= status <= 599 else ApiError
+    found = read_error_body(body)
+    return _STATUS_CLASSES.get(status, server_side)(
+        status, found.code, found.message or "no message", found.cause, body, headers, request,
+        attempts,
+    )  # fmt: skip
+
+
+def read_error_body(body: bytes) -> ErrorBody:
+    """Reads any error body and never raises.
+
+    Knows the key sets of the API's error answers (`message`, `error`, `code`, `cause` and
+    `error_description`, each of them optional, null or of another type), plain text and HTML.
+    """
+    try:
+        value = msgspec.json.decode(body)
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return ErrorBody(message=_plain_text(body))
+    if not isinstance(value, dict):
+        return ErrorBody(message=_plain_text(body))
+    words = [value.get(key) for key in ErrorBody.MESSAGE_KEYS]
+    message = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
+    return ErrorBody(code=_code(value), message=message, cause=_cause(value.get("cause")))
+
+
+def _code(value: Mapping[str, object]) -> str | None:
+    # `code` repeats the HTTP status in one key set and is the word itself in the others.
+    words = (value.get("code"), value.get("error"))
+    return next((w for w in words if isinstance(w, str) and w and not w.isdecimal()), None)
+
+
+def _cause(cause: object) -> tuple[object, ...]:
+    if isinstance(cause, list):
+        return tuple(cause)
+    return () if cause is None or cause == "" else (cause,)
+
+
+def _plain_text(body: bytes) -> str:
+    text = body.decode("utf-8", "replace")
+    if "<" in text:
+        text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
+    return " ".join(text.split())[:TEXT_LIMIT]

@@ -1,0 +1,44 @@
+"""An in-process Mercado Libre: a real HTTP server on loopback with the rules of the API.
+
+For tests, examples and demos. It is written from the API's documents alone and imports nothing
+of the client, so that a wrong path or a wrong field cannot pass its own test.
+
+    async with Sandbox() as sandbox:
+        sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
+        ...  # talk to sandbox.url with sandbox.token
+"""
+
+from mlmsg.sandbox._exchange import RecordedRequest, SendAnswer
+from mlmsg.sandbox.example import example_market
+from mlmsg.sandbox.faults import Action, Fault
+from mlmsg.sandbox.market import Author, Market, Pack, StoredFile
+from mlmsg.sandbox.server import Sandbox
+from mlmsg.sandbox.shapes import (
+    Attachment,
+    ConversationStatus,
+    Message,
+    MessageDate,
+    Moderation,
+    Person,
+    Resource,
+)
+
+__all__ = [
+    "Action",
+    "Attachment",
+    "Author",
+    "ConversationStatus",
+    "Fault",
+    "Market",
+    "Message",
+    "MessageDate",
+    "Moderation",
+    "Pack",
+    "Person",
+    "RecordedRequest",
+    "Resource",
+    "Sandbox",
+    "SendAnswer",
+    "StoredFile",
+    "example_market",
+]

@@ -1,0 +1,165 @@
+"""The server: a socket on loopback, the routes of all families, faults, the record."""
+
+import asyncio
+from typing import Self
+
+from aiohttp import typedefs, web
+
+from mlmsg.sandbox import _post_sale
+from mlmsg.sandbox._answers import Answer, RefusalError
+from mlmsg.sandbox._exchange import Exchange, Handler, RecordedRequest, SendAnswer, check_token
+from mlmsg.sandbox.example import example_market
+from mlmsg.sandbox.faults import Fault, FaultQueue
+from mlmsg.sandbox.market import Market
+
+# A new family of endpoints is a module with ROUTES, and one more entry here.
+_ROUTES = (*_post_sale.ROUTES,)
+_MAX_REQUESTS = 1000
+_ACCEPTED = "sandbox-token-0001"
+_EXPIRED = "sandbox-token-expired"
+# Seconds: what a request in hand gets at the end, and a client that still sends after an early
+# answer. aiohttp takes zero for "without limit".
+_SHUTDOWN = 0.02
+_LINGERING = 0.5
+
+
+class Sandbox:
+    """An in-process Mercado Libre on 127.0.0.1, at a free port; several can run side by side.
+
+    Every request needs a token of `tokens`: without one it is a 400, with an unknown one a 400,
+    with one of `expired` a 401. Unknown paths are a 404 in JSON. All of these attributes may be
+    changed while it runs.
+
+    Attributes:
+        market: The packs and files; `example_market()` by default.
+        token: A token that is accepted.
+        tokens: All accepted tokens.
+        expired: Tokens that are answered with 401, even if they are also in `tokens`.
+        requests: The last 1000 requests, oldest first, each there from its arrival.
+        max_limit: The server's own cap on `limit`; the answer's `paging.limit` tells it.
+            None for no cap: the real one is not documented.
+        send_answer: The body of the answer to a send. None is documented; the default is the
+            bare message. The others: `{"messages": [...]}`, an array, `{}`, nothing at all.
+        send_status: The status of that answer, 201 by default; 200 has been seen as well.
+    """
+
+    def __init__(self, *, market: Market | None = None) -> None:
+        self.market = example_market() if market is None else market
+        self.token = _ACCEPTED
+        self.tokens = frozenset({_ACCEPTED})
+        self.expired = frozenset({_EXPIRED})
+        self.requests: list[RecordedRequest] = []
+        self.max_limit: int | None = None
+        self.send_answer: SendAnswer = "message"
+        self.send_status = 201
+        self._faults = FaultQueue()
+        self._arrival = asyncio.Event()
+        self._runner: web.AppRunner | None = None
+        self._url: str | None = None
+
+    @property
+    def url(self) -> str:
+        """`http://127.0.0.1:PORT`, without a slash at the end; RuntimeError when not running."""
+        if self._url is None:
+            raise RuntimeError("the sandbox is not running: use `async with Sandbox() as sandbox`")
+        return self._url
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """The injected faults that are still to come."""
+        return self._faults.waiting()
+
+    def inject(self, fault: Fault) -> None:
+        """Let the next request it matches meet this fault; earlier faults come first."""
+        self._faults.add(fault)
+
+    async def received(self, count: int) -> None:
+        """Wait until `requests` holds that many, whether they are answered yet or not."""
+        while len(self.requests) < count:
+            await self._arrival.wait()
+
+    async def start(self) -> None:
+        """Listen at a free port; `async with` does it too."""
+        if self._runner is not None:
+            raise RuntimeError("the sandbox is already running")
+        application = web.Application()
+        for route in _ROUTES:
+            application.router.add_route(route.method, route.path, self._serving(route.handler))
+        application.router.add_route("*", "/{path:.*}", self._serving(_unknown_path))
+        self._runner = web.AppRunner(
+            application,
+            access_log=None,
+            auto_decompress=False,  # an upload is checked as it came
+            handler_cancellation=True,  # a client that leaves ends the delay it waited in
+            lingering_time=_LINGERING,
+            shutdown_timeout=_SHUTDOWN,
+        )
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
+
+    async def stop(self) -> None:
+        """Close the port and every connection, idle or not; harmless when not running."""
+        runner, self._runner, self._url = self._runner, None, None
+        if runner is not None:
+            await runner.cleanup()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    def _serving(self, handler: Handler) -> typedefs.Handler:
+        async def serve(request: web.Request) -> web.StreamResponse:
+            exchange = Exchange(request, self, self._record(request))
+            fault = self._faults.take(request.method, exchange.record.target)
+            if fault is not None:
+                return await _misbehave(exchange, handler, fault)
+            return await exchange.write(await _answer(exchange, handler))
+
+        return serve
+
+    def _record(self, request: web.Request) -> RecordedRequest:
+        record = RecordedRequest(
+            method=request.method,
+            path=request.path,
+            target=request.raw_path,
+            query=dict(request.query),
+            headers=request.headers,
+        )
+        self.requests.append(record)
+        del self.requests[:-_MAX_REQUESTS]
+        # A new event each time: those who wait for the old one look, and wait for the next.
+        self._arrival.set()
+        self._arrival = asyncio.Event()
+        return record
+
+
+async def _answer(exchange: Exchange, handler: Handler) -> Answer:
+    try:
+        check_token(exchange)
+        answer = await handler(exchange)
+    except RefusalError as refusal:
+        answer = refusal.answer
+    if not answer.early:
+        await exchange.drain()
+    return answer
+
+
+async def _misbehave(exchange: Exchange, handler: Handler, fault: Fault) -> web.StreamResponse:
+    if fault.action in {"answer", "drop"}:
+        answer = fault.answer()
+        if not fault.early:
+            await exchange.drain()
+    else:
+        answer = await _answer(exchange, handler)
+    await asyncio.sleep(fault.delay)
+    if fault.action in {"drop", "lose"}:
+        return exchange.hang_up()
+    return await exchange.write(answer, cut=fault.action == "cut")
+
+
+async def _unknown_path(exchange: Exchange) -> Answer:
+    raise RefusalError(404, f"Unknown resource: {exchange.request.path}")

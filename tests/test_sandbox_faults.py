@@ -1,0 +1,230 @@
+"""The sandbox's faults on demand, as a bare aiohttp session meets them."""
+
+import time
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession
+
+from mlmsg.sandbox import Action, Fault, Sandbox
+from mlmsg.sandbox.faults import FaultQueue
+
+MUG = "2000007001000011"
+PACK = f"/marketplace/messages/packs/{MUG}"
+FILES = "/marketplace/messages/attachments"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    async with ClientSession(sandbox.url, headers=headers) as session:
+        yield session
+
+
+async def status(http: ClientSession, target: str = PACK, method: str = "GET") -> int:
+    async with http.request(method, target) as answer:
+        await answer.read()
+        return answer.status
+
+
+@pytest.mark.parametrize(
+    ("fault", "content_type", "body"),
+    [
+        (
+            Fault(),
+            "application/json; charset=utf-8",
+            b'{"message":"Internal Server Error","error":null,"status":500,"cause":[]}',
+        ),
+        (
+            Fault(status=599),
+            "application/json; charset=utf-8",
+            b'{"message":"","error":null,"status":599,"cause":[]}',
+        ),
+        (
+            Fault(status=429, body={"message": "slow"}),
+            "application/json; charset=utf-8",
+            b'{"message":"slow"}',
+        ),
+        (Fault(body=[1]), "application/json; charset=utf-8", b"[1]"),
+        (Fault(status=503, body="¡luego!"), "text/plain; charset=utf-8", "¡luego!".encode()),
+        (Fault(status=502, body=b"\xff"), "text/plain", b"\xff"),
+        (Fault(body=b""), "text/plain", b""),
+        (
+            Fault(status=502, body="<h1>Bad", headers={"content-type": "text/html"}),
+            "text/html",
+            b"<h1>Bad",
+        ),
+    ],
+)
+async def test_an_answer_is_the_one_that_was_injected(
+    http: ClientSession, sandbox: Sandbox, fault: Fault, content_type: str, body: bytes
+) -> None:
+    sandbox.inject(fault)
+    async with http.post(PACK, json={"text": "Hola"}) as answer:
+        assert answer.status == fault.status
+        assert answer.headers.getall("Content-Type") == [content_type]
+        assert await answer.read() == body
+    assert len(sandbox.market.packs[MUG].messages) == 14
+    assert sandbox.requests[0].status == fault.status
+    assert sandbox.requests[0].body_size == len(b'{"text": "Hola"}')
+
+
+async def test_headers_of_an_answer(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(status=429, headers={"Retry-After": "7"}))
+    async with http.get(PACK) as answer:
+        assert answer.headers["Retry-After"] == "7"
+
+
+async def test_faults_come_in_order_and_as_often_as_they_say(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(status=500, times=2))
+    sandbox.inject(Fault(status=429))
+    assert [fault.times for fault in sandbox.faults] == [2, 1]
+    assert await status(http) == 500
+    assert [fault.times for fault in sandbox.faults] == [1, 1]
+    assert [await status(http) for _ in range(3)] == [500, 429, 200]
+    assert sandbox.faults == ()
+
+
+async def test_faults_meet_only_what_they_are_for(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(status=501, method="post"))
+    sandbox.inject(Fault(status=502, path="offset=5"))
+    sandbox.inject(Fault(status=503, path="/attachments/", method="GET"))
+    assert await status(http) == 200
+    assert await status(http, f"{PACK}?offset=5") == 502
+    assert await status(http, f"{FILES}/a.png") == 503
+    assert await status(http, f"{FILES}/a.png") == 400
+    assert await status(http, "/anything", "POST") == 501
+
+
+async def test_a_fault_comes_before_the_check_of_the_token(sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(status=429))
+    async with ClientSession(sandbox.url) as http:
+        assert [await status(http), await status(http)] == [429, 400]
+
+
+@pytest.mark.parametrize("action", ["answer", "drop", "cut", "lose", "pass"])
+async def test_whether_the_request_is_carried_out(
+    http: ClientSession, sandbox: Sandbox, action: Action
+) -> None:
+    sandbox.inject(Fault(action=action))
+    try:
+        async with http.post(PACK, json={"text": "Hola"}) as answer:
+            await answer.read()
+    except (ClientConnectionError, ClientPayloadError):
+        assert action in {"drop", "cut", "lose"}
+    else:
+        assert action in {"answer", "pass"}
+    newest = sandbox.market.packs[MUG].messages[0]
+    assert (newest.text == "Hola") is (action in {"cut", "lose", "pass"})
+    assert await status(http) == 200
+
+
+@pytest.mark.parametrize("action", ["drop", "lose"])
+async def test_a_connection_closed_without_an_answer(sandbox: Sandbox, action: Action) -> None:
+    sandbox.inject(Fault(action=action))
+    assert await raw(sandbox, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    assert sandbox.requests[0].status is None
+
+
+async def raw(sandbox: Sandbox, request: bytes) -> bytes:
+    """Everything the server sends until it closes the connection."""
+    host, port = sandbox.url.removeprefix("http://").split(":")
+    received = b""
+    with anyio.fail_after(5):
+        async with await anyio.connect_tcp(host, int(port)) as stream:
+            await stream.send(request)
+            async for chunk in stream:
+                received += chunk
+    return received
+
+
+@pytest.mark.parametrize("size", [2, 1000, 3_000_001])
+async def test_a_cut_download_is_half_of_it(
+    http: ClientSession, sandbox: Sandbox, size: int
+) -> None:
+    stored = sandbox.market.add_file(bytes(size), "zeros.bin")
+    sandbox.inject(Fault(action="cut", path="/attachments/"))
+    received = 0
+    target = f"{FILES}/{stored.id}?tag=post_sale&site_id=MLM"
+    with pytest.raises(ClientPayloadError):
+        async with http.get(target) as answer:
+            assert answer.status == 200
+            assert answer.headers["Content-Length"] == str(size)
+            assert "Connection" not in answer.headers
+            async for chunk in answer.content.iter_any():
+                received += len(chunk)
+    assert received == size // 2
+    assert sandbox.requests[0].status == 200
+
+
+@pytest.mark.parametrize("action", ["answer", "pass"])
+async def test_a_delay_is_silence_before_the_answer(
+    http: ClientSession, sandbox: Sandbox, action: Action
+) -> None:
+    sandbox.inject(Fault(action=action, delay=0.05))
+    started = time.monotonic()
+    assert await status(http) == (200 if action == "pass" else 500)
+    assert time.monotonic() - started >= 0.05
+
+
+async def test_a_send_that_was_carried_out_before_the_client_gave_up(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(action="pass", delay=60))
+    with anyio.move_on_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(status, http, "/nothing", "GET")
+            await sandbox.received(1)
+            tasks.cancel_scope.cancel()
+    sandbox.inject(Fault(action="pass", delay=60))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_send, http, "Hola")
+        with anyio.fail_after(5):
+            while sandbox.market.packs[MUG].messages[0].text != "Hola":
+                await anyio.lowlevel.checkpoint()
+        tasks.cancel_scope.cancel()
+    assert sandbox.requests[-1].status is None
+
+
+async def _send(http: ClientSession, text: str) -> None:
+    async with http.post(PACK, json={"text": text}):
+        pass
+
+
+@pytest.mark.parametrize("action", ["answer", "drop"])
+async def test_an_early_fault_does_not_wait_for_the_body(sandbox: Sandbox, action: Action) -> None:
+    sandbox.inject(Fault(status=413, action=action, early=True))
+    # The body that these headers promise is never sent.
+    head = f"POST {FILES} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
+    received = await raw(sandbox, head.encode())
+    assert sandbox.requests[0].body_size == 0
+    if action == "drop":
+        assert received == b""
+    else:
+        assert received.startswith(b"HTTP/1.1 413 ")
+        assert b"\r\nConnection: close\r\n" in received
+
+
+def test_a_fault_happens_at_least_once() -> None:
+    with pytest.raises(ValueError, match="at least 1, not 0"):
+        Fault(times=0)
+
+
+def test_a_queue_spares_what_no_fault_is_for() -> None:
+    queue = FaultQueue()
+    fault = Fault(method="GET", path="/a")
+    queue.add(fault)
+    assert queue.take("POST", "/a") is None
+    assert queue.take("GET", "/b") is None
+    assert queue.waiting() == (fault,)
+    assert queue.take("GET", "/x/a?b") is fault
+    assert queue.take("GET", "/x/a?b") is None
