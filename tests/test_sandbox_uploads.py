@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import AsyncIterator
+from io import BytesIO
 
 import anyio
 import msgspec
@@ -47,7 +48,7 @@ def framed(data: bytes = b"data", filename: str = "a.png", mime: str = "image/pn
 async def upload(
     http: ClientSession, sandbox: Sandbox, body: bytes, kind: str = TYPE
 ) -> StoredFile:
-    async with http.post(UPLOAD, data=body, headers={"Content-Type": kind}) as answer:
+    async with http.post(UPLOAD, data=BytesIO(body), headers={"Content-Type": kind}) as answer:
         assert answer.status == 200, await answer.text()
         uploaded = msgspec.json.decode(await answer.read(), type=Uploaded)
     return sandbox.market.files[uploaded.id]
@@ -55,7 +56,7 @@ async def upload(
 
 async def refused(http: ClientSession, body: bytes, kind: str | None = TYPE) -> str:
     headers = {} if kind is None else {"Content-Type": kind}
-    async with http.post(UPLOAD, data=body, headers=headers) as answer:
+    async with http.post(UPLOAD, data=BytesIO(body), headers=headers) as answer:
         assert answer.status == 400
         error = msgspec.json.decode(await answer.read(), type=dict[str, object])
     assert (error["error"], error["status"], error["cause"]) == ("bad_request", 400, [])
@@ -154,9 +155,11 @@ ACCEPTED = {
     "no final CRLF": (TYPE, framed().removesuffix(b"\r\n")),
     "headers in another order": (
         TYPE,
-        b"--B0undary\r\nContent-Type: image/png\r\n"
-        b'content-disposition: form-data; filename="a.png"; name="file"\r\n\r\n'
-        b"data\r\n--B0undary--",
+        (
+            b"--B0undary\r\nContent-Type: image/png\r\n"
+            b'content-disposition: form-data; filename="a.png"; name="file"\r\n\r\n'
+            b"data\r\n--B0undary--"
+        ),
     ),
     "another header": (TYPE, framed().replace(b"Content-Type", b"X-Mine: 1\r\nContent-Type")),
     "curl's boundary": (

@@ -1,0 +1,42 @@
+"""What all tests share: a sandbox, a client for it, and two watchers over every test."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+from blockbuster import blockbuster_ctx
+
+from mlmsg import Client, RetryPolicy
+from mlmsg.sandbox import Sandbox
+
+AT_ONCE = RetryPolicy(base=0.0)
+"""Retries as the default policy does, without the waits."""
+
+
+@pytest.fixture(autouse=True)
+def no_blocking_calls() -> Iterator[None]:
+    """Fails a test in which the package blocks the event loop."""
+    with blockbuster_ctx("mlmsg"):
+        yield
+
+
+@pytest.fixture(autouse=True)
+async def no_task_left() -> AsyncIterator[None]:
+    """Fails a test that leaves a task of its own running."""
+    before = asyncio.all_tasks()
+    yield
+    own = {asyncio.current_task()}
+    left = {task for task in asyncio.all_tasks() - before - own if not task.done()}
+    assert not left, f"tasks left running: {left}"
+
+
+@pytest.fixture
+async def sandbox() -> AsyncIterator[Sandbox]:
+    async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
+    async with Client(sandbox.token, base_url=sandbox.url, retry=AT_ONCE) as open_client:
+        yield open_client

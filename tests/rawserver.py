@@ -1,0 +1,125 @@
+"""A server that does to the byte what a test tells it, to see how the client takes it."""
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+
+
+class Peer:
+    """One connection, seen from the server."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader = reader
+        self._writer = writer
+        self.received = bytearray()
+
+    async def head(self) -> bytes:
+        """The next request up to its empty line; b"" when the client has closed."""
+        try:
+            head = await self._reader.readuntil(b"\r\n\r\n")
+        except asyncio.IncompleteReadError as error:
+            head = error.partial
+        except ConnectionError:
+            head = b""
+        self.received += head
+        return head
+
+    async def body(self, size: int) -> bytes:
+        """The next `size` bytes, fewer when the client closes before."""
+        try:
+            body = await self._reader.readexactly(size)
+        except asyncio.IncompleteReadError as error:
+            body = error.partial
+        self.received += body
+        return body
+
+    async def request(self) -> tuple[bytes, bytes]:
+        """The next request whole: head, and as much body as its Content-Length says."""
+        head = await self.head()
+        length = re.search(rb"(?i)content-length: (\d+)", head)
+        return head, await self.body(int(length[1])) if length else b""
+
+    async def rest(self) -> bytes:
+        """Everything up to the client's end of the connection."""
+        rest = b""
+        with suppress(ConnectionError):
+            rest = await self._reader.read()
+        self.received += rest
+        return rest
+
+    async def send(self, data: bytes) -> None:
+        """Bytes to the client."""
+        self._writer.write(data)
+        await self._writer.drain()
+
+    async def answer(
+        self, status: int, body: bytes = b"", *headers: str, length: int | None = None
+    ) -> None:
+        """A whole answer; `length` may lie about the body."""
+        lines = [
+            f"HTTP/1.1 {status} Some Reason",
+            f"Content-Length: {len(body) if length is None else length}",
+            *headers,
+        ]
+        await self.send("\r\n".join([*lines, "", ""]).encode() + body)
+
+    def reset(self) -> None:
+        """Ends the connection with a reset, losing what is under way."""
+        self._writer.transport.abort()
+
+    async def close(self) -> None:
+        """Ends the connection in order."""
+        self._writer.close()
+        with suppress(ConnectionError):
+            await self._writer.wait_closed()
+
+
+class RawServer:
+    """The running server: its URL, and every connection it had so far."""
+
+    def __init__(self) -> None:
+        self.url = ""
+        self.peers: list[Peer] = []
+        self.errors: list[BaseException] = []
+        self.tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def received(self) -> list[bytes]:
+        """What each connection received."""
+        return [bytes(peer.received) for peer in self.peers]
+
+
+@asynccontextmanager
+async def raw_server(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[RawServer]:
+    """Runs `script` once for each connection; what it raises fails the test at the end."""
+    state = RawServer()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        state.tasks.add(task)
+        peer = Peer(reader, writer)
+        state.peers.append(peer)
+        try:
+            await script(peer)
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # the client has gone, or the test is over
+        except Exception as error:
+            state.errors.append(error)
+        finally:
+            await peer.close()
+            state.tasks.discard(task)
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield state
+    finally:
+        server.close()
+        for task in list(state.tasks):
+            task.cancel()
+        await asyncio.gather(*state.tasks, return_exceptions=True)
+        await server.wait_closed()
+    if state.errors:
+        raise state.errors[0]

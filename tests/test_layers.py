@@ -1,0 +1,126 @@
+"""The rooms of the package: imports point down, names are proved, aiohttp stays in its rooms."""
+
+import ast
+import importlib
+import inspect
+import pkgutil
+from pathlib import Path
+
+import pytest
+
+import mlmsg
+
+PACKAGE = Path(mlmsg.__file__).parent
+
+ROOMS = {
+    "errors": 0,
+    "models": 0,
+    "_lenient": 0,
+    "_streams": 0,
+    "rules": 0.5,  # names its refusals with errors
+    "policy": 1,
+    "paging": 1,
+    "uploads": 1,
+    "_wire": 2,
+    "_operations": 3,
+    "auth": 3,
+    "_transport": 3,
+    "_session": 4,
+    "downloads": 5,
+    "client": 6,
+    "sync": 7,
+    "sandbox": 7,
+    "_cli": 8,
+    "__main__": 9,
+    "": 9,
+}
+
+NO_AWAIT = {"errors", "models", "_lenient", "rules", "policy", "_wire", "_operations"}
+
+MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return "" if parts == ("__init__",) else parts[0]
+
+
+def imports(path: Path) -> set[str]:
+    """The absolute names of everything that a module imports."""
+    package = ["mlmsg", *path.relative_to(PACKAGE).parent.parts]
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            found |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
+    return found
+
+
+def own_rooms(path: Path) -> set[str]:
+    names = (name.split(".") for name in imports(path))
+    return {parts[1] for parts in names if parts[0] == "mlmsg" and len(parts) > 1} & set(ROOMS)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path: Path) -> None:
+    here = room(path)
+    for there in own_rooms(path) - {here}:
+        assert ROOMS[there] < ROOMS[here], f"{here or 'mlmsg'} imports {there}, a room above it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_aiohttp_stays_in_its_two_rooms(path: Path) -> None:
+    if room(path) not in {"_transport", "sandbox"}:
+        assert not {name for name in imports(path) if name.split(".")[0] in {"aiohttp", "yarl"}}
+
+
+def test_the_sandbox_knows_nothing_of_the_client() -> None:
+    for path in MODULES:
+        if room(path) == "sandbox":
+            assert own_rooms(path) <= {"sandbox"}, path
+
+
+@pytest.mark.parametrize("name", sorted(NO_AWAIT))
+def test_pure_rooms_hold_no_await(name: str) -> None:
+    tree = ast.parse((PACKAGE / f"{name}.py").read_text())
+    assert not [node for node in ast.walk(tree) if isinstance(node, ast.Await)]
+
+
+def test_every_module_has_a_room() -> None:
+    assert {room(path) for path in MODULES} <= set(ROOMS)
+
+
+def all_modules() -> list[str]:
+    found = pkgutil.walk_packages(mlmsg.__path__, "mlmsg.")
+    return ["mlmsg", *(one.name for one in found if not one.name.endswith("__main__"))]
+
+
+@pytest.mark.parametrize("name", all_modules())
+def test_all_names_what_is_there(name: str) -> None:
+    """`__all__` is complete, and holds nothing twice or that does not exist."""
+    module = importlib.import_module(name)
+    if name.rpartition(".")[2].startswith("_"):
+        return
+    assert len(set(module.__all__)) == len(module.__all__)
+    for public in module.__all__:
+        assert hasattr(module, public), f"{name}.{public}"
+    defined = {
+        key
+        for key, value in vars(module).items()
+        if not key.startswith("_")
+        and (inspect.isclass(value) or inspect.isfunction(value))
+        and value.__module__ == name
+    }
+    assert defined <= set(module.__all__), f"{name} defines more than it names"
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    for public in mlmsg.__all__:
+        value = getattr(mlmsg, public)
+        assert inspect.getdoc(value), public
+        for key, method in vars(value).items() if inspect.isclass(value) else ():
+            if not key.startswith("_") and callable(method):
+                assert inspect.getdoc(method), f"{public}.{key}"
