@@ -10,7 +10,10 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich"}:
             raise
-        sys.exit(f"mlmsg: the command line needs {error.name}: pip install 'mlmsg[cli]'")
+        print(
+            f"mlmsg: the command line needs {error.name}: pip install 'mlmsg[cli]'", file=sys.stderr
+        )
+        sys.exit(2)
     cli()
 
 

@@ -124,12 +124,13 @@ class Session:
 
 
 def _answered(request: Request[T], reply: Reply) -> Outcome:
-    asked = reply.headers.get("Retry-After")
+    if reply.status < 400:
+        return Outcome(effect=request.effect, status=reply.status)
     return Outcome(
         effect=request.effect,
         status=reply.status,
         repeatable=request.upload is None or request.upload.source.replayable,
-        retry_after=None if asked is None else retry_after(asked, time.time()),
+        retry_after=retry_after(reply.headers.get("Retry-After"), time.time()),
     )
 
 

@@ -56,7 +56,7 @@ class Transport:
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": user_agent, "Accept": "application/json, */*"},
+            headers={"User-Agent": user_agent},
             timeout=aiohttp.ClientTimeout(
                 total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
             ),
@@ -74,32 +74,73 @@ class Transport:
             DecodeError: The answer is larger than any answer of the API.
             Exception: Whatever the source of an upload raised, unchanged.
         """
-        body = _Body(request.upload, self._write_timeout) if request.upload else None
+        if request.streamed:
+            return await self._open(request, url, headers)
+        if request.upload is not None:
+            return await self._upload(request, request.upload, url, headers)
         await self._slots.acquire()
         try:
-            with _explained(request.line):
-                response = await self._http.request(
-                    request.method,
-                    URL(url, encoded=True),
-                    data=request.json if body is None else body,
-                    headers=headers,
-                    allow_redirects=False,
-                )
-                if request.streamed and response.status in _REDIRECT:
-                    response = await self._follow(response, headers, request.line)
-        except BaseException as error:
+            response = await self._http.request(
+                request.method,
+                URL(url, encoded=True),
+                data=request.json,
+                headers=headers,
+                allow_redirects=False,
+            )
+            return await _answer(response, request)
+        except _FAILURES as error:
+            raise _explained(error, request.line) from error
+        finally:
             self._slots.release()
-            if body is not None:
+
+    async def _open(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
+        """A reply whose body is still to come; it keeps its slot until it is closed."""
+        release = self._slots.release
+        await self._slots.acquire()
+        try:
+            response = await self._http.request(
+                request.method, URL(url, encoded=True), headers=headers, allow_redirects=False
+            )
+            if response.status in _REDIRECT:
+                response = await self._follow(response, headers, request.line)
+            if not _is_success(response):
+                return await _answer(response, request)
+            stream = _Stream(response, request.line, release)
+            release = _nothing
+            return Reply(response.status, response.headers, stream=stream)
+        except _FAILURES as error:
+            raise _explained(error, request.line) from error
+        finally:
+            release()
+
+    async def _upload(
+        self, request: Request[T], upload: Multipart, url: str, headers: Mapping[str, str]
+    ) -> Reply:
+        """A reply to a body that is written while the answer is awaited."""
+        body = _Body(upload, self._write_timeout)
+        await self._slots.acquire()
+        try:
+            response = await self._http.request(
+                request.method,
+                URL(url, encoded=True),
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+            )
+            if not _is_success(response) or await body.gone(response):
+                return await _answer(response, request)
+        except _FAILURES as error:
+            if body.failure is None:
+                raise _explained(error, request.line) from error
+        finally:
+            try:
                 await body.settled()
-            if body is None or body.failure is None or not isinstance(error, TransportError):
-                raise
-        else:
-            stream = _Stream(response, request.line, self._slots.release)
-            if request.streamed and stream.ok:
-                return Reply(stream.status, stream.headers, stream=stream)
-            return await _whole(stream, body, strict=request.effect is not Effect.SEND)
-        # Outside of the handler, so that the source's own error carries no trace of aiohttp's.
-        raise body.failure
+            finally:
+                self._slots.release()
+        # Raised out here, so that the source's own error carries no trace of aiohttp's.
+        raise body.failure or TransportError(
+            "the server answered before it had the whole body", request=request.line
+        )
 
     async def _follow(
         self, response: aiohttp.ClientResponse, headers: Mapping[str, str], line: RequestLine
@@ -124,64 +165,68 @@ class _Stream:
     def __init__(
         self, response: aiohttp.ClientResponse, line: RequestLine, release: Callable[[], None]
     ) -> None:
-        self.status = response.status
-        self.headers = response.headers
-        self.ok = 200 <= response.status < 300
-        self.line = line
         self._response = response
-        self._release: Callable[[], None] | None = release
+        self._line = line
+        self._release = release
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes as they arrive, decoded if the server compressed them."""
-        with _explained(self.line):
+        try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-
-    async def read(self, *, strict: bool) -> bytes:
-        """All of an answer; of an error what arrives of its first 64 KiB.
-
-        A send (`strict=False`) is a success by its status alone, whatever becomes of the body.
-        """
-        strict = strict and self.ok
-        limit = ANSWER_LIMIT if strict else ERROR_LIMIT
-        body = bytearray()
-        try:
-            async with aclosing(self.chunks()) as chunks:
-                async for chunk in chunks:
-                    body += chunk
-                    if len(body) > limit:
-                        break
-        except TransportError:
-            if strict:
-                raise
-        if strict and len(body) > limit:
-            message = f"the answer is larger than {limit} bytes"
-            raise DecodeError(message, bytes(body[:ERROR_LIMIT]), self.line)
-        return bytes(body[:limit])
+        except _FAILURES as error:
+            raise _explained(error, self._line) from error
 
     @property
     def closed(self) -> bool:
         """Whether the slot is given back."""
-        return self._release is None
+        return self._release is _nothing
 
     def close(self) -> None:
         """Gives the slot back; a connection with unread bytes on it is closed."""
+        release, self._release = self._release, _nothing
         self._response.close()
-        if self._release is not None:
-            self._release()
-            self._release = None
+        release()
 
 
-async def _whole(stream: _Stream, body: "_Body | None", *, strict: bool) -> Reply:
-    """The reply with its body, when what was sent really went out."""
+class _SourceFailed(Exception):
+    """Stands in for the error of a source on its way through aiohttp."""
+
+
+def _nothing() -> None:
+    """In place of a release that has happened, or is somebody else's by now."""
+
+
+def _is_success(response: aiohttp.ClientResponse) -> bool:
+    return 200 <= response.status < 300
+
+
+async def _answer(response: aiohttp.ClientResponse, request: Request[T]) -> Reply:
+    """The reply with its body: whole, if it is a success that has to be read.
+
+    Of an error, what arrives of the first 64 KiB is kept. So it is of a send's success: that is
+    one by its status alone, whatever becomes of the body.
+    """
+    strict = _is_success(response) and request.effect is not Effect.SEND
+    limit = ANSWER_LIMIT if strict else ERROR_LIMIT
+    content = response.content
+    chunks: list[bytes] = []
+    size = 0
     try:
-        if body is not None and stream.ok:
-            await body.gone(stream.line)
-        return Reply(stream.status, stream.headers, await stream.read(strict=strict))
+        while size <= limit and not content.at_eof():
+            chunks.append(await content.readany())
+            size += len(chunks[-1])
+    except _FAILURES:
+        if strict:
+            raise
     finally:
-        stream.close()
-        if body is not None:
-            await body.settled()
+        if not response.closed:  # at the end of its body aiohttp closes it by itself
+            response.close()
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if strict and size > limit:
+        message = f"the answer is larger than {limit} bytes"
+        raise DecodeError(message, body[:ERROR_LIMIT], request.line)
+    return Reply(response.status, response.headers, body[:limit])
 
 
 class _Body(aiohttp.payload.Payload):
@@ -198,7 +243,7 @@ class _Body(aiohttp.payload.Payload):
         self._upload = upload
         self._timeout = timeout
         self._ended: asyncio.Future[None] | None = None
-        self._network: TransportError | OSError | None = None
+        self._network: OSError | None = None
         self.failure: Exception | None = None
         self.complete = False
 
@@ -221,26 +266,30 @@ class _Body(aiohttp.payload.Payload):
                     await self._send(writer, block)
             self.complete = True
         except Exception as error:
-            if error is not self._network:
-                self.failure = error
-            raise
+            if error is self._network:
+                raise
+            # aiohttp gets an error of ours: it would write its own causes into the source's.
+            self.failure = error
+            raise _SourceFailed from None
         finally:
             self._ended.set_result(None)
 
-    async def gone(self, line: RequestLine) -> None:
-        """Returns when the whole body is out.
+    async def gone(self, response: aiohttp.ClientResponse) -> bool:
+        """Whether the whole body went out; waits until it did or never will.
 
-        Raises:
-            TransportError: The server answered before it had the whole body.
-            Exception: What the source raised.
+        aiohttp stops writing when an answer ends early. A success that comes before the server
+        has everything is none.
         """
-        await self._begun()
-        if self._ended is not None:
-            await asyncio.shield(self._ended)
-        if self.failure is not None:
-            raise self.failure
+        try:
+            await self._begun()
+            if self._ended is not None:
+                await asyncio.shield(self._ended)
+        except asyncio.CancelledError:
+            response.close()
+            raise
         if not self.complete:
-            raise TransportError("the server answered before it had the whole body", request=line)
+            response.close()
+        return self.complete
 
     async def settled(self) -> None:
         """Returns when the source is closed; aiohttp has finished or cancelled its writer."""
@@ -277,23 +326,11 @@ class _Body(aiohttp.payload.Payload):
                     raise
 
 
-class _explained:  # noqa: N801  (used as a function)
-    """Raises a `TransportError` for what aiohttp and the system raise inside the block."""
-
-    def __init__(self, line: RequestLine) -> None:
-        self._line = line
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, aiohttp.ClientError | OSError) and not isinstance(
-            error, TransportError
-        ):
-            raise _explain(error, self._line) from error
+_FAILURES = (aiohttp.ClientError, OSError)
+"""What aiohttp and the system raise when the network fails; `TimeoutError` is an `OSError`."""
 
 
-def _explain(error: Exception, line: RequestLine) -> TransportError:
+def _explained(error: Exception, line: RequestLine) -> TransportError:
     what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     match error:
         case aiohttp.ConnectionTimeoutError():

@@ -17,7 +17,7 @@ from .client import Client
 from .errors import MlmsgError
 from .models import Attachment, Message, ThreadPage
 from .paging import walk
-from .rules import safe_filename
+from .rules import check_site_id, safe_filename
 
 __all__ = ["Failure", "SyncEvent", "SyncReport", "sync_attachments"]
 
@@ -97,7 +97,7 @@ async def sync_attachments(
         RuleError: `site_id` is none. What goes wrong with one pack is in `report.failed`.
         OSError: The folder cannot be written.
     """
-    job = _Job(client, Path(to), site_id, on_event or (lambda _: None))
+    job = _Job(client, Path(to), check_site_id(site_id), on_event or (lambda _: None))
     async for pack_id in _each(packs):
         await job.mirror(str(pack_id))
     return job.report

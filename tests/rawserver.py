@@ -2,6 +2,8 @@
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -66,6 +68,10 @@ class Peer:
 
     def reset(self) -> None:
         """Ends the connection with a reset, losing what is under way."""
+        # Without it the system sends a plain end when there is nothing left unread.
+        linger = struct.pack("ii", 1, 0)
+        own: socket.socket = self._writer.get_extra_info("socket")
+        own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._writer.transport.abort()
 
     async def close(self) -> None:
@@ -89,9 +95,41 @@ class RawServer:
         """What each connection received."""
         return [bytes(peer.received) for peer in self.peers]
 
+    @property
+    def requests(self) -> int:
+        """How many requests came, over all connections; their bodies must not look like one."""
+        return sum(received.count(b" HTTP/1.1\r\n") for received in self.received)
+
+
+Step = Callable[[Peer], Awaitable[None]]
+"""What the server does on a connection, or with one request."""
+
+
+def answers(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> Step:
+    """The step that gives a whole answer."""
+
+    async def step(peer: Peer) -> None:
+        await peer.answer(status, body, *headers, length=length)
+
+    return step
+
+
+def in_turn(*steps: Step) -> Step:
+    """A script: each request, over whichever connection, meets the next of the steps.
+
+    One request too many fails the test.
+    """
+    left = list(steps)
+
+    async def script(peer: Peer) -> None:
+        while (await peer.request())[0]:
+            await left.pop(0)(peer)
+
+    return script
+
 
 @asynccontextmanager
-async def raw_server(script: Callable[[Peer], Awaitable[None]]) -> AsyncIterator[RawServer]:
+async def raw_server(script: Step) -> AsyncIterator[RawServer]:
     """Runs `script` once for each connection; what it raises fails the test at the end."""
     state = RawServer()
 
