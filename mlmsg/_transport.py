@@ -305,6 +305,8 @@ class _Body(aiohttp.payload.Payload):
     async def _send(self, writer: AbstractStreamWriter, block: Block) -> None:
         assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
         view = memoryview(block)
+        if view.nbytes and (view.ndim != 1 or view.itemsize != 1):
+            view = view.cast("B")
         try:
             for start in range(0, view.nbytes, SLICE):
                 await writer.write(view[start : start + SLICE], drain=False)
@@ -349,8 +351,11 @@ def _explained(error: Exception, line: RequestLine) -> TransportError:
 
 def _redirected(response: aiohttp.ClientResponse, line: RequestLine) -> URL:
     """Where a redirect leads; a place where the file could be read by others is refused."""
+    location = response.headers.get("Location")
+    if not location:
+        raise TransportError("a redirect that does not say where to", request=line)
     try:
-        target = response.url.join(URL(response.headers.get("Location", "")))
+        target = response.url.join(URL(location))
         plain = response.url.scheme == "http" and is_loopback(target.host or "")
         safe = target.scheme == "https" or (target.scheme == "http" and plain)
     except ValueError:
