@@ -81,17 +81,21 @@ def _watch(threads: int) -> Iterator[Callable[[SyncEvent], None]]:
         SpinnerColumn(),
         BarColumn(),
         TextColumn("{task.completed}/{task.total} threads, {task.fields[files]} files"),
+        TextColumn("({task.fields[size]})"),
         TimeElapsedColumn(),
     )
     with Progress(*columns) as progress:
-        task = progress.add_task("", total=threads, files=0)
+        task = progress.add_task("", total=threads, files=0, size=decimal(0))
         files = itertools.count(1)
+        size = 0
 
         def show(event: SyncEvent) -> None:
+            nonlocal size
+            size += event.size
             if event.filename is None:
                 progress.advance(task)
             else:
-                progress.update(task, files=next(files))
+                progress.update(task, files=next(files), size=decimal(size))
 
         yield show
 
@@ -107,6 +111,6 @@ def _summary(report: SyncReport, to: Path) -> None:
         what = f"packs/{failure.pack_id}" + (f"/{failure.filename}" if failure.filename else "")
         click.echo(f"failed: {what}: {failure.error}", err=True)
     click.echo(
-        f"{report.threads} threads mirrored into {to}: {report.downloaded} files fetched "
-        f"({decimal(report.bytes)}), {report.skipped} there already, {len(report.failed)} failed"
+        f"mirrored into {to}: threads {report.threads}, files fetched {report.downloaded} "
+        f"({decimal(report.bytes)}), there already {report.skipped}, failed {len(report.failed)}"
     )

@@ -4,15 +4,35 @@ msgspec refuses a whole page for one odd value. Here each value is read on its o
 that does not fit is left at its default, a required one still fails.
 """
 
+import json
 import types
 from collections.abc import Mapping
 from typing import TypeVar, Union, get_args, get_origin
 
 import msgspec
 
-__all__ = ["convert"]
+__all__ = ["convert", "parse"]
 
 T = TypeVar("T")
+
+
+def parse(body: bytes) -> object:
+    """`body` decoded from JSON; what is left of a character that was cut in two becomes `?`.
+
+    Raises:
+        msgspec.DecodeError: It is no JSON.
+    """
+    try:
+        return msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        # The standard library lets half a surrogate pair pass, msgspec does not.
+        try:
+            text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
+        except (ValueError, RecursionError):
+            text = ""
+        if not text:
+            raise
+        return msgspec.json.decode(text.encode("utf-8", "replace"))
 
 
 def convert(value: object, target: type[T]) -> T:
@@ -26,15 +46,19 @@ def convert(value: object, target: type[T]) -> T:
 
 
 def _read(value: object, target: object) -> object:
-    for choice in _choices(target):
+    choices = _choices(target)
+    for choice in choices:
         if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
             if isinstance(value, Mapping):
                 return _struct(value, choice)
         elif get_origin(choice) is list and isinstance(value, list):
             return _list(value, get_args(choice)[0])
-        elif choice is str and value.__class__ is int:
+    try:
+        return msgspec.convert(value, target, strict=False)
+    except msgspec.ValidationError:
+        if str in choices and value.__class__ is int:
             return str(value)
-    return msgspec.convert(value, target, strict=False)
+        raise
 
 
 def _choices(target: object) -> tuple[object, ...]:

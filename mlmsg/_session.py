@@ -13,10 +13,11 @@ from functools import partial
 from typing import TypeVar, overload
 
 from ._transport import Transport
-from ._wire import Reply, Request, decode, prepare, refusal
+from ._wire import Reply, Request, Secret, decode, prepare, refusal
 from .auth import TokenSource
 from .errors import MlmsgError, OutcomeUnknown, TransportError, UsageError
 from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Timeouts, Verdict, retry_after
+from .rules import check_token
 
 __all__ = ["Session"]
 
@@ -68,19 +69,20 @@ class Session:
             OutcomeUnknown: A send may or may not have been executed.
             DecodeError: The answer cannot be read.
         """
-        transport = self._opened()
         started = time.monotonic()
         attempt = 0
         while True:
             attempt += 1
-            token = await self._tokens.token()
+            self._opened()
+            token = Secret(check_token(await self._tokens.token()))
+            transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
             error: MlmsgError
             try:
                 reply = await transport.exchange(request, url, headers)
                 verdict = self._decide(_answered(request, reply), attempt, started)
                 if isinstance(verdict, Accept):
-                    answer = decode(request, reply)
+                    answer = decode(request, reply, token)
                     return answer if receive is None else await receive(answer)
                 error = refusal(request, reply, token, attempt)
             except TransportError as failure:

@@ -53,7 +53,7 @@ async def gathered(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], N
     async with aclosing(chunks):
         async for chunk in chunks:
             held.append(chunk)
-            total += memoryview(chunk).nbytes
+            total += len(chunk)
             if total >= BLOCK:
                 yield held
                 held, total = [], 0

@@ -5,6 +5,7 @@ raises comes back unchanged; and nothing is held after an error or a cancellatio
 """
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
 from typing import TypeVar
@@ -16,7 +17,7 @@ from yarl import URL
 
 from ._streams import Block, settled
 from ._wire import ERROR_LIMIT, Reply, Request
-from .errors import DecodeError, RequestLine, TimedOut, TransportError
+from .errors import DecodeError, MlmsgError, RequestLine, TimedOut, TransportError, UsageError
 from .policy import Effect, Timeouts
 from .rules import is_loopback
 from .uploads import Multipart
@@ -78,7 +79,7 @@ class Transport:
             return await self._open(request, url, headers)
         if request.upload is not None:
             return await self._upload(request, request.upload, url, headers)
-        await self._slots.acquire()
+        await self._slot()
         try:
             response = await self._http.request(
                 request.method,
@@ -89,14 +90,17 @@ class Transport:
             )
             return await _answer(response, request)
         except _FAILURES as error:
-            raise _explained(error, request.line) from error
+            failure = self._explained(error, request.line)
         finally:
             self._slots.release()
+        # Raised out here, as everywhere below: aiohttp's error would come along as its context,
+        # and that holds the request's headers and what the server made of them.
+        raise failure
 
     async def _open(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
         """A reply whose body is still to come; it keeps its slot until it is closed."""
         release = self._slots.release
-        await self._slots.acquire()
+        await self._slot()
         try:
             response = await self._http.request(
                 request.method, URL(url, encoded=True), headers=headers, allow_redirects=False
@@ -109,16 +113,17 @@ class Transport:
             release = _nothing
             return Reply(response.status, response.headers, stream=stream)
         except _FAILURES as error:
-            raise _explained(error, request.line) from error
+            failure = self._explained(error, request.line)
         finally:
             release()
+        raise failure
 
     async def _upload(
         self, request: Request[T], upload: Multipart, url: str, headers: Mapping[str, str]
     ) -> Reply:
         """A reply to a body that is written while the answer is awaited."""
         body = _Body(upload, self._write_timeout)
-        await self._slots.acquire()
+        await self._slot()
         try:
             response = await self._http.request(
                 request.method,
@@ -129,18 +134,27 @@ class Transport:
             )
             if not _is_success(response) or await body.gone(response):
                 return await _answer(response, request)
+            early = "the server answered before it had the whole body"
+            failure: MlmsgError = TransportError(early, request=request.line)
         except _FAILURES as error:
-            if body.failure is None:
-                raise _explained(error, request.line) from error
+            failure = self._explained(error, request.line)
         finally:
             try:
                 await body.settled()
             finally:
                 self._slots.release()
-        # Raised out here, so that the source's own error carries no trace of aiohttp's.
-        raise body.failure or TransportError(
-            "the server answered before it had the whole body", request=request.line
-        )
+        raise body.failure or failure
+
+    async def _slot(self) -> None:
+        await self._slots.acquire()
+        if self._http.closed:
+            self._slots.release()
+            raise UsageError("the client was closed while this call waited for a connection")
+
+    def _explained(self, error: Exception, line: RequestLine) -> MlmsgError:
+        if self._http.closed:
+            return UsageError("the client was closed while this call was under way")
+        return _explained(error, line)
 
     async def _follow(
         self, response: aiohttp.ClientResponse, headers: Mapping[str, str], line: RequestLine
@@ -174,8 +188,10 @@ class _Stream:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
+            return
         except _FAILURES as error:
-            raise _explained(error, self._line) from error
+            failure = _explained(error, self._line)
+        raise failure
 
     @property
     def closed(self) -> bool:
@@ -305,8 +321,6 @@ class _Body(aiohttp.payload.Payload):
     async def _send(self, writer: AbstractStreamWriter, block: Block) -> None:
         assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
         view = memoryview(block)
-        if view.nbytes and (view.ndim != 1 or view.itemsize != 1):
-            view = view.cast("B")
         try:
             for start in range(0, view.nbytes, SLICE):
                 await writer.write(view[start : start + SLICE], drain=False)
@@ -332,8 +346,8 @@ _FAILURES = (aiohttp.ClientError, OSError)
 """What aiohttp and the system raise when the network fails; `TimeoutError` is an `OSError`."""
 
 
-def _explained(error: Exception, line: RequestLine) -> TransportError:
-    what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+def _explained(error: BaseException, line: RequestLine) -> TransportError:
+    """What happened, in words of ours: aiohttp's may repeat what the server sent."""
     match error:
         case aiohttp.ConnectionTimeoutError():
             return TimedOut("no connection in time", sent=False, request=line)
@@ -344,9 +358,10 @@ def _explained(error: Exception, line: RequestLine) -> TransportError:
         case aiohttp.ClientResponseError():
             return TransportError("the server does not speak HTTP", request=line)
         case aiohttp.ClientPayloadError():
-            return TransportError(f"the answer was cut: {what}", request=line)
-        case _:
-            return TransportError(f"the connection was lost: {what}", request=line)
+            return TransportError("the answer was cut", request=line)
+    name = type(error).__name__
+    reason = error.strerror or name if isinstance(error, OSError) else name
+    return TransportError(f"the connection was lost ({reason})", request=line)
 
 
 def _redirected(response: aiohttp.ClientResponse, line: RequestLine) -> URL:
@@ -355,11 +370,13 @@ def _redirected(response: aiohttp.ClientResponse, line: RequestLine) -> URL:
     if not location:
         raise TransportError("a redirect that does not say where to", request=line)
     try:
-        target = response.url.join(URL(location))
+        # What is written properly is kept to the letter: a signature may hang on it.
+        written = re.fullmatch(r"[!-~]+", location) is not None
+        target = response.url.join(URL(location, encoded=written))
         plain = response.url.scheme == "http" and is_loopback(target.host or "")
         safe = target.scheme == "https" or (target.scheme == "http" and plain)
     except ValueError:
         safe, target = False, response.url
-    if not safe or target.user or not target.host:
+    if not safe or target.user or target.password or not target.host:
         raise TransportError("a redirect to a place that is not safe", request=line)
     return target

@@ -127,8 +127,8 @@ class JsonAnswer(Generic[T]):
         """
         try:
             return self._decoder.decode(reply.body)
-        except msgspec.ValidationError:
-            return _lenient.convert(msgspec.json.decode(reply.body), self._target)
+        except msgspec.DecodeError:
+            return _lenient.convert(_lenient.parse(reply.body), self._target)
 
 
 def fill(template: str, **ids: int | str) -> str:
@@ -153,7 +153,7 @@ def prepare(request: Request[T], base_url: str, token: str) -> tuple[str, dict[s
     return f"{base_url}{request.path}{query}", headers
 
 
-def decode(request: Request[T], reply: Reply) -> T:
+def decode(request: Request[T], reply: Reply, token: str = "") -> T:
     """What the operation answers.
 
     Raises:
@@ -162,22 +162,21 @@ def decode(request: Request[T], reply: Reply) -> T:
     try:
         return request.answer(reply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        body = reply.body[:ERROR_LIMIT]
-        raise DecodeError(f"the answer cannot be read: {error}", body, request.line) from error
+        reason = f"the answer cannot be read: {error}"
+        raise DecodeError(reason, _blanked(reply.body, token), request.line) from error
 
 
 def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
-    """The error for a reply that is no success, with every token in it blanked out."""
+    """The error for a reply that is no success, without what it echoes of a token."""
     headers = {name.lower(): _blank(value, token) for name, value in reply.headers.items()}
-    body = _blank(reply.body.decode("utf-8", "surrogateescape"), token)
-    raw = body.encode("utf-8", "surrogateescape")[:ERROR_LIMIT]
-    return api_error(reply.status, raw, headers, request.line, attempts)
+    body = _blanked(reply.body, token)
+    return api_error(reply.status, body, headers, request.line, attempts)
 
 
 ERROR_LIMIT = 64 * 1024
 """Bytes of an error's body that are kept."""
 
-_BLANK = "<token>"
+_BLANK = "***"
 
 _TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TEST|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
 """What Mercado Libre's tokens look like, and what the API echoes of a malformed one."""
@@ -186,7 +185,14 @@ _SHORTEST = 4
 """A token shorter than this is a stand-in, and would blank out half of every text."""
 
 
+def _blanked(body: bytes, token: str) -> bytes:
+    text = body[:ERROR_LIMIT].decode("utf-8", "surrogateescape")
+    return _blank(text, token).encode("utf-8", "surrogateescape")
+
+
 def _blank(text: str, token: str) -> str:
     if len(token) >= _SHORTEST:
-        text = text.replace(token, _BLANK)
+        # Each character plain, or as JSON may escape it.
+        escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in token)
+        text = re.sub("".join(escaped), _BLANK, text)
     return _TOKEN_LIKE.sub(_BLANK, text)

@@ -43,7 +43,7 @@ class _Called:
         self._function = function
 
     async def token(self) -> str:
-        return Secret(check_token(await self._function()))
+        return await self._function()
 
 
 def token_source(token: TokenLike) -> TokenSource:

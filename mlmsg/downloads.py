@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from email.message import Message
+from email.utils import collapse_rfc2231_value
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -231,4 +232,11 @@ def _disposition(header: str | None) -> str | None:
         return None
     message = Message()
     message["Content-Disposition"] = header
-    return message.get_filename() or None
+    names = [
+        value
+        for key, value in message.get_params([], header="Content-Disposition")
+        if key.lower() == "filename"
+    ]
+    # `filename*=UTF-8''…` comes as a triple, and wins over the plain `filename` beside it.
+    names.sort(key=lambda name: isinstance(name, tuple), reverse=True)
+    return collapse_rfc2231_value(names[0]) or None if names else None

@@ -311,7 +311,7 @@ def api_error(
     server_side = ServerError if 500 <= status <= 599 else ApiError
     found = read_error_body(body)
     return _STATUS_CLASSES.get(status, server_side)(
-        status, found.code, found.message or "no message", found.cause, body, headers, request,
+        status, found.code, found.message or str(status), found.cause, body, headers, request,
         attempts,
     )  # fmt: skip
 
@@ -348,5 +348,5 @@ def _cause(cause: object) -> tuple[object, ...]:
 def _plain_text(body: bytes) -> str:
     text = body.decode("utf-8", "replace")
     if "<" in text:
-        text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^>]*>", " ", text)
+        text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^<>]*>", " ", text)
     return " ".join(text.split())[:TEXT_LIMIT]

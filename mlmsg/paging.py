@@ -41,8 +41,14 @@ async def walk(
     """
     seen: set[Hashable] = set()
     offset, total = 0, 1
+    known: int | None = None
     while offset < total:
         page = await fetch(offset, limit)
+        if known is not None and page.total is not None and page.total < known:
+            # What vanished drew the rest forward: read again from where that may begin.
+            offset, known = max(offset - (known - page.total), 0), page.total
+            continue
+        known = page.total
         for item in page.items:
             if key(item) not in seen:
                 seen.add(key(item))

@@ -5,6 +5,7 @@ import enum
 import math
 import re
 from dataclasses import dataclass
+from datetime import UTC
 
 import msgspec
 
@@ -179,10 +180,13 @@ def retry_after(value: str | None, now: float) -> float | None:
     """
     if value is None:
         return None
-    if re.fullmatch(r"\s*[0-9]{1,9}(\.[0-9]*)?\s*", value):
+    if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", value):
         return float(value)
     try:
-        seconds = email.utils.parsedate_to_datetime(value).timestamp() - now
+        date = email.utils.parsedate_to_datetime(value)
+        # HTTP dates are in GMT, also where an old form of them does not say so.
+        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
+        seconds = date.timestamp() - now
     except (ValueError, TypeError, OverflowError):
         return None
     return max(seconds, 0.0) if math.isfinite(seconds) else None

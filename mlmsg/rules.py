@@ -156,17 +156,19 @@ def check_id(name: str, value: int | str) -> str:
 def check_base_url(value: str) -> str:
     """The base URL without a slash at its end; `https://`, or `http://` to this machine only."""
     limit = "'https://host' or, to this machine only, 'http://127.0.0.1:port'"
+    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s@?#\\]+", value):
+        found = re.sub(r"//.*@", "//…@", value) if isinstance(value, str) else value
+        raise RuleError("`base_url`", _shown(found), limit, "Only scheme, host, port and a path")
     try:
         parts = urlsplit(value)
-        parts.port  # noqa: B018  (raises for a port that is none)
-    except (ValueError, AttributeError, TypeError):
-        raise RuleError("`base_url`", _shown(value), limit) from None
-    plain = parts.scheme == "http" and is_loopback(parts.hostname or "")
-    if parts.username or parts.query or parts.fragment or not parts.hostname:
-        raise RuleError("`base_url`", "more or less than scheme, host and path", limit)
-    if not (parts.scheme == "https" or plain):
+        port = parts.port
+    except ValueError as error:
+        raise RuleError("`base_url`", f"{_shown(value)}: {error}", limit) from None
+    if not parts.hostname or port == 0:
+        raise RuleError("`base_url`", _shown(value), limit, "It names no host or no port")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
         hint = "The access token would travel unencrypted"
-        raise RuleError("`base_url`", f"{parts.scheme}://{parts.hostname}", limit, hint)
+        raise RuleError("`base_url`", _shown(value), limit, hint)
     return value.rstrip("/")
 
 
@@ -196,7 +198,7 @@ def check_token(token: str) -> str:
 def check_content_type(value: str) -> None:
     """Refuses what is no MIME type, above all one that would break out of its header line."""
     token = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105
-    parameter = rf"""\s*;\s*{token}=({token}|"[^"\\\x00-\x1f\x7f]*")"""
+    parameter = rf"""[ \t]*;[ \t]*{token}=({token}|"[\x20-\x21\x23-\x5b\x5d-\x7e]*")"""
     if not isinstance(value, str) or not re.fullmatch(rf"{token}/{token}({parameter})*", value):
         raise RuleError("`content_type` of a file", _shown(value), "a MIME type, 'image/png'")
 
@@ -211,13 +213,20 @@ def safe_filename(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "_", plain)
-    stem, dot, extension = plain.rpartition(".")
+    # Each step may bring about what an earlier one removes: `aux_` loses its end and is a device.
+    while (tidier := _tidied(plain)) != plain:
+        plain = tidier
+    return plain
+
+
+def _tidied(name: str) -> str:
+    stem, dot, extension = name.rpartition(".")
     if not dot or not re.fullmatch(r"[a-zA-Z0-9]{1,16}", extension):
-        stem, extension = plain, ""
-    stem = stem.lstrip("._-") or "file"
+        stem, extension = name, ""
+    ending = f".{extension}" if extension else ""
+    stem = stem.strip("._-") or "file"
     if _DEVICES.fullmatch(stem.split(".")[0]):
         stem = f"file_{stem}"
-    ending = f".{extension}" if extension else ""
     return stem[: CLAIM_FILES.max_name - len(ending)].rstrip("._-") + ending
 
 

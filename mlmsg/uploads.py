@@ -11,6 +11,7 @@ import os
 import secrets
 import stat
 import tempfile
+import time
 from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
@@ -198,6 +199,9 @@ class Multipart:
         yield self._tail
 
 
+DRAW_TIME = 0.05
+"""Seconds that a slow iterable is drawn from before what it gave goes out."""
+
 # MimeTypes() reads the system's tables when it is made: at import, not on the event loop.
 _TYPES = mimetypes.MimeTypes()
 
@@ -228,11 +232,22 @@ def _kind_of(name: str) -> str:
 
 
 def _size(block: object) -> int:
-    if isinstance(block, bytes | bytearray):
-        return len(block)
-    if isinstance(block, memoryview):
-        return block.nbytes
-    raise RuleError("what a source yields", type(block).__name__, "bytes")
+    if isinstance(block, bytes | bytearray | memoryview):
+        return memoryview(block).nbytes
+    raise _no_bytes(block)
+
+
+def _own(piece: object) -> bytes:
+    """A piece as bytes of our own: its source may fill the same buffer again for the next."""
+    if isinstance(piece, bytes):
+        return piece
+    if isinstance(piece, bytearray | memoryview):
+        return memoryview(piece).tobytes()
+    raise _no_bytes(piece)
+
+
+def _no_bytes(piece: object) -> RuleError:
+    return RuleError("what a source yields", type(piece).__name__, "bytes")
 
 
 async def _look_at(source: SourceLike) -> _Found:
@@ -325,7 +340,7 @@ async def _read(file: IO[bytes], start: int | None) -> AsyncGenerator[Block, Non
 
 async def _awaited(file: Readable) -> AsyncGenerator[Block, None]:
     while block := await _now(file.read(BLOCK)):
-        yield block
+        yield _own(block)
 
 
 async def _now(value: bytes | Awaitable[bytes]) -> bytes:
@@ -344,13 +359,14 @@ async def _drawn(source: Iterable[Block]) -> AsyncGenerator[Block, None]:
             await in_thread(close)
 
 
-def _draw(iterator: Iterator[Block]) -> Block:
-    pieces: list[Block] = []
+def _draw(iterator: Iterator[Block]) -> bytes:
+    pieces: list[bytes] = []
     size = 0
+    deadline = time.monotonic() + DRAW_TIME
     for piece in iterator:
-        pieces.append(piece)
-        size += _size(piece)
-        if size >= BLOCK:
+        pieces.append(_own(piece))
+        size += len(pieces[-1])
+        if size >= BLOCK or (size and time.monotonic() > deadline):
             break
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
@@ -359,7 +375,7 @@ async def _iterated(source: AsyncIterable[Block]) -> AsyncGenerator[Block, None]
     iterator = aiter(source)
     try:
         async for block in iterator:
-            yield block
+            yield _own(block)
     finally:
         if close := getattr(iterator, "aclose", None):
             await close()
@@ -375,7 +391,7 @@ async def _spooled(
         size = 0
         async with aclosing(gathered(blocks())) as groups:
             async for group in groups:
-                size += sum(map(_size, group))
+                size += sum(map(len, group))
                 rules.check_size(size)
                 await in_thread(partial(file.writelines, group))
         rules.check_size(size)

@@ -2,8 +2,10 @@
 
 from importlib import resources
 
-from mlmsg.sandbox._example_threads import THREADS, Thread
+from mlmsg.sandbox._example_threads import THREADS, Line, Thread
 from mlmsg.sandbox.market import Market
+
+__all__ = ["example_market"]
 
 _SELLER_ID = 700100200
 
@@ -48,23 +50,26 @@ def _add(market: Market, thread: Thread) -> None:
     # Everybody has read what they answered to: only the newest message is still unread.
     read_at = [line.at for line in thread.lines[1:]] + [None]
     for line, read in zip(thread.lines, read_at, strict=True):
-        files = [
-            market.add_file(
-                _SHIPPED[file.shipped],
-                file.original_filename,
-                file.content_type,
-                user_id=pack.person(line.author).user_id,
-                potential_security_threat=file.potential_security_threat,
-                creation_date=line.at,
-            )
-            for file in line.files
-        ]
         market.add_message(
             pack.id,
             line.text,
             author=line.author,
             text_translated=line.translated,
-            attachments=[file.id for file in files],
+            attachments=_upload(market, line, pack.person(line.author).user_id),
             at=line.at,
             read=read,
         )
+
+
+def _upload(market: Market, line: Line, user_id: int) -> list[str]:
+    return [
+        market.add_file(
+            _SHIPPED[file.shipped],
+            file.original_filename,
+            file.content_type,
+            user_id=user_id,
+            potential_security_threat=file.potential_security_threat,
+            creation_date=line.at,
+        ).id
+        for file in line.files
+    ]

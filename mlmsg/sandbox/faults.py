@@ -8,6 +8,8 @@ import msgspec
 
 from mlmsg.sandbox._answers import JSON, Answer, error_answer
 
+__all__ = ["Action", "Fault", "FaultQueue"]
+
 Action = Literal["answer", "drop", "cut", "lose", "pass"]
 """What a fault does; see `Fault`."""
 

@@ -18,6 +18,8 @@ from mlmsg.sandbox.shapes import (
     Resource,
 )
 
+__all__ = ["Author", "Market", "Pack", "StoredFile"]
+
 Author = Literal["seller", "buyer"]
 """Who wrote a message."""
 

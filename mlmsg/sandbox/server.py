@@ -5,15 +5,17 @@ from typing import Self
 
 from aiohttp import typedefs, web
 
-from mlmsg.sandbox import _post_sale
 from mlmsg.sandbox._answers import Answer, RefusalError
 from mlmsg.sandbox._exchange import Exchange, Handler, RecordedRequest, SendAnswer, check_token
+from mlmsg.sandbox._post_sale import ROUTES as POST_SALE
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Fault, FaultQueue
 from mlmsg.sandbox.market import Market
 
+__all__ = ["Sandbox"]
+
 # A new family of endpoints is a module with ROUTES, and one more entry here.
-_ROUTES = (*_post_sale.ROUTES,)
+_ROUTES = (*POST_SALE,)
 _MAX_REQUESTS = 1000
 _ACCEPTED = "sandbox-token-0001"
 _EXPIRED = "sandbox-token-expired"

@@ -6,6 +6,18 @@ Dates are texts, in the two shapes that document shows: `2020-03-13T15:14:10Z` a
 
 from msgspec import Struct, field
 
+__all__ = [
+    "Attachment",
+    "ConversationStatus",
+    "Message",
+    "MessageDate",
+    "Moderation",
+    "Paging",
+    "Person",
+    "Resource",
+    "ThreadPage",
+]
+
 
 class Person(Struct, frozen=True):
     """The `from` or `to` of a message; `name` may be empty."""
