@@ -10,8 +10,9 @@ from types import FunctionType
 import anyio
 import msgspec
 import pytest
-from aiohttp import ClientConnectionError, ClientSession
+from aiohttp import ClientConnectionError, ClientSession, ClientTimeout
 from blockbuster import blockbuster_ctx
+from yarl import URL
 
 import mlmsg.sandbox
 from mlmsg.sandbox import Fault, Market, Sandbox, SendAnswer, server
@@ -20,6 +21,8 @@ MUG = "2000007001000011"
 PACKS = "/marketplace/messages/packs/"
 FILES = "/marketplace/messages/attachments"
 DOWNLOAD = {"tag": "post_sale", "site_id": "MLM"}
+# Only so that a fault of the sandbox fails a test instead of hanging it.
+TIMEOUT = ClientTimeout(total=10)
 
 
 class Paging(msgspec.Struct, forbid_unknown_fields=True):
@@ -41,15 +44,9 @@ class Page(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as running:
-        yield running
-
-
-@pytest.fixture
 async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
     headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with ClientSession(sandbox.url, headers=headers) as session:
+    async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as session:
         yield session
 
 
@@ -469,7 +466,10 @@ async def test_requests_are_recorded(http: ClientSession, sandbox: Sandbox) -> N
         pass
     async with http.post("/marketplace/messages/packs/%C3%B1", data=b'{"text":"x"}'):
         pass
-    read, sent = sandbox.requests
+    async with http.get(URL(f"{sandbox.url}/%7e?q=%2f%61", encoded=True)):
+        pass
+    read, sent, odd = sandbox.requests
+    assert (odd.path, odd.query, odd.target) == ("/~", {"q": "/a"}, "/%7e?q=%2f%61")
     assert (read.method, read.path, read.status, read.body_size) == ("GET", PACKS + MUG, 200, 0)
     assert read.query == {"limit": "2", "offset": "1"}
     assert read.target == f"{PACKS}{MUG}?limit=2&offset=1"
@@ -539,7 +539,8 @@ async def test_it_stops_at_once_with_connections_open(sandbox: Sandbox) -> None:
         async with idle.get("/"):
             pass
         tasks.start_soon(_is_disconnected, busy)
-        await sandbox.received(2)
+        with anyio.fail_after(5):
+            await sandbox.received(2)
         with anyio.fail_after(1):
             await sandbox.stop()
 
@@ -572,7 +573,8 @@ async def test_a_client_that_leaves_is_no_error(
     host, port = sandbox.url.removeprefix("http://").split(":")
     async with await anyio.connect_tcp(host, int(port)) as stream:
         await stream.send(request + b"\r\nHost: x\r\n" + token + headers + b"\r\n")
-        await sandbox.received(1)
+        with anyio.fail_after(5):
+            await sandbox.received(1)
         if leaves == "while receiving":
             await stream.receive()
     async with ClientSession(sandbox.url) as http, http.get("/") as answer:
@@ -581,15 +583,19 @@ async def test_a_client_that_leaves_is_no_error(
     assert caplog.messages == []
 
 
-async def test_nothing_in_it_blocks_the_event_loop() -> None:
+async def test_nothing_in_it_blocks_the_event_loop(caplog: pytest.LogCaptureFixture) -> None:
     with blockbuster_ctx():
         async with Sandbox() as sandbox:
+            stored = next(iter(sandbox.market.files))
+            routes = [*ROUTES, ("GET", f"{FILES}/{stored}?tag=post_sale&site_id=MLM")]
             headers = {"Authorization": f"Bearer {sandbox.token}"}
-            async with ClientSession(sandbox.url, headers=headers) as http:
-                for method, target in ROUTES:
+            async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as http:
+                for method, target in routes:
                     async with http.request(method, target, data=b"{}") as answer:
                         await answer.read()
-                await http.get(f"{FILES}/{next(iter(sandbox.market.files))}", params=DOWNLOAD)
+    # aiohttp makes a logged 500 of its own of what is raised in a handler, blocking included.
+    assert [request.status for request in sandbox.requests] == [200, 400, 404, 400, 500, 404, 200]
+    assert caplog.messages == []
 
 
 # --- the room ------------------------------------------------------------------------------

@@ -19,18 +19,14 @@ from mlmsg.sandbox.faults import FaultQueue
 MUG = "2000007001000011"
 PACK = f"/marketplace/messages/packs/{MUG}"
 FILES = "/marketplace/messages/attachments"
-
-
-@pytest.fixture
-async def sandbox() -> AsyncIterator[Sandbox]:
-    async with Sandbox() as running:
-        yield running
+# Only so that a fault of the sandbox fails a test instead of hanging it.
+TIMEOUT = ClientTimeout(total=10)
 
 
 @pytest.fixture
 async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
     headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with ClientSession(sandbox.url, headers=headers) as session:
+    async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as session:
         yield session
 
 
