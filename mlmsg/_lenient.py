@@ -45,14 +45,14 @@ def convert(value: object, target: type[T]) -> T:
     return msgspec.convert(result, target, strict=False, from_attributes=True)
 
 
-def _read(value: object, target: object) -> object:
+def _read(value: object, target: object, strict: bool = True) -> object:
     choices = _choices(target)
     for choice in choices:
         if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
             if isinstance(value, Mapping):
                 return _struct(value, choice)
         elif get_origin(choice) is list and isinstance(value, list):
-            return _list(value, get_args(choice)[0])
+            return _list(value, get_args(choice)[0], strict)
     try:
         return msgspec.convert(value, target, strict=False)
     except msgspec.ValidationError:
@@ -70,7 +70,7 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
     for field in msgspec.structs.fields(target):
         if field.encode_name in value:
             try:
-                fields[field.name] = _read(value[field.encode_name], field.type)
+                fields[field.name] = _read(value[field.encode_name], field.type, field.required)
             except msgspec.ValidationError:
                 if field.required:
                     raise
@@ -79,5 +79,13 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
     return target(**fields)
 
 
-def _list(value: list[object], item: object) -> list[object]:
-    return [_read(element, item) for element in value]
+def _list(value: list[object], item: object, strict: bool) -> list[object]:
+    """The elements; what cannot be read of an optional list costs only that element."""
+    items: list[object] = []
+    for element in value:
+        try:
+            items.append(_read(element, item))
+        except msgspec.ValidationError:
+            if strict:
+                raise
+    return items

@@ -115,7 +115,7 @@ def _one_message(reply: Reply) -> Message:
 def _sent(reply: Reply) -> Sent:
     """Whatever the API answers to a send; a success is never an error for its body."""
     try:
-        value = msgspec.json.decode(reply.body)
+        value = _lenient.parse(reply.body)
         if isinstance(value, dict) and isinstance(value.get("messages"), list):
             value = value["messages"]
         if isinstance(value, list):

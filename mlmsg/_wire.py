@@ -163,7 +163,10 @@ def decode(request: Request[T], reply: Reply, token: str = "") -> T:
         return request.answer(reply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the answer cannot be read: {error}"
-        raise DecodeError(reason, _blanked(reply.body, token), request.line) from error
+        failure = DecodeError(reason, _blanked(reply.body, token), request.line)
+        if not isinstance(error, UnicodeDecodeError):  # that one holds the body as it came
+            failure.__cause__ = error
+    raise failure
 
 
 def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
@@ -186,8 +189,13 @@ _SHORTEST = 4
 
 
 def _blanked(body: bytes, token: str) -> bytes:
-    text = body[:ERROR_LIMIT].decode("utf-8", "surrogateescape")
-    return _blank(text, token).encode("utf-8", "surrogateescape")
+    text = _blank(body[:ERROR_LIMIT].decode("utf-8", "surrogateescape"), token)
+    if len(body) >= ERROR_LIMIT:
+        # The cut may have gone through a token.
+        parts = (token[:size] for size in range(len(token) - 1, _SHORTEST - 1, -1))
+        part = next((part for part in parts if text.endswith(part)), "")
+        text = text.removesuffix(part)
+    return text.encode("utf-8", "surrogateescape")
 
 
 def _blank(text: str, token: str) -> str:

@@ -213,7 +213,7 @@ class _Part:
     def discard(self) -> None:
         if self._file is not None:
             self._file.close()
-        self._path.unlink(missing_ok=True)
+            self._path.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

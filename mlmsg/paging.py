@@ -27,6 +27,11 @@ class Page(Protocol[T_co]):
         ...
 
 
+STALE = 10
+"""Pages in a row with nothing new after which a walk without a total ends: some servers answer any
+offset beyond the end with their last page."""
+
+
 async def walk(
     fetch: Callable[[int, int], Awaitable[Page[T]]],
     key: Callable[[T], Hashable],
@@ -42,6 +47,7 @@ async def walk(
     seen: set[Hashable] = set()
     offset, total = 0, 1
     known: int | None = None
+    stale = 0
     while offset < total:
         page = await fetch(offset, limit)
         if known is not None and page.total is not None and page.total < known:
@@ -49,6 +55,9 @@ async def walk(
             offset, known = max(offset - (known - page.total), 0), page.total
             continue
         known = page.total
+        stale = 0 if {key(item) for item in page.items} - seen else stale + 1
+        if known is None and stale > STALE:
+            return
         for item in page.items:
             if key(item) not in seen:
                 seen.add(key(item))

@@ -60,7 +60,7 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not value > 0:
+            if value is not None and not 0 < value < math.inf:
                 raise ValueError(f"Timeouts.{name} is {value!r}; allowed: seconds over 0, or None")
 
 

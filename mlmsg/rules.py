@@ -156,7 +156,11 @@ def check_id(name: str, value: int | str) -> str:
 def check_base_url(value: str) -> str:
     """The base URL without a slash at its end; `https://`, or `http://` to this machine only."""
     limit = "'https://host' or, to this machine only, 'http://127.0.0.1:port'"
-    if not isinstance(value, str) or not re.fullmatch(r"https?://[^\s@?#\\]+", value):
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"(?i:https?)://[!-~]+", value)
+        or set(value) & set("@?#\\")
+    ):
         found = re.sub(r"//.*@", "//…@", value) if isinstance(value, str) else value
         raise RuleError("`base_url`", _shown(found), limit, "Only scheme, host, port and a path")
     try:

@@ -178,7 +178,7 @@ class Multipart:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     async def blocks(self) -> AsyncGenerator[Block, None]:
-        """The body from its first byte to its last, from a source opened for this call.
+        """The body from its first byte to its last, in steps, from a source opened for this call.
 
         Raises:
             LengthMismatch: The source is longer or shorter than it said; before the surplus
@@ -188,16 +188,21 @@ class Multipart:
         seen, length = 0, self.source.length
         async with aclosing(self.source.open()) as blocks:
             async for block in blocks:
-                seen += _size(block)
-                if seen > length:
-                    raise _mismatch(length, f"at least {seen} bytes")
-                yield block
-                if self.progress is not None:
-                    self.progress(seen, length)
+                size = _size(block)
+                if seen + size > length:
+                    raise _mismatch(length, f"at least {seen + size} bytes")
+                for start in range(0, size, SLICE):
+                    yield memoryview(block)[start : start + SLICE]
+                    seen += min(SLICE, size - start)
+                    if self.progress is not None:
+                        self.progress(seen, length)
         if seen != length:
             raise _mismatch(length, f"{seen} bytes")
         yield self._tail
 
+
+SLICE = 256 * 1024
+"""Bytes handed to the socket at a time: little enough that the loop is never held up."""
 
 DRAW_TIME = 0.05
 """Seconds that a slow iterable is drawn from before what it gave goes out."""

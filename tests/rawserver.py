@@ -74,6 +74,10 @@ class Peer:
         own.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._writer.transport.abort()
 
+    def end(self) -> None:
+        """Sends no more, but still reads."""
+        self._writer.write_eof()
+
     async def close(self) -> None:
         """Ends the connection in order."""
         self._writer.close()
@@ -114,6 +118,29 @@ def answers(status: int, body: bytes = b"", *headers: str, length: int | None = 
     return step
 
 
+def sends(data: bytes, *, reset: bool = False) -> Step:
+    """The step that sends some bytes and hangs up."""
+
+    async def step(peer: Peer) -> None:
+        await peer.send(data)
+        if reset:
+            peer.reset()
+        else:
+            await peer.close()
+
+    return step
+
+
+def each(step: Step) -> Step:
+    """A script: the first request of each connection meets the step, which is also the end."""
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        await step(peer)
+
+    return script
+
+
 def in_turn(*steps: Step) -> Step:
     """A script: each request, over whichever connection, meets the next of the steps.
 
@@ -128,9 +155,22 @@ def in_turn(*steps: Step) -> Step:
     return script
 
 
+def _listener(*, slow: bool) -> socket.socket:
+    listener = socket.socket()
+    if slow:
+        # Small packets and a small window: otherwise the system takes megabytes at once.
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    listener.bind(("127.0.0.1", 0))
+    return listener
+
+
 @asynccontextmanager
-async def raw_server(script: Step) -> AsyncIterator[RawServer]:
-    """Runs `script` once for each connection; what it raises fails the test at the end."""
+async def raw_server(script: Step, *, slow: bool = False) -> AsyncIterator[RawServer]:
+    """Runs `script` once for each connection; what it raises fails the test at the end.
+
+    With `slow` next to nothing is under way but what the script has read.
+    """
     state = RawServer()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -149,7 +189,8 @@ async def raw_server(script: Step) -> AsyncIterator[RawServer]:
             await peer.close()
             state.tasks.discard(task)
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    limit = 4096 if slow else 65536
+    server = await asyncio.start_server(serve, sock=_listener(slow=slow), limit=limit)
     state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
         yield state

@@ -1,0 +1,361 @@
+"""Servers that break the protocol: an error that says so, in bounded time and memory."""
+
+import asyncio
+import gzip
+import tracemalloc
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, nullcontext, suppress
+
+import pytest
+from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
+
+from mlmsg import (
+    ApiError,
+    Client,
+    DecodeError,
+    MlmsgError,
+    OutcomeUnknown,
+    RetryPolicy,
+    ServerError,
+    TimedOut,
+    Timeouts,
+    TransportError,
+)
+
+TOKEN = "a-token-that-stays-inside"
+PAGE = b'{"messages": [{"id": "m1"}]}'
+KIB, MIB = 1024, 1024 * 1024
+
+Call = Callable[[Client], Awaitable[object]]
+
+
+@asynccontextmanager
+async def meeting(
+    script: Step, *, attempts: int = 1, read: float = 5.0
+) -> AsyncIterator[tuple[Client, RawServer]]:
+    """A client with one slot, and the server it meets; ends what hangs."""
+    async with (
+        raw_server(script) as server,
+        Client(
+            TOKEN,
+            base_url=server.url,
+            retry=RetryPolicy(attempts=attempts, base=0),
+            timeout=Timeouts(connect=5, read=read),
+            max_connections=1,
+        ) as client,
+        asyncio.timeout(5),
+    ):
+        yield client, server
+
+
+def page(client: Client) -> Awaitable[object]:
+    return client.packs.page(1)
+
+
+def send(client: Client) -> Awaitable[object]:
+    return client.packs.send(1, "Hola")
+
+
+async def download(client: Client) -> object:
+    async with client.attachments.open("a.bin", site_id="MLM") as opened:
+        return await opened.read()
+
+
+class Endless:
+    """The step that goes on sending until the client has had enough; it counts the bytes."""
+
+    def __init__(self, start: bytes, block: bytes) -> None:
+        self._start = start
+        self._block = block
+        self.sent = 0
+
+    async def __call__(self, peer: Peer) -> None:
+        await peer.send(self._start)
+        with suppress(ConnectionError):
+            while True:
+                await peer.send(self._block)
+                self.sent += len(self._block)
+
+
+HEAD = b"HTTP/1.1 200 OK\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+
+# --- answers that are cut, or are none -----------------------------------------------------
+
+BROKEN = {
+    "reset before the answer": sends(b"", reset=True),
+    "reset in the headers": sends(HEAD + b"Content-Ty", reset=True),
+    "reset in the body": sends(HEAD + b"Content-Length: 28\r\n\r\n" + PAGE[:9], reset=True),
+    "closed in the body": sends(HEAD + b"Content-Length: 28\r\n\r\n" + PAGE[:9]),
+    "closed in a chunk": sends(CHUNKED + b"1c\r\n" + PAGE[:9]),
+    "closed after a chunk": sends(CHUNKED + b"1c\r\n" + PAGE + b"\r\n"),
+    "no size of a chunk": sends(CHUNKED + b"zz\r\n" + PAGE + b"\r\n0\r\n\r\n"),
+    "more announced than sent": sends(HEAD + b"Content-Length: 99\r\n\r\n" + PAGE),
+    "two lengths": sends(HEAD + b"Content-Length: 28\r\nContent-Length: 5\r\n\r\n" + PAGE),
+    "no number for a length": sends(HEAD + b"Content-Length: many\r\n\r\n" + PAGE),
+    "a negative length": sends(HEAD + b"Content-Length: -1\r\n\r\n" + PAGE),
+    "another protocol": sends(b"SSH-2.0-OpenSSH_9.6\r\n"),
+    "a status of two digits": sends(b"HTTP/1.1 20 OK\r\n\r\n"),
+    "nonsense": sends(b"\x00\xff\x16\x03\r\n\r\n\r\n"),
+    "a header without a colon": sends(HEAD + b"nonsense\r\n\r\n"),
+    "no gzip in spite of its header": answers(200, PAGE, "Content-Encoding: gzip"),
+}
+
+
+@pytest.mark.parametrize("step", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_answer_to_a_read_is_a_failure_of_the_network(step: Step) -> None:
+    async with meeting(each(step)) as (client, _server):
+        with pytest.raises(TransportError) as caught:
+            await client.packs.page(1)
+    assert caught.value.request is not None
+    assert caught.value.request.operation == "packs.page"
+    assert caught.value.sent
+
+
+@pytest.mark.parametrize("step", BROKEN.values(), ids=BROKEN)
+async def test_a_broken_answer_to_a_read_is_made_good_by_the_next(step: Step) -> None:
+    failing = True
+
+    async def script(peer: Peer) -> None:
+        nonlocal failing
+        await peer.request()
+        met, failing = (step if failing else answers(200, PAGE)), False
+        await met(peer)
+
+    async with meeting(script, attempts=2) as (client, _server):
+        thread = await client.packs.page(1)
+    assert [message.id for message in thread.messages] == ["m1"]
+
+
+async def test_a_reset_after_the_whole_answer_does_no_harm() -> None:
+    async def step(peer: Peer) -> None:
+        await peer.answer(200, PAGE)
+        await read.wait()
+        peer.reset()
+
+    read = asyncio.Event()
+    async with meeting(each(step), attempts=2) as (client, server):
+        for _ in range(2):
+            await client.packs.page(1)
+            read.set()
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("length", [0, 5, 27])
+async def test_an_answer_that_is_longer_than_announced_is_not_made_up(length: int) -> None:
+    script = each(answers(200, PAGE, length=length))
+    async with meeting(script) as (client, _server):
+        # Which of them depends on when the bytes that are too many arrive.
+        with pytest.raises((DecodeError, TransportError)):
+            await client.packs.page(1)
+
+
+async def test_an_answer_that_nobody_asked_for_is_taken_for_no_call_of_ours() -> None:
+    """What comes with an answer, after its end, is not what the next call gets."""
+    stray = b'HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n{"messages": [{"id": "stray"}]}'
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if len(server.peers) == 1:
+            await peer.send(HEAD + b"Content-Length: 28\r\n\r\n" + PAGE + stray)
+        else:
+            await peer.answer(200, PAGE)
+        while (await peer.request())[0]:
+            await peer.answer(200, PAGE)
+
+    async with meeting(script, attempts=2) as (client, server):
+        await client.packs.page(1)
+        thread = await client.packs.page(2)
+    assert [message.id for message in thread.messages] == ["m1"]
+
+
+# --- answers without end -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize(
+    ("start", "block"),
+    [
+        (HEAD, b"X-More: and more\r\n" * 64),
+        (HEAD + b"X-Long: ", b"x" * KIB),
+        (b"HTTP/1.1 200 ", b"x" * KIB),
+    ],
+    ids=["headers", "one header", "a reason"],
+)
+async def test_headers_without_end_are_not_read_for_ever(
+    start: bytes, block: bytes, call: Call
+) -> None:
+    step = Endless(start, block)
+    async with meeting(each(step)) as (client, _server):
+        with pytest.raises(OutcomeUnknown if call is send else TransportError):
+            await call(client)
+    assert step.sent < 8 * MIB
+
+
+@pytest.mark.parametrize(
+    "start", [HEAD + b"\r\n", HEAD + b"Content-Length: 99999999999\r\n\r\n"], ids=["", "announced"]
+)
+async def test_json_without_end_is_read_up_to_a_limit(start: bytes) -> None:
+    step = Endless(start + b'{"messages": [', b'{"id": "m1"},' * 5_000)
+    async with meeting(each(step)) as (client, _server):
+        with pytest.raises(DecodeError, match="larger than") as caught:
+            await client.packs.page(1)
+    assert len(caught.value.body) == 64 * KIB
+    assert step.sent < 40 * MIB
+
+
+@pytest.mark.parametrize(
+    ("call", "status", "kind"),
+    [(page, 200, DecodeError), (page, 500, ServerError), (send, 201, None), (send, 400, ApiError)],
+    ids=["a page", "an error", "a send", "a refused send"],
+)
+async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(
+    call: Call, status: int, kind: type[MlmsgError] | None
+) -> None:
+    bomb = gzip.compress(bytes(300 * MIB), 1)
+    script = each(answers(status, bomb, "Content-Encoding: gzip"))
+    async with meeting(script) as (client, _server):
+        tracemalloc.start()
+        try:
+            with pytest.raises(kind) if kind else nullcontext():
+                await call(client)
+            _, peak = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+    assert peak < 80 * MIB
+
+
+@pytest.mark.parametrize("call", [page, download], ids=["read", "download"])
+@pytest.mark.parametrize("status", [404, 500])
+async def test_of_an_error_without_end_the_first_64_kib_are_kept(status: int, call: Call) -> None:
+    start = f"HTTP/1.1 {status} No\r\n\r\n".encode()
+    step = Endless(start, b"x" * KIB)
+    async with meeting(each(step)) as (client, _server):
+        with pytest.raises(ApiError) as caught:
+            await call(client)
+    assert caught.value.status == status
+    assert caught.value.body == b"x" * 64 * KIB
+    assert step.sent < 8 * MIB
+
+
+@pytest.mark.parametrize("data", [b"", b"partial"], ids=["nothing", "a part"])
+async def test_of_an_error_that_is_cut_what_came_is_kept(data: bytes) -> None:
+    start = b"HTTP/1.1 404 No\r\nContent-Length: 99\r\n\r\n"
+    async with meeting(each(sends(start + data))) as (client, _server):
+        with pytest.raises(ApiError) as caught:
+            await client.packs.page(1)
+    assert (caught.value.status, caught.value.body) == (404, data)
+
+
+# --- slow ones -----------------------------------------------------------------------------
+
+
+async def test_an_answer_that_drips_faster_than_the_timeout_is_read() -> None:
+    async def drip(peer: Peer) -> None:
+        await peer.send(HEAD + b"Content-Length: 28\r\n\r\n")
+        for start in range(0, len(PAGE), 2):
+            await asyncio.sleep(0.05)
+            await peer.send(PAGE[start : start + 2])
+
+    async with meeting(each(drip), read=0.4) as (client, _server):  # 0.7 s in all
+        thread = await client.packs.page(1)
+    assert len(thread.messages) == 1
+
+
+STALLED = {
+    "before the answer": b"",
+    "in the headers": HEAD,
+    "in the body": HEAD + b"Content-Length: 9\r\n\r\n{",
+}
+
+
+@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("where", STALLED)
+async def test_an_answer_that_stops_coming_is_given_up(where: str, call: Call) -> None:
+    async def stall(peer: Peer) -> None:
+        await peer.send(STALLED[where])
+        await peer.rest()
+
+    accepted = call is send and where == "in the body"  # by its status alone
+    async with meeting(each(stall), read=0.05) as (client, _server):
+        with nullcontext() if accepted else pytest.raises((TimedOut, OutcomeUnknown)) as caught:
+            await call(client)
+    if caught is not None:
+        error = caught.value.__cause__ if call is send else caught.value
+        assert isinstance(error, TimedOut)
+        assert isinstance(error, TimeoutError)
+
+
+# --- a kept connection that dies -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("end", [sends(b""), sends(b"", reset=True)], ids=["closed", "reset"])
+@pytest.mark.parametrize("idle", [True, False], ids=["while idle", "with the next request"])
+@pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
+async def test_a_kept_connection_that_dies(end: Step, call: Call, *, idle: bool) -> None:
+    """A read works on. A send works or has an unknown outcome, and never happens twice."""
+    first, dead, carried_out = asyncio.Event(), asyncio.Event(), 0
+
+    async def script(peer: Peer) -> None:
+        nonlocal carried_out
+        await peer.request()
+        carried_out += first.is_set()
+        await peer.answer(200, PAGE)
+        if not first.is_set():
+            await (first.wait() if idle else peer.request())
+            carried_out += not idle
+            await end(peer)
+            dead.set()
+
+    async with meeting(script, attempts=2) as (client, _server):
+        await client.packs.page(1)
+        first.set()
+        if idle:
+            await dead.wait()
+        unknown = False
+        try:
+            await call(client)
+        except OutcomeUnknown:
+            unknown = True
+    if call is page:
+        assert not unknown
+    else:
+        assert carried_out == 1 or (unknown and carried_out == 0)
+        assert unknown or idle
+
+
+# --- bodies that are not what they should be -----------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"<html><h1>Login</h1></html>", id="HTML"),
+        pytest.param(b"", id="nothing"),
+        pytest.param(b"null", id="null"),
+        pytest.param(b"[]", id="a list"),
+        pytest.param(b'{"messages": [', id="half of it"),
+        pytest.param(b'{"messages": [{"id": "\xe1\xff"}]}', id="not UTF-8"),
+        pytest.param(b"[" * 50_000, id="nested too deep"),
+        pytest.param(b'{"paging": {}}', id="no messages"),
+        pytest.param(b'{"messages": [{"text": "no id"}]}', id="no id"),
+    ],
+)
+async def test_a_page_that_cannot_be_read_keeps_its_body_and_is_not_repeated(body: bytes) -> None:
+    script = in_turn(answers(200, body, "Content-Type: text/html"))
+    async with meeting(script, attempts=4) as (client, server):
+        with pytest.raises(DecodeError) as caught:
+            await client.packs.page(1)
+    assert caught.value.body == body[: 64 * KIB]
+    assert caught.value.request is not None
+    assert caught.value.request.operation == "packs.page"
+    assert server.requests == 1
+
+
+@pytest.mark.parametrize("body", [b"caf\xe9", b'{"message": "caf\xe9"}', b"\xff\xfe\x00"], ids=repr)
+async def test_an_error_that_is_not_utf_8_keeps_its_bytes(body: bytes) -> None:
+    async with meeting(each(answers(400, body))) as (client, _server):
+        with pytest.raises(ApiError) as caught:
+            await client.packs.page(1)
+    assert caught.value.body == body
+    assert "caf" in str(caught.value) or body[0] == 0xFF

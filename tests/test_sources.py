@@ -1,0 +1,398 @@
+"""Every kind of source: what is told of it, what it yields, what is refused, what stays open."""
+
+import asyncio
+import io
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import anyio
+import pytest
+
+from mlmsg import Client, LengthMismatch, RuleError
+from mlmsg._streams import Block
+from mlmsg.rules import CLAIM_FILES, POST_SALE_FILES, FileRules
+from mlmsg.sandbox import Sandbox
+from mlmsg.uploads import Source, SourceLike, open_source
+
+MiB = 1024 * 1024
+LIMIT = 25 * MiB
+DATA = random.Random(7).randbytes(50_000)  # noqa: S311  (less than a pipe holds)
+PIECES = [DATA[start : start + 999] for start in range(0, len(DATA), 999)]
+EARLIER = b"read before"
+NAME = "nota nº 7.pdf"
+PDF = (NAME, "application/pdf")
+
+Stack = AsyncExitStack
+
+
+async def pieces() -> AsyncIterator[bytes]:
+    for piece in PIECES:
+        yield piece
+
+
+class Reader:
+    """Reads asynchronously, a little at a time, and can do nothing else."""
+
+    def __init__(self) -> None:
+        self._file = io.BytesIO(DATA)
+
+    async def read(self, size: int = -1) -> bytes:
+        return self._file.read(min(size, 999))
+
+
+class Unclosable:
+    """An async iterator without an `aclose`."""
+
+    def __init__(self) -> None:
+        self._pieces = iter(PIECES)
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    async def __anext__(self) -> bytes:
+        for piece in self._pieces:
+            return piece
+        raise StopAsyncIteration
+
+
+async def ready(source: SourceLike) -> SourceLike:
+    return source
+
+
+def on_disk(folder: Path, data: bytes = DATA) -> Path:
+    path = folder / NAME
+    path.write_bytes(data)
+    return path
+
+
+def sparse(folder: Path, size: int) -> Path:
+    path = on_disk(folder)
+    os.truncate(path, size)
+    return path
+
+
+async def standing(stack: Stack, folder: Path, buffering: int = -1) -> BinaryIO:
+    path = on_disk(folder, EARLIER + DATA)
+    file: BinaryIO = stack.enter_context(path.open("rb", buffering=buffering))
+    file.seek(len(EARLIER))
+    return file
+
+
+async def in_memory(_: Stack, __: Path) -> io.BytesIO:
+    file = io.BytesIO(EARLIER + DATA)
+    file.seek(len(EARLIER))
+    return file
+
+
+async def of_anyio(stack: Stack, folder: Path) -> anyio.AsyncFile[bytes]:
+    path = on_disk(folder, EARLIER + DATA)
+    file = await stack.enter_async_context(await anyio.open_file(path, "rb"))
+    await file.seek(len(EARLIER))
+    return file
+
+
+async def piped(stack: Stack, _: Path) -> BinaryIO:
+    reading, writing = os.pipe()
+    with os.fdopen(writing, "wb") as end:
+        end.write(DATA)
+    return stack.enter_context(os.fdopen(reading, "rb"))
+
+
+async def downloaded(stack: Stack, _: Path) -> SourceLike:
+    sandbox = await stack.enter_async_context(Sandbox())
+    client = await stack.enter_async_context(Client(sandbox.token, base_url=sandbox.url))
+    stored = sandbox.market.add_file(DATA, "a.png", "image/png", file_id="1_a.png")
+    return await stack.enter_async_context(client.attachments.open(stored.id, site_id="MLM"))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of source with `DATA` in it.
+
+    Attributes:
+        make: Makes one, given what will close it and a folder.
+        filename: The name that can be told of it.
+        content_type: The type that can be told of it.
+        unknown: Whether its length can't be told.
+        once: Whether it can't be read a second time.
+    """
+
+    make: Callable[[Stack, Path], Awaitable[SourceLike]]
+    filename: str = "attachment"
+    content_type: str = "application/octet-stream"
+    unknown: bool = False
+    once: bool = False
+
+
+KINDS: Mapping[str, Kind] = {
+    "str": Kind(lambda _, folder: ready(str(on_disk(folder))), *PDF),
+    "path": Kind(lambda _, folder: ready(on_disk(folder)), *PDF),
+    "bytes": Kind(lambda *_: ready(DATA)),
+    "bytearray": Kind(lambda *_: ready(bytearray(DATA))),
+    "memoryview": Kind(lambda *_: ready(memoryview(DATA))),
+    "backward memoryview": Kind(lambda *_: ready(memoryview(DATA[::-1])[::-1])),
+    "3-d memoryview": Kind(lambda *_: ready(memoryview(DATA).cast("B", (5, 100, 100)))),
+    "memoryview of ints": Kind(lambda *_: ready(memoryview(DATA).cast("I"))),
+    "open file": Kind(standing, *PDF),
+    "unbuffered file": Kind(lambda stack, folder: standing(stack, folder, 0), *PDF),
+    "BytesIO": Kind(in_memory),
+    "anyio file": Kind(of_anyio, *PDF),
+    "Download": Kind(downloaded, "1_a.png", "image/png", once=True),
+    "pipe": Kind(piped, unknown=True, once=True),
+    "async reader": Kind(lambda *_: ready(Reader()), unknown=True, once=True),
+    "list": Kind(lambda *_: ready(PIECES), unknown=True),
+    "generator": Kind(lambda *_: ready(p for p in PIECES), unknown=True, once=True),
+    "async generator": Kind(lambda *_: ready(pieces()), unknown=True, once=True),
+    "async iterator": Kind(lambda *_: ready(Unclosable()), unknown=True, once=True),
+}
+
+
+def kinds(wanted: Callable[[Kind], bool]) -> pytest.MarkDecorator:
+    chosen = {name: kind for name, kind in KINDS.items() if wanted(kind)}
+    return pytest.mark.parametrize("kind", chosen.values(), ids=chosen.keys())
+
+
+each_kind = kinds(lambda _: True)
+
+
+@pytest.fixture
+async def stack() -> AsyncIterator[Stack]:
+    async with AsyncExitStack() as stack:
+        yield stack
+
+
+async def taken(source: Source) -> bytes:
+    async with aclosing(source.open()) as blocks:
+        return b"".join([bytes(block) async for block in blocks])
+
+
+def open_files() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+async def refused(source: SourceLike, rules: FileRules = POST_SALE_FILES) -> RuleError:
+    with pytest.raises(RuleError) as caught:
+        async with asyncio.timeout(5), open_source(source, rules):
+            pass
+    return caught.value
+
+
+# --- what is told of a source, and what it yields -------------------------------------------
+
+
+@each_kind
+async def test_a_source_yields_its_bytes_as_often_as_it_says(
+    kind: Kind, stack: Stack, tmp_path: Path
+) -> None:
+    async with open_source(await kind.make(stack, tmp_path), POST_SALE_FILES) as source:
+        told = (source.length, source.filename, source.content_type)
+        assert told == (len(DATA), kind.filename, kind.content_type)
+        assert source.replayable is (kind.unknown or not kind.once)  # a copy can be read again
+        for _ in range(1 + source.replayable):
+            assert await taken(source) == DATA
+
+
+@each_kind
+async def test_a_declared_length_spares_the_copy(kind: Kind, stack: Stack, tmp_path: Path) -> None:
+    given = await kind.make(stack, tmp_path)
+    async with open_source(given, POST_SALE_FILES, length=len(DATA)) as source:
+        assert (source.length, source.replayable) == (len(DATA), not kind.once)
+        for _ in range(1 + source.replayable):
+            assert await taken(source) == DATA
+
+
+@each_kind
+@pytest.mark.parametrize("left_early", [False, True], ids=["to the end", "left early"])
+async def test_nothing_stays_open_but_what_is_the_callers(
+    kind: Kind, stack: Stack, tmp_path: Path, *, left_early: bool
+) -> None:
+    given = await kind.make(stack, tmp_path)
+    before = open_files()
+    async with open_source(given, POST_SALE_FILES) as source, aclosing(source.open()) as blocks:
+        async for _ in blocks:
+            if left_early:
+                break
+    assert open_files() <= before  # less, if an earlier test left something to collect
+    assert getattr(given, "closed", False) is False
+
+
+async def test_the_blocks_of_a_declared_async_source_are_passed_on_at_once() -> None:
+    drawn: list[bytes] = []
+
+    async def one_by_one() -> AsyncIterator[bytes]:
+        for block in (b"a", b"b"):
+            drawn.append(block)
+            yield block
+
+    opening = open_source(one_by_one(), POST_SALE_FILES, length=2)
+    async with opening as source, aclosing(source.open()) as blocks:
+        assert await anext(blocks) == b"a"
+        assert drawn == [b"a"]
+
+
+@pytest.mark.parametrize("length", [None, 12], ids=["unknown", "declared"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize(
+    "blocks",
+    [
+        [b"ab", b"", bytearray(b"cdef"), memoryview(b"ghijkl")],
+        [memoryview(b"fedcba")[::-1], memoryview(b"ghijkl")],
+        [memoryview(b"abcdefgh").cast("I"), b"ijkl"],
+        [memoryview(b"abcdefgh").cast("B", (2, 2, 2)), b"ijkl"],
+    ],
+    ids=["mixed", "backward", "ints", "3-d"],
+)
+async def test_blocks_of_every_kind_arrive(
+    blocks: list[Block], length: int | None, *, is_async: bool
+) -> None:
+    async def drawn() -> AsyncIterator[Block]:
+        for block in blocks:
+            yield block
+
+    given = drawn() if is_async else blocks
+    async with open_source(given, POST_SALE_FILES, length=length) as source:
+        assert (source.length, await taken(source)) == (12, b"abcdefghijkl")
+
+
+@pytest.mark.parametrize("length", [None, len(DATA)], ids=["unknown", "declared"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_source_may_fill_one_buffer_again_and_again(
+    length: int | None, *, is_async: bool
+) -> None:
+    def filled() -> Iterator[Block]:
+        file, buffer = io.BytesIO(DATA), bytearray(999)
+        while count := file.readinto(buffer):
+            yield memoryview(buffer)[:count]
+
+    async def filled_async() -> AsyncIterator[Block]:
+        for block in filled():
+            yield block
+
+    given = filled_async() if is_async else filled()
+    async with open_source(given, POST_SALE_FILES, length=length) as source:
+        assert await taken(source) == DATA
+
+
+@pytest.mark.parametrize(
+    ("filename", "content_type", "name", "kind"),
+    [
+        (None, None, NAME, "application/pdf"),
+        ("a.png", None, "a.png", "image/png"),
+        ("a.png", "text/plain; charset=utf-8", "a.png", "text/plain; charset=utf-8"),
+        ("a.csv.gz", None, "a.csv.gz", "application/octet-stream"),
+        ("a", None, "a", "application/octet-stream"),
+    ],
+)
+async def test_name_and_type_are_the_callers_or_the_files(
+    tmp_path: Path, filename: str | None, content_type: str | None, name: str, kind: str
+) -> None:
+    opening = open_source(
+        on_disk(tmp_path), POST_SALE_FILES, filename=filename, content_type=content_type
+    )
+    async with opening as source:
+        assert (source.filename, source.content_type) == (name, kind)
+
+
+async def test_a_type_gives_bytes_a_name() -> None:
+    async with open_source(DATA, POST_SALE_FILES, content_type="image/png") as source:
+        assert (source.filename, source.content_type) == ("attachment.png", "image/png")
+
+
+# --- what is refused -------------------------------------------------------------------------
+
+
+async def numbers() -> AsyncIterator[int]:
+    yield 1
+
+
+async def texts() -> AsyncIterator[str]:
+    yield "text"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "found"),
+    [
+        (lambda: None, "NoneType"),
+        (lambda: 5, "int"),
+        (object, "object"),
+        (lambda: {"a": 1}, "str"),
+        (lambda: ["text"], "str"),
+        (lambda: [b"bytes", "text"], "str"),
+        (lambda: [1, 2], "int"),
+        (numbers, "int"),
+        (texts, "str"),
+        (lambda: io.StringIO("text"), "a file in text mode"),
+        (lambda: io.TextIOWrapper(io.BytesIO(b"text")), "a file in text mode"),
+        (lambda: anyio.wrap_file(io.StringIO("text")), "a file in text mode"),
+        (lambda: Client("a-token").attachments.open("1_a.png", "MLM"), "ContextManager"),
+    ],
+)
+async def test_what_has_no_bytes_is_refused_by_name(
+    wrong: Callable[[], SourceLike], found: str
+) -> None:
+    assert found in (await refused(wrong())).found
+
+
+@pytest.mark.parametrize("path", ["/dev/null", "fifo"])
+async def test_a_path_to_no_file_is_refused_at_once(tmp_path: Path, path: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    assert "device or pipe" in (await refused(tmp_path / path)).found
+
+
+@pytest.mark.parametrize(
+    ("path", "error"), [("missing", FileNotFoundError), (".", IsADirectoryError)]
+)
+async def test_a_path_that_cannot_be_read_is_the_systems_own_error(
+    tmp_path: Path, path: str, error: type[OSError]
+) -> None:
+    with pytest.raises(error) as caught:
+        async with open_source(tmp_path / path, POST_SALE_FILES):
+            pass
+    assert caught.value.filename == str(tmp_path / path)
+
+
+@pytest.mark.parametrize("length", [-1, 0, LIMIT + 1, True, 4.0, "4"])
+async def test_a_declared_length_must_be_one_that_is_allowed(length: int) -> None:
+    with pytest.raises(RuleError):
+        async with open_source(PIECES, POST_SALE_FILES, length=length):
+            pass
+
+
+@kinds(lambda kind: not kind.unknown)
+async def test_a_declared_length_must_be_the_known_one(
+    kind: Kind, stack: Stack, tmp_path: Path
+) -> None:
+    given = await kind.make(stack, tmp_path)
+    with pytest.raises(LengthMismatch):
+        async with open_source(given, POST_SALE_FILES, length=len(DATA) - 1):
+            pass
+
+
+@pytest.mark.parametrize(
+    ("filename", "rules", "accepted"),
+    [
+        ("a/b.png", POST_SALE_FILES, "a_b.png"),
+        ("a\r\nb.png", POST_SALE_FILES, "a_b.png"),
+        ("", POST_SALE_FILES, "file"),
+        (None, CLAIM_FILES, "nota_no_7.pdf"),
+    ],
+)
+async def test_a_name_against_the_rules_is_refused_with_one_that_is_not(
+    tmp_path: Path, filename: str | None, rules: FileRules, accepted: str
+) -> None:
+    with pytest.raises(RuleError) as caught:
+        async with open_source(on_disk(tmp_path), rules, filename=filename):
+            pass
+    assert repr(accepted) in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["png", "image/png\r\nX: y", "image/"])
+async def test_a_content_type_that_is_none_is_refused(kind: str) -> None:
+    with pytest.raises(RuleError):
+        async with open_source(DATA, POST_SALE_FILES, filename="a", content_type=kind):
+            pass

@@ -1,0 +1,400 @@
+"""Uploads through the client: what arrives, and what happens when either side breaks off."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
+from functools import partial
+from pathlib import Path
+
+import pytest
+from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server
+from test_multipart import Drawn, Then, Way, each_way
+from test_sources import DATA, LIMIT, Kind, MiB, each_kind, kinds, sparse
+
+from mlmsg import (
+    ApiError,
+    BadRequest,
+    Client,
+    LengthMismatch,
+    RetryPolicy,
+    RuleError,
+    ServerError,
+    TimedOut,
+    Timeouts,
+    TransportError,
+)
+from mlmsg.sandbox import Fault, Sandbox
+from mlmsg.uploads import Progress, SourceLike
+
+DONE = b'{"id": "1_a.png"}'
+PACK = "2000007001000011"
+LARGE = DATA * 63
+
+
+@asynccontextmanager
+async def against(
+    script: Step, attempts: int = 1, connections: int = 100, write: float = 30, slow: bool = False
+) -> AsyncIterator[tuple[RawServer, Client]]:
+    """A server with that script, and a client of it."""
+    retry, timeout = RetryPolicy(attempts=attempts, base=0.0), Timeouts(write=write)
+    opening = partial(Client, retry=retry, timeout=timeout, max_connections=connections)
+    async with (
+        asyncio.timeout(5),
+        raw_server(script, slow=slow) as server,
+        opening("a-token", base_url=server.url) as client,
+    ):
+        yield server, client
+
+
+async def upload(
+    client: Client, source: SourceLike, length: int | None = None, progress: Progress | None = None
+) -> str:
+    attachments = client.attachments
+    one = await attachments.upload(source, site_id="MLM", length=length, progress=progress)
+    return one.id
+
+
+def first(step: Step) -> Step:
+    """A script: the first connection meets the step, those after it are served well."""
+    left = [step]
+
+    async def script(peer: Peer) -> None:
+        await (left.pop() if left else each(answers(200, DONE)))(peer)
+
+    return script
+
+
+async def forever(_: Peer) -> None:
+    await asyncio.Event().wait()
+
+
+@each_kind
+async def test_every_kind_of_source_arrives_as_it_is(
+    kind: Kind, client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with AsyncExitStack() as stack:
+        stored = sandbox.market.files[await upload(client, await kind.make(stack, tmp_path))]
+    assert stored.data == DATA
+    assert (stored.original_filename, stored.content_type) == (kind.filename, kind.content_type)
+
+
+@pytest.mark.parametrize("length", [None, len(LARGE)], ids=["unknown", "declared"])
+@pytest.mark.parametrize("given", range(3), ids=["path", "generator", "async generator"])
+async def test_several_blocks_arrive_with_name_and_type_as_given(
+    given: int, length: int | None, client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    (tmp_path / "a").write_bytes(LARGE)
+    drawn = Drawn([LARGE[:9], LARGE[9:-1], LARGE[-1:]])
+    sources: list[SourceLike] = [tmp_path / "a", drawn.sync(), drawn.by_await()]
+    name, kind = '50% "ñ".png', "image/png"
+    one = await client.attachments.upload(
+        sources[given], site_id="MLM", length=length, filename=name, content_type=kind
+    )
+    stored = sandbox.market.files[one.id]
+    assert stored.data == LARGE
+    assert (stored.original_filename, stored.content_type) == (name, kind)
+
+
+# --- a source that breaks off, or begins again --------------------------------------------------
+
+
+async def broken_off(
+    source: SourceLike, length: int, error: type[Exception], progress: Progress | None = None
+) -> Exception:
+    """The error of an upload that was tried once, cut its connection, and left its slot free.
+
+    The announced length was not reached, and the closing boundary not sent.
+    """
+    cut = asyncio.Event()
+
+    async def until_it_is_cut(peer: Peer) -> None:
+        head, rest = await peer.head(), await peer.rest()
+        (boundary,) = re.findall(rb"boundary=([\w-]+)", head)
+        (announced,) = re.findall(rb"Content-Length: (\d+)", head)
+        assert len(rest) < int(announced)
+        assert b"--" + boundary + b"--" not in rest
+        cut.set()
+
+    async with against(first(until_it_is_cut), attempts=3, connections=1) as (server, client):
+        with pytest.raises(error) as caught:
+            await upload(client, source, length, progress)
+        await cut.wait()
+        await upload(client, b"the next")
+        assert len(server.peers) == 2
+    return caught.value
+
+
+@each_way
+@pytest.mark.parametrize(
+    ("blocks", "length"),
+    [
+        ([b"abc"], 4),
+        ([b"abc"], 2),
+        ([bytes(2 * MiB)], 3 * MiB),
+        ([bytes(2 * MiB), b"x"], 2 * MiB),
+    ],
+    ids=["too short", "too long", "too short, large", "one byte too long, large"],
+)
+async def test_a_length_that_is_not_the_declared_one_never_makes_a_whole_request(
+    way: Way, blocks: list[bytes], length: int
+) -> None:
+    error = await broken_off(way(Drawn(blocks)), length, LengthMismatch)
+    assert f"exactly {length} bytes" in str(error)
+
+
+@each_way
+@pytest.mark.parametrize("blocks", [[], [bytes(MiB)] * 2], ids=["at once", "after 2 MiB"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        OSError(28, "my own"),
+        ConnectionResetError("my own"),
+        TimeoutError(),
+        ValueError("my own"),
+        TransportError("my own"),
+    ],
+    ids=repr,
+)
+async def test_the_error_of_a_source_comes_back_as_it_is(
+    way: Way, blocks: list[bytes], error: Exception
+) -> None:
+    raised = copy(error)
+    assert await broken_off(way(Drawn(blocks, raised)), 3 * MiB, type(error)) is raised
+    assert raised.__cause__ is None
+
+
+@kinds(lambda kind: kind.unknown or not kind.once)
+async def test_a_retry_sends_the_same_bytes_under_their_length(kind: Kind, tmp_path: Path) -> None:
+    requests: list[tuple[bytes, bytes]] = []
+
+    async def script(peer: Peer) -> None:
+        for status in (500, 200):
+            requests.append(await peer.request())
+            await peer.answer(status, DONE)
+
+    async with AsyncExitStack() as stack, against(script, attempts=2) as (_, client):
+        await upload(client, await kind.make(stack, tmp_path))
+    (head, body), again = requests
+    assert again == (head, body)
+    assert DATA in body
+    assert f"Content-Length: {len(body)}".encode() in head
+    assert not {b"transfer-encoding", b"expect"}.intersection(re.split(b"\r\n|:", head.lower()))
+
+
+@kinds(lambda kind: kind.once)
+async def test_a_source_that_is_used_up_is_not_tried_again(
+    kind: Kind, client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    sandbox.inject(Fault(status=500))
+    with pytest.raises(ServerError):
+        async with AsyncExitStack() as stack:
+            await upload(client, await kind.make(stack, tmp_path), len(DATA))
+    assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("tries", [3, 1], ids=["bytes", "generator"])
+async def test_a_reset_in_the_middle_is_tried_again_where_it_can_be(tries: int) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.body(MiB)
+        peer.reset()
+
+    source = bytes(LIMIT) if tries == 3 else Drawn([bytes(LIMIT)]).sync()
+    async with against(script, attempts=3) as (server, client):
+        with pytest.raises(TransportError, match="lost"):
+            await upload(client, source, LIMIT)
+        assert len(server.peers) == tries
+
+
+async def test_progress_rises_to_the_whole_and_begins_again_with_a_retry() -> None:
+    told: list[tuple[int, int | None]] = []
+    async with against(in_turn(answers(500), answers(200, DONE)), attempts=2) as (_, client):
+        await upload(client, LARGE, progress=lambda *both: told.append(both))
+    rising = sorted(set(told))
+    assert told == rising * 2
+    assert (len(rising) > 3, rising[-1]) == (True, (len(LARGE), len(LARGE)))
+
+
+async def test_an_error_in_progress_comes_back_as_it_is() -> None:
+    error = OSError("my own")
+
+    def fail(*_: object) -> None:
+        raise error
+
+    assert await broken_off(bytes(LIMIT), LIMIT, OSError, fail) is error
+
+
+# --- a server that breaks off, or goes no further -----------------------------------------------
+
+
+def is_open(path: Path) -> bool:
+    return any(link.exists() and link.samefile(path) for link in Path("/proc/self/fd").iterdir())
+
+
+async def cancelled(source: SourceLike) -> None:
+    """Cancels an upload on its way to a server that reads no further; the client works on."""
+    begun = asyncio.Event()
+    async with against(first(forever), connections=1) as (_, client):
+        task = asyncio.create_task(upload(client, source, LIMIT, lambda *_: begun.set()))
+        await begun.wait()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await upload(client, b"the next")
+
+
+@pytest.mark.parametrize(
+    ("way", "then"),
+    [(Drawn.sync, None), (Drawn.by_await, None), (Drawn.by_await, asyncio.Event().wait)],
+    ids=["sync", "async", "async that waits"],
+)
+async def test_a_cancelled_upload_closes_its_source_at_once(way: Way, then: Then) -> None:
+    drawn = Drawn([bytes(MiB)] * 25, then=then)
+    await cancelled(way(drawn))
+    assert drawn.closed == 1
+
+
+async def test_a_cancelled_upload_closes_its_file_but_not_the_callers(tmp_path: Path) -> None:
+    path = sparse(tmp_path, LIMIT)
+    await cancelled(path)
+    assert not is_open(path)
+    with path.open("rb") as file:
+        await cancelled(file)
+        assert not file.closed
+
+
+async def end_in_order(peer: Peer) -> None:
+    """Ends after reading what still comes, as servers do that care for their answer."""
+    peer.end()
+    await peer.rest()
+
+
+each_end = pytest.mark.parametrize(
+    "then", [forever, Peer.close, end_in_order], ids=["kept open", "cut", "ended"]
+)
+
+
+@each_end
+@pytest.mark.parametrize(("status", "error"), [(413, ApiError), (200, TransportError)])
+async def test_an_early_answer_ends_an_upload_at_once_and_is_never_a_success(
+    status: int, error: type[Exception], then: Step, tmp_path: Path
+) -> None:
+    async def script(peer: Peer) -> None:
+        await peer.head()
+        await peer.answer(status, DONE)
+        await then(peer)
+
+    path, drawn = sparse(tmp_path, LIMIT), Drawn([bytes(MiB)] * 25)
+    async with against(script, attempts=3) as (_, client):
+        for source in (path, drawn.by_await()):
+            with pytest.raises(error):
+                await upload(client, source, LIMIT)
+    assert (drawn.closed, is_open(path)) == (1, False)
+
+
+async def test_a_server_that_reads_nothing_is_given_up_in_time() -> None:
+    async with against(forever, connections=1, write=0.2) as (_, client):
+        for _ in range(2):  # the slot is free again
+            with pytest.raises(TimedOut):
+                await upload(client, bytes(LIMIT))
+
+
+async def test_a_line_that_moves_less_than_64_kib_in_the_timeout_is_not_given_up() -> None:
+    async def script(peer: Peer) -> None:
+        (length,) = re.findall(rb"Content-Length: (\d+)", await peer.head())
+        for _ in range(70):
+            await peer.body(4096)
+            await asyncio.sleep(0.02)  # the speed of the line: 60 kB in 0.3 s
+        await peer.body(int(length) - 70 * 4096)
+        await peer.answer(200, DONE)
+
+    async with against(script, write=0.3, slow=True) as (_, client):
+        await upload(client, bytes(2 * MiB))
+
+
+# --- files with a message -----------------------------------------------------------------------
+
+
+def named(body: bytes) -> str:
+    return b"".join(re.findall(rb'filename="([^"]+)"', body)).decode()
+
+
+def files_in(folder: Path) -> list[Path]:
+    paths = [folder / name for name in ("a.png", "b.png", "c.png")]
+    for path in paths:
+        path.write_bytes(DATA)
+    return paths
+
+
+async def test_files_are_uploaded_side_by_side_and_sent_once_in_their_order(tmp_path: Path) -> None:
+    waiting: dict[str, Peer] = {}
+    sent: list[object] = []
+
+    async def script(peer: Peer) -> None:
+        while body := (await peer.request())[1]:
+            if not named(body):
+                sent.append(json.loads(body))
+                await peer.answer(201)
+                continue
+            waiting[named(body)] = peer
+            for name in sorted(waiting, reverse=True) if len(waiting) == 3 else ():
+                await waiting[name].answer(200, json.dumps({"id": f"1_{name}"}).encode())
+
+    files = files_in(tmp_path)
+    async with against(script) as (_, client):
+        await client.packs.send(PACK, "Va", attachments=["1_0.png"], files=files, site_id="MLM")
+    ids = [f"1_{name}.png" for name in "0abc"]
+    assert sent == [{"text": "Va", "attachments": ids}]
+
+
+async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_path: Path) -> None:
+    begun, cut = asyncio.Barrier(3), asyncio.Barrier(3)
+
+    async def script(peer: Peer) -> None:
+        _, body = await peer.request()
+        await begun.wait()
+        if named(body) == "b.png":
+            await peer.answer(400, b'{"message": "not this one"}')
+        else:
+            await peer.rest()
+            await cut.wait()
+
+    async with against(script) as (server, client):
+        with pytest.raises(BadRequest, match="not this one"):
+            await client.packs.send(PACK, "Va", files=files_in(tmp_path), site_id="MLM")
+        await cut.wait()
+        assert server.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("files", "error"),
+    [
+        ([DATA, b""], RuleError),
+        ([DATA, [b"bytes", "text"]], RuleError),
+        ([DATA, "/missing/file.png"], FileNotFoundError),
+        ([DATA, Drawn([DATA], ValueError("my own")).sync()], ValueError),
+        ("one path", RuleError),
+        (Path("one path"), RuleError),
+        (DATA, RuleError),
+    ],
+    ids=["empty", "text", "missing", "failing", "str", "Path", "bytes"],
+)
+async def test_one_bad_file_sends_nothing_at_all(
+    files: list[SourceLike], error: type[Exception], client: Client, sandbox: Sandbox
+) -> None:
+    with pytest.raises(error):
+        await client.packs.send(PACK, "Va", files=files, site_id="MLM")
+    assert sandbox.requests == []
+
+
+@pytest.mark.parametrize(("before", "now"), [(26, 0), (21, 5), (0, 26)])
+async def test_more_than_25_attachments_are_refused(
+    before: int, now: int, client: Client, sandbox: Sandbox
+) -> None:
+    ids, files = ["1_a.png"] * before, [DATA] * now
+    with pytest.raises(RuleError, match="at most 25"):
+        await client.packs.send(PACK, "Va", attachments=ids, files=files, site_id="MLM")
+    assert sandbox.requests == []
