@@ -188,9 +188,10 @@ class _Stream:
         try:
             async for chunk in self._response.content.iter_any():
                 yield chunk
-            return
         except _FAILURES as error:
             failure = _explained(error, self._line)
+        else:
+            return
         raise failure
 
     @property

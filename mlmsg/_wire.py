@@ -21,6 +21,7 @@ __all__ = [
     "Stream",
     "decode",
     "fill",
+    "moved",
     "prepare",
     "refusal",
 ]
@@ -93,6 +94,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         json: A JSON body, or None.
         upload: A multipart body, or None.
         streamed: Whether the answer is bytes to stream, not an answer to read.
+        older: The path that answers in place of `path` for claims of the first version, or `""`.
     """
 
     operation: str
@@ -105,6 +107,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     json: bytes | None = None
     upload: Multipart | None = None
     streamed: bool = False
+    older: str = ""
 
     @property
     def line(self) -> RequestLine:
@@ -164,6 +167,17 @@ def decode(request: Request[T], reply: Reply, token: str = "") -> T:
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the answer cannot be read: {error}"
         raise DecodeError(reason, _blanked(reply.body, token), request.line) from error
+
+
+def moved(request: Request[T], reply: Reply) -> Request[T] | None:
+    """The same request on its older path, when the reply says that only that one will answer.
+
+    Such a claim answers 401 with a text about "Claims 1.0". The token is good, and nothing was
+    executed.
+    """
+    if reply.status == 401 and request.older and b"Claims 1.0" in reply.body:
+        return msgspec.structs.replace(request, path=request.older, older="")
+    return None
 
 
 def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
