@@ -76,7 +76,10 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
                     raise
         elif field.required:
             raise msgspec.ValidationError(f"{target.__name__} has no `{field.encode_name}`")
-    return target(**fields)
+    try:
+        return target(**fields)
+    except ValueError as error:  # what msgspec itself makes of a struct's own check
+        raise msgspec.ValidationError(str(error)) from None
 
 
 def _list(value: list[object], item: object, strict: bool) -> list[object]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TypeVar, overload
 
 from ._transport import Transport
-from ._wire import Reply, Request, Secret, decode, prepare, refusal
+from ._wire import Reply, Request, Secret, decode, moved, prepare, refusal
 from .auth import TokenSource
 from .errors import MlmsgError, OutcomeUnknown, TransportError, UsageError
 from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Timeouts, Verdict, retry_after
@@ -80,6 +80,9 @@ class Session:
             error: MlmsgError
             try:
                 reply = await transport.exchange(request, url, headers)
+                if (elsewhere := moved(request, reply)) is not None and _repeatable(request):
+                    request = elsewhere
+                    continue
                 verdict = self._decide(_answered(request, reply), attempt, started)
                 if isinstance(verdict, Accept):
                     answer = decode(request, reply, token)
@@ -131,14 +134,18 @@ def _answered(request: Request[T], reply: Reply) -> Outcome:
     return Outcome(
         effect=request.effect,
         status=reply.status,
-        repeatable=request.upload is None or request.upload.source.replayable,
+        repeatable=_repeatable(request),
         retry_after=retry_after(reply.headers.get("Retry-After"), time.time()),
     )
 
 
+def _repeatable(request: Request[T]) -> bool:
+    return request.upload is None or request.upload.source.replayable
+
+
 def _failed(request: Request[T], failure: TransportError) -> Outcome:
     # Where nothing was sent the source was not opened either.
-    once_more = request.upload is None or request.upload.source.replayable or not failure.sent
+    once_more = _repeatable(request) or not failure.sent
     return Outcome(effect=request.effect, status=None, sent=failure.sent, repeatable=once_more)
 
 

@@ -21,11 +21,13 @@ __all__ = [
     "Stream",
     "decode",
     "fill",
+    "moved",
     "prepare",
     "refusal",
 ]
 
 T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 
 class Secret(str):
@@ -79,7 +81,7 @@ class Reply(msgspec.Struct, frozen=True):
             self.stream.close()
 
 
-class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
+class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One call of the API, ready but for the token.
 
     Attributes:
@@ -93,6 +95,7 @@ class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
         json: A JSON body, or None.
         upload: A multipart body, or None.
         streamed: Whether the answer is bytes to stream, not an answer to read.
+        older: The path that answers in place of `path` for claims of the first version, or `""`.
     """
 
     operation: str
@@ -100,11 +103,12 @@ class Request(msgspec.Struct, Generic[T], frozen=True, kw_only=True):
     template: str
     path: str
     query: str = ""
-    answer: Callable[[Reply], T]
+    answer: Callable[[Reply], T_co]
     effect: Effect = Effect.READ
     json: bytes | None = None
     upload: Multipart | None = None
     streamed: bool = False
+    older: str = ""
 
     @property
     def line(self) -> RequestLine:
@@ -167,6 +171,17 @@ def decode(request: Request[T], reply: Reply, token: str = "") -> T:
         if not isinstance(error, UnicodeDecodeError):  # that one holds the body as it came
             failure.__cause__ = error
     raise failure
+
+
+def moved(request: Request[T], reply: Reply) -> Request[T] | None:
+    """The same request on its older path, when the reply says that only that one will answer.
+
+    Such a claim answers 401 with a text about "Claims 1.0". The token is good, and nothing was
+    executed.
+    """
+    if reply.status == 401 and request.older and b"Claims 1.0" in reply.body:
+        return msgspec.structs.replace(request, path=request.older, older="")
+    return None
 
 
 def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:

@@ -2,7 +2,9 @@
 
     MlmsgError
     ├── RuleError (ValueError)            refused here, before anything was sent
-    │   └── LengthMismatch                a source held more or fewer bytes than declared
+    │   ├── LengthMismatch                a source held more or fewer bytes than declared
+    │   ├── ActionNotAvailable            the claim does not take a message to that role now
+    │   └── NotificationError             the body of a notification that cannot be read as one
     ├── UsageError (RuntimeError)         a client or download was used as it cannot be
     ├── TargetExists (FileExistsError)    a download would overwrite a file, and was not asked to
     ├── ApiError                          the API answered, and refused
@@ -29,7 +31,10 @@ from typing import ClassVar
 
 import msgspec
 
+from ._hints import hint_for
+
 __all__ = [
+    "ActionNotAvailable",
     "ApiError",
     "AuthenticationError",
     "BadRequest",
@@ -39,6 +44,7 @@ __all__ = [
     "LengthMismatch",
     "MlmsgError",
     "NotFound",
+    "NotificationError",
     "OutcomeUnknown",
     "PermissionDenied",
     "RateLimited",
@@ -110,6 +116,26 @@ class LengthMismatch(RuleError):
     """
 
 
+class ActionNotAvailable(RuleError):
+    """The claim does not take a message to that role now; nothing was sent.
+
+    Attributes:
+        action: The action that is missing.
+        open_roles: The roles that a message can be sent to now.
+    """
+
+    def __init__(self, action: str, found: tuple[str, ...], open_roles: tuple[str, ...]) -> None:
+        allowed = f"a message to {' or '.join(open_roles)}" if open_roles else "no message at all"
+        super().__init__(f"available action {action!r}", ", ".join(found) or "no action", allowed)
+        self.args = (action, found, open_roles)
+        self.action = action
+        self.open_roles = open_roles
+
+
+class NotificationError(RuleError):
+    """The body of a notification that cannot be read as one."""
+
+
 class UsageError(MlmsgError, RuntimeError):
     """The client or a download was used in a way that cannot work; the text says what to do."""
 
@@ -142,6 +168,7 @@ class ApiError(MlmsgError):
         headers: The answer's headers, by their names in lower case.
         request: Which request it was.
         attempts: How often the request was tried, this one included.
+        hint: What the documents say to do about it, or `""`.
     """
 
     def __init__(
@@ -164,13 +191,14 @@ class ApiError(MlmsgError):
         self.headers: Mapping[str, str] = headers or {}
         self.request = request
         self.attempts = attempts
+        self.hint = hint_for(message)
 
     def __str__(self) -> str:
-        """The status, the API's words, the request and the number of attempts."""
+        """The status, the API's words, the request, the number of attempts, and what to do."""
         words = f"{self.code}: {self.message}" if self.code else self.message
         where = f" [{self.request}]" if self.request else ""
         tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
-        return f"{self.status} {words}{where}{tries}"
+        return f"{self.status} {words}{where}{tries}{f'. {self.hint}' if self.hint else ''}"
 
 
 class BadRequest(ApiError):

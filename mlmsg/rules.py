@@ -15,17 +15,25 @@ from .errors import RuleError
 
 __all__ = [
     "CLAIM_FILES",
+    "HEAD",
+    "KINDS",
     "POST_SALE_FILES",
+    "RECEIVERS",
+    "FileKind",
     "FileRules",
     "check_attachment_count",
     "check_base_url",
     "check_content_type",
     "check_id",
     "check_page",
+    "check_receiver",
+    "check_resource",
+    "check_role",
     "check_site_id",
     "check_text",
     "check_token",
     "is_loopback",
+    "kind_of",
     "safe_filename",
 ]
 
@@ -33,6 +41,38 @@ MiB = 1024 * 1024
 
 SHOWN = 80
 """Characters of a refused value that its error repeats."""
+
+
+@dataclass(frozen=True, slots=True)
+class FileKind:
+    """A kind of file, told by its name and by its first bytes.
+
+    Attributes:
+        name: What people call it.
+        extensions: The endings of its names, in lower case.
+        signature: What its first bytes match.
+    """
+
+    name: str
+    extensions: tuple[str, ...]
+    signature: re.Pattern[bytes]
+
+
+HEAD = 1024
+"""Bytes from the beginning of a file that tell its kind."""
+
+KINDS = (
+    FileKind("JPG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff")),
+    FileKind("PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n")),
+    # Readers of PDF take the header anywhere in the first kilobyte.
+    FileKind("PDF", (".pdf",), re.compile(rb"(?s).{0,1019}%PDF-")),
+)
+"""The kinds that a claim takes."""
+
+
+def kind_of(head: bytes) -> FileKind | None:
+    """The kind that the first bytes of a file tell, if it is one of `KINDS`."""
+    return next((kind for kind in KINDS if kind.signature.match(head)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +86,7 @@ class FileRules:
         name_pattern: What the whole name must match.
         name_allowed: The same in words.
         max_files: How many files a message may carry; None where no document says.
+        kinds: The kinds of files that are taken; empty where no document limits them.
     """
 
     family: str
@@ -54,6 +95,7 @@ class FileRules:
     name_pattern: re.Pattern[str]
     name_allowed: str
     max_files: int | None
+    kinds: tuple[FileKind, ...] = ()
 
     def check_size(self, size: int) -> None:
         """Refuses an empty file and one over `max_bytes`."""
@@ -76,6 +118,25 @@ class FileRules:
         hint = f"A name that is accepted: {safe_filename(name)!r}"
         raise RuleError(f"{rule} of a {self.family} file name", found, limit, hint)
 
+    def check_kind(self, name: str, head: bytes) -> None:
+        """Refuses a file that is, by its name or by its first bytes, of no kind that is taken.
+
+        A file whose content is of another kind than its name says is refused too.
+        """
+        if not self.kinds:
+            return
+        limit = ", ".join(kind.name for kind in self.kinds)
+        named = next((k for k in self.kinds if name.lower().endswith(k.extensions)), None)
+        if named is None:
+            endings = ", ".join(ending for kind in self.kinds for ending in kind.extensions)
+            hint = f"Its name ends in one of {endings}"
+            raise RuleError(f"kind of a {self.family} file", _shown(name), limit, hint)
+        held = kind_of(head)
+        if held is not named:
+            found = f"content of {_shown(name)} that is " + (held.name if held else "none of them")
+            hint = "Rename or convert the file, so that its name says what it holds"
+            raise RuleError(f"kind of a {self.family} file", found, f"{named.name} content", hint)
+
 
 POST_SALE_FILES = FileRules(
     family="post-sale",
@@ -95,8 +156,9 @@ CLAIM_FILES = FileRules(
     name_pattern=re.compile(r"[a-zA-Z0-9._-]+"),
     name_allowed="a-z, A-Z, 0-9, '.', '_' and '-'",
     max_files=None,
+    kinds=KINDS,
 )
-"""Claim messages: 5 MB, names of letters, digits, `.`, `_` and `-`, of 125 characters at most."""
+"""Claim messages: JPG, PNG and PDF, 5 MB, names of at most 125 of `a-zA-Z0-9._-`."""
 
 
 def check_text(text: str, name: str = "text") -> None:
@@ -138,6 +200,38 @@ def check_site_id(site_id: str | None) -> str:
         hint = "Pass the site of the order, not of the seller's account"
         raise RuleError("`site_id` for a file", _shown(site_id), limit, hint)
     return site_id
+
+
+def check_role(role: str | None) -> None:
+    """Refuses a role that the API does not know: it would answer as if none were given."""
+    if role not in {"buyer", "seller", None}:
+        raise RuleError("`role` of unread messages", _shown(role), "'seller', 'buyer' or None")
+
+
+RECEIVERS = {
+    "complainant": "send_message_to_complainant",
+    "respondent": "send_message_to_respondent",
+    "mediator": "send_message_to_mediator",
+}
+"""Who can be sent a claim message, and the action that it needs (Messages claims, "Actions")."""
+
+
+def check_receiver(role: str) -> str:
+    """The action that a message to this role needs; refuses any other role."""
+    if not isinstance(role, str) or role not in RECEIVERS:
+        raise RuleError("`receiver_role`", _shown(role), ", ".join(map(repr, RECEIVERS)))
+    return RECEIVERS[role]
+
+
+def check_resource(resource: str) -> tuple[str, ...]:
+    """The segments of an unread resource; refuses what is no such path."""
+    limit = "a path such as '/packs/1234/sellers/2345'"
+    if not isinstance(resource, str):
+        raise RuleError("`resource` of unread messages", _shown(resource), limit)
+    names = resource.removeprefix("/").split("/")
+    if len(names) not in {2, 4} or names[0] not in {"packs", "orders"}:
+        raise RuleError("`resource` of unread messages", _shown(resource), limit)
+    return tuple(check_id("resource", name) for name in names)
 
 
 def check_id(name: str, value: int | str) -> str:

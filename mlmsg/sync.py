@@ -15,8 +15,7 @@ from typing import TypeAlias
 from ._streams import in_thread
 from .client import Client
 from .errors import MlmsgError
-from .models import Attachment, Message, ThreadPage
-from .paging import walk
+from .models import Attachment, Message
 from .rules import check_site_id, safe_filename
 
 __all__ = ["Failure", "SyncEvent", "SyncReport", "sync_attachments"]
@@ -114,7 +113,7 @@ class _Job:
     async def mirror(self, pack_id: str) -> None:
         """Walks one thread and fetches what it finds."""
         try:
-            async for message in walk(partial(self._page, pack_id), _message_id):
+            async for message in self.client.packs.messages(pack_id):
                 for attachment in message.attachments:
                     await self._keep(pack_id, message, attachment)
         except MlmsgError as error:
@@ -122,9 +121,6 @@ class _Job:
         else:
             self.report.threads += 1
             self.on_event(SyncEvent("thread", pack_id))
-
-    async def _page(self, pack_id: str, offset: int, limit: int) -> "_ThreadItems":
-        return _ThreadItems(await self.client.packs.page(pack_id, limit=limit, offset=offset))
 
     async def _keep(self, pack_id: str, message: Message, attachment: Attachment) -> None:
         name = attachment.filename
@@ -151,25 +147,6 @@ class _Job:
     def _failed(self, pack_id: str, filename: str | None, error: MlmsgError) -> None:
         self.report.failed.append(Failure(pack_id, filename, error))
         self.on_event(SyncEvent("failed", pack_id, filename))
-
-
-@dataclass(frozen=True, slots=True)
-class _ThreadItems:
-    """A page of a thread as the walk sees it."""
-
-    page: ThreadPage
-
-    @property
-    def items(self) -> list[Message]:
-        return self.page.messages
-
-    @property
-    def total(self) -> int | None:
-        return self.page.paging.total if self.page.paging else None
-
-
-def _message_id(message: Message) -> str:
-    return message.id
 
 
 def _size(path: Path) -> int | None:

@@ -30,7 +30,7 @@ from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
 from ._streams import BLOCK, Block, gathered, in_thread, read_ahead
 from .errors import LengthMismatch, RuleError
-from .rules import FileRules, check_content_type
+from .rules import HEAD, FileRules, check_content_type, kind_of
 
 __all__ = ["Multipart", "Progress", "Readable", "Source", "SourceLike", "Streamed", "open_source"]
 
@@ -94,6 +94,7 @@ class _Found:
     filename: str | None = None
     content_type: str | None = None
     replayable: bool = True
+    head: bytes = b""
 
 
 @asynccontextmanager
@@ -117,16 +118,23 @@ async def open_source(
     """
     found = await _look_at(source)
     content_type = content_type or found.content_type
-    name = filename if filename is not None else found.filename or _default_name(content_type)
+    name = filename if filename is not None else found.filename
+    if name is None:
+        name = _default_name(content_type, found.head)
     rules.check_name(name)
     kind = content_type or _kind_of(name)
     check_content_type(kind)
     size = _declared(length, found.length)
-    if size is None:
-        async with _spooled(found.open, rules) as (reopen, size):
-            yield Source(reopen, size, name, kind, replayable=True)
+    if size is None or (rules.kinds and not found.replayable):
+        # Where the kind counts too, even a stream of known length is copied, to look at it first.
+        async with _spooled(found.open, rules) as (reopen, held):
+            if size is not None and size != held:
+                raise _mismatch(size, f"{held} bytes")
+            await _check_kind(reopen, name, rules)
+            yield Source(reopen, held, name, kind, replayable=True)
     else:
         rules.check_size(size)
+        await _check_kind(found.open, name, rules)
         yield Source(found.open, size, name, kind, replayable=found.replayable)
 
 
@@ -226,8 +234,26 @@ def _declared(declared: int | None, known: int | None) -> int | None:
     return declared
 
 
-def _default_name(content_type: str | None) -> str:
-    return f"attachment{_TYPES.guess_extension(content_type or '') or ''}"
+async def _check_kind(
+    reopen: Callable[[], AsyncGenerator[Block, None]], name: str, rules: FileRules
+) -> None:
+    """Looks at the first bytes of a source, where the rules ask what kind of file it is."""
+    if not rules.kinds:
+        return
+    head = b""
+    async with aclosing(reopen()) as blocks:
+        async for block in blocks:
+            head += bytes(block[:HEAD])
+            if len(head) >= HEAD:
+                break
+    rules.check_kind(name, head)
+
+
+def _default_name(content_type: str | None, head: bytes) -> str:
+    if content_type:
+        return f"attachment{_TYPES.guess_extension(content_type) or ''}"
+    kind = kind_of(head)
+    return f"attachment{kind.extensions[0] if kind else ''}"
 
 
 def _kind_of(name: str) -> str:
@@ -261,7 +287,7 @@ async def _look_at(source: SourceLike) -> _Found:
     if isinstance(source, bytes | bytearray | memoryview):
         view = memoryview(source)
         view = view.cast("B") if view.nbytes and view.c_contiguous else memoryview(view.tobytes())
-        return _Found(partial(_slices, view), length=view.nbytes)
+        return _Found(partial(_slices, view), length=view.nbytes, head=bytes(view[:HEAD]))
     if isinstance(source, Streamed):
         blocks = partial(_iterated, source)
         name, kind = source.filename, source.content_type

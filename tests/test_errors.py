@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import mlmsg.errors
 from mlmsg.errors import (
+    ActionNotAvailable,
     ApiError,
     AuthenticationError,
     BadRequest,
@@ -23,6 +24,7 @@ from mlmsg.errors import (
     LengthMismatch,
     MlmsgError,
     NotFound,
+    NotificationError,
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
@@ -44,6 +46,8 @@ HEADERS = {"retry-after": "5", "x-request-id": "r-1"}
 TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     RuleError: (MlmsgError, ValueError),
     LengthMismatch: (RuleError,),
+    ActionNotAvailable: (RuleError,),
+    NotificationError: (RuleError,),
     UsageError: (MlmsgError, RuntimeError),
     TargetExists: (MlmsgError, FileExistsError),
     ApiError: (MlmsgError,),
@@ -68,6 +72,8 @@ def refused(kind: type[ApiError], status: int) -> ApiError:
 
 
 ERRORS: Final[list[MlmsgError]] = [
+    ActionNotAvailable("send_message_to_mediator", ("refund",), ("complainant",)),
+    NotificationError("topic of a notification", "'items'", "messages"),
     MlmsgError("why"),
     RuleError("size of a file", "0 bytes", "1 or more", "Send another"),
     LengthMismatch("length of a source", "4 bytes", "exactly 5 bytes"),
@@ -127,7 +133,8 @@ def test_an_error_is_copied_with_all_that_it_holds(
 def test_an_api_error_tells_status_words_request_and_attempts() -> None:
     error = refused(BadRequest, 400)
     assert str(error) == (
-        "400 bad_request: Text is required [GET /marketplace/messages/packs/1] after 3 attempts"
+        "400 bad_request: Text is required [GET /marketplace/messages/packs/1] after 3 attempts. "
+        "Pass a text that is not empty"
     )
     assert str(ApiError(302, None, "Found")) == "302 Found"
     assert dict(ApiError(302, None, "Found").headers) == {}

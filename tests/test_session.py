@@ -118,17 +118,16 @@ def in_an_hour() -> str:
 
 @pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
 @pytest.mark.parametrize(
-    "asked",
-    [
-        pytest.param("61", id="over the cap"),
-        pytest.param("11", id="over the deadline"),
-        pytest.param(in_an_hour(), id="a date"),
-    ],
+    ("asked", "deadline"),
+    [("61", None), ("11", 10.0), (in_an_hour(), None)],
+    ids=["over the cap", "over the deadline", "a date"],
 )
-async def test_a_wait_that_is_too_long_is_not_begun(asked: str, call: Call) -> None:
+async def test_a_wait_that_is_too_long_is_not_begun(
+    asked: str, deadline: float | None, call: Call
+) -> None:
     """It fails with the first answer: a wait of no length would have met the second one."""
-    retry = RetryPolicy(base=0, max_retry_after=60, deadline=10)
-    script = in_turn(answers(429, b"", f"Retry-After: {asked}"), answers(200, PAGE))
+    retry = RetryPolicy(base=0, max_retry_after=60, deadline=deadline)
+    script = in_turn(answers(429, b"", f"Retry-After: {asked}"), quick)
     async with raw_server(script) as server, client_of(server, retry=retry) as client:
         with pytest.raises(RateLimited) as caught:
             await call(client)

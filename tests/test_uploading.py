@@ -346,8 +346,7 @@ async def test_files_are_uploaded_side_by_side_and_sent_once_in_their_order(tmp_
     files = files_in(tmp_path)
     async with against(script) as (_, client):
         await client.packs.send(PACK, "Va", attachments=["1_0.png"], files=files, site_id="MLM")
-    ids = [f"1_{name}.png" for name in "0abc"]
-    assert sent == [{"text": "Va", "attachments": ids}]
+    assert sent == [{"text": "Va", "attachments": [f"1_{name}.png" for name in "0abc"]}]
 
 
 async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_path: Path) -> None:

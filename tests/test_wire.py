@@ -18,7 +18,7 @@ from mlmsg._streams import Block
 from mlmsg._wire import _BLANK as BLANK
 from mlmsg._wire import JsonAnswer, Reply, Request, Secret, decode, fill, prepare, refusal
 from mlmsg.errors import BadRequest, DecodeError, NotFound, RuleError
-from mlmsg.models import Message, Sent, ThreadPage, Upload
+from mlmsg.models import Message, Sent, Upload
 from mlmsg.policy import Effect
 from mlmsg.uploads import Multipart, Source
 
@@ -41,12 +41,21 @@ UPLOAD = _operations.upload("MLM", FILE)
 DOWNLOAD = _operations.download("76601286_5946e4c4.png", "MLM")
 
 
+UNREAD = _operations.unread("seller")
+UNREAD_OF = _operations.unread_of("/packs/1234/sellers/2345")
+THREAD = _operations.seller_thread(1234, 2345, "&mark_as_read=false&limit=2&offset=0")
+CLAIM = _operations.claim(5294629673)
+CLAIM_MESSAGES = _operations.claim_messages(5294629673)
+CLAIM_UPLOAD = _operations.claim_upload(5294629673, FILE)
+CLAIM_SEND = _operations.send_to_claim(5294629673, "Hola", "complainant", ["a.png"])
+CLAIM_FILE = _operations.claim_file(5294629673, "a.png")
+CLAIM_DOWNLOAD = _operations.claim_download(5294629673, "a.png")
+
+
 class Row(NamedTuple):
     """A request as it has to go out."""
 
-    request: (
-        Request[ThreadPage] | Request[Message] | Request[Sent] | Request[Upload] | Request[Reply]
-    )
+    request: Request[object]
     operation: str
     method: str
     path: str
@@ -55,6 +64,7 @@ class Row(NamedTuple):
     body: object = None
     upload: Multipart | None = None
     streamed: bool = False
+    older: str = ""
 
 
 READ = Effect.READ
@@ -62,7 +72,10 @@ MESSAGES = "/marketplace/messages"
 PACK = f"{MESSAGES}/packs/2315686468"
 PAGED = {"limit": ["2"], "offset": ["0"]}
 SITE = {"site_id": ["MLM"]}
-TAGGED = {"tag": ["post_sale"], **SITE}
+TAG = {"tag": ["post_sale"]}
+TAGGED = {**TAG, **SITE}
+CLAIMS = "/marketplace/v2/claims/5294629673"
+OLDER = "/post-purchase/v1/claims/5294629673"
 TEXT = {"text": "Hola\n"}
 ALL = {"text": "Hola", "text_translated": "Hi", "attachments": ["a.png", "b.png"]}
 ENDPOINTS: Final = [
@@ -74,6 +87,21 @@ ENDPOINTS: Final = [
         upload=FILE),
     Row(DOWNLOAD, "attachments.download", "GET", f"{MESSAGES}/attachments/76601286_5946e4c4.png",
         TAGGED, READ, streamed=True),
+    Row(UNREAD, "unread.list", "GET", "/messages/unread", {"role": ["seller"], **TAG}, READ),
+    Row(UNREAD_OF, "unread.get", "GET", "/messages/unread/packs/1234/sellers/2345", TAG, READ),
+    Row(THREAD, "unread.page", "GET", "/messages/packs/1234/sellers/2345",
+        {"mark_as_read": ["false"], **PAGED, **TAG}, READ),
+    Row(CLAIM, "claims.get", "GET", CLAIMS, {}, READ, older=OLDER),
+    Row(CLAIM_MESSAGES, "claims.messages", "GET", f"{CLAIMS}/messages", {}, READ,
+        older=f"{OLDER}/messages"),
+    Row(CLAIM_UPLOAD, "claims.upload", "POST", f"{CLAIMS}/attachments", {}, Effect.UPLOAD,
+        upload=FILE, older=f"{OLDER}/attachments"),
+    Row(CLAIM_SEND, "claims.send", "POST", f"{CLAIMS}/actions/send-message", {}, Effect.SEND,
+        {"receiver_role": "complainant", "message": "Hola", "attachments": ["a.png"]},
+        older=f"{OLDER}/actions/send-message"),
+    Row(CLAIM_FILE, "claims.attachment", "GET", f"{OLDER}/attachments/a.png", {}, READ),
+    Row(CLAIM_DOWNLOAD, "claims.download", "GET", f"{CLAIMS}/attachments/a.png/download", {}, READ,
+        streamed=True, older=f"{OLDER}/attachments/a.png/download"),
 ]  # fmt: skip
 
 
@@ -84,7 +112,7 @@ def test_an_endpoint_is_called_as_documented(row: Row) -> None:
     assert (request.operation, request.method) == (row.operation, row.method)
     assert (request.path, parse_qs(request.query)) == (row.path, row.query)
     assert (request.effect, request.streamed) == (row.effect, row.streamed)
-    assert request.upload == row.upload
+    assert (request.upload, request.older) == (row.upload, row.older)
     assert (None if request.json is None else msgspec.json.decode(request.json)) == row.body
 
 

@@ -1,22 +1,17 @@
-"""The API's answers as msgspec structs.
+"""The answers of the document "Post-sale messages": threads, messages and their files.
 
-Strict in structure, permissive in values: only what identifies a thing is required, unknown keys
-are ignored, and what the API calls by a word (`status`, `reason`, `site_id`) stays an open string.
-Field names are the API's own, except `from`, a keyword of Python, which is `from_`.
-
-Ids of users are ints, whether the API wrote `415458330` or `"415458330"`.
-
-Every date is an aware `datetime`. The API writes `…Z`, `….000Z` and `…-04:00`; a date without any
-zone is taken as UTC, because UTC is the one zone that the documents name for such a field
-("Date when the status was last updated (UTC)", Post-sale messages).
+Pending messages are read as threads too, in an older spelling that these structs know.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 import msgspec
 
+from ._base import Dated
+
 __all__ = [
     "Attachment",
+    "Conversation",
     "ConversationStatus",
     "Message",
     "MessageDate",
@@ -28,16 +23,6 @@ __all__ = [
     "Upload",
     "User",
 ]
-
-
-class _Dated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A struct with dates: those that came without a zone are taken as UTC."""
-
-    def __post_init__(self) -> None:
-        for name in self.__struct_fields__:
-            value = getattr(self, name)
-            if value.__class__ is datetime and value.tzinfo is None:
-                msgspec.structs.force_setattr(self, name, value.replace(tzinfo=UTC))
 
 
 class Paging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -54,7 +39,7 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     total: int | None = None
 
 
-class ConversationStatus(_Dated, frozen=True, kw_only=True, gc=False):
+class ConversationStatus(Dated, frozen=True, kw_only=True, gc=False):
     """The state of a thread (Post-sale messages, "Conversation Status object").
 
     Attributes:
@@ -100,7 +85,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     email: str | None = None
 
 
-class MessageDate(_Dated, frozen=True, kw_only=True, gc=False):
+class MessageDate(Dated, frozen=True, kw_only=True, gc=False):
     """The times of a message (Post-sale messages, "Message Date object").
 
     Attributes:
@@ -118,7 +103,7 @@ class MessageDate(_Dated, frozen=True, kw_only=True, gc=False):
     read: datetime | None = None
 
 
-class Moderation(_Dated, frozen=True, kw_only=True, gc=False):
+class Moderation(Dated, frozen=True, kw_only=True, gc=False):
     """What moderation made of a message (Post-sale messages, "Message Moderation object").
 
     Attributes:
@@ -142,7 +127,7 @@ class Moderation(_Dated, frozen=True, kw_only=True, gc=False):
             msgspec.structs.force_setattr(self, "source", self.by)
 
 
-class Attachment(_Dated, frozen=True, kw_only=True, gc=False):
+class Attachment(Dated, frozen=True, kw_only=True, gc=False):
     """A file of a message (Post-sale messages, "Message Attachments array").
 
     Attributes:
@@ -231,6 +216,28 @@ class ThreadPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     conversation_status: ConversationStatus | None = None
     seller_max_message_length: int | None = None
     buyer_max_message_length: int | None = None
+
+    @property
+    def items(self) -> list[Message]:
+        """The messages, under the name by which `paging` walks."""
+        return self.messages
+
+    @property
+    def total(self) -> int | None:
+        """How many messages the whole thread holds; None where the server does not say."""
+        return self.paging.total if self.paging else None
+
+
+class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A whole thread: all its messages, and its state.
+
+    Attributes:
+        messages: Every message, in the order of the server: the newest first in its documents.
+        status: The state of the thread, as its first page told it.
+    """
+
+    messages: list[Message]
+    status: ConversationStatus | None = None
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -1,0 +1,98 @@
+"""The client and its groups of operations: rules first, then a request, then the session."""
+
+from importlib.metadata import version
+from types import TracebackType
+from typing import NoReturn, Self
+
+from mlmsg._session import Session
+from mlmsg.auth import TokenLike, token_source
+from mlmsg.errors import RuleError, UsageError
+from mlmsg.policy import RetryPolicy, Timeouts
+from mlmsg.rules import check_base_url
+
+from .attachments import Attachments
+from .claims import Claims
+from .packs import Messages, Packs
+from .unread import UnreadMessages
+
+__all__ = ["Attachments", "Claims", "Client", "Messages", "Packs", "UnreadMessages"]
+
+
+class Client:
+    """Mercado Libre's post-sale messaging, for one seller's token.
+
+    Connections open with the first call and belong to its event loop. Use it as
+    `async with Client(...) as client`, or call `aclose()` when done. Calls may run side by side.
+
+    Attributes:
+        packs: The threads of packs.
+        messages: Single messages.
+        attachments: Files of packs' threads.
+        unread: Messages that were not read yet.
+        claims: Claims, their messages and files.
+    """
+
+    def __init__(
+        self,
+        token: TokenLike,
+        *,
+        base_url: str = "https://api.mercadolibre.com",
+        timeout: float | Timeouts | None = 30.0,
+        retry: RetryPolicy | None = None,
+        max_connections: int = 100,
+    ) -> None:
+        """Opens nothing yet.
+
+        Args:
+            token: An access token, an async function that returns one, or a token source.
+            base_url: Where the API is; `http://` only on this machine.
+            timeout: Seconds without progress, or `Timeouts` for each phase, or None.
+            retry: How often, and after how long, to try again.
+            max_connections: Calls and open downloads that run at the same time; more wait.
+
+        Raises:
+            RuleError: The token or the base URL cannot be one.
+        """
+        if max_connections < 1:
+            raise RuleError("`max_connections`", str(max_connections), "1 or more")
+        self._base_url = check_base_url(base_url)
+        self._session = Session(
+            token_source(token),
+            self._base_url,
+            Timeouts.of(timeout),
+            RetryPolicy() if retry is None else retry,
+            f"mlmsg/{_VERSION}",
+            max_connections,
+        )
+        self.attachments = Attachments(self._session)
+        self.packs = Packs(self._session, self.attachments)
+        self.messages = Messages(self._session)
+        self.unread = UnreadMessages(self._session)
+        self.claims = Claims(self._session)
+
+    def __repr__(self) -> str:
+        return f"<mlmsg.Client {self._base_url}>"
+
+    async def aclose(self) -> None:
+        """Closes every connection; the client cannot be used again."""
+        await self._session.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+    def __enter__(self) -> NoReturn:
+        raise UsageError("this client is asynchronous; write `async with Client(...) as client:`")
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """There so that a plain `with` reaches `__enter__` and its explanation."""
+
+
+_VERSION = version("mlmsg")

@@ -1,0 +1,85 @@
+"""What the groups share: several arguments, several calls, a file going up or down."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
+from typing import TypeVar
+
+from mlmsg._session import Session
+from mlmsg._streams import in_thread
+from mlmsg._wire import Reply, Request
+from mlmsg.downloads import Download, Saved, check_target
+from mlmsg.errors import RuleError
+from mlmsg.rules import FileRules
+from mlmsg.uploads import Progress, Source, SourceLike, open_source
+
+__all__ = ["opened", "saved", "several", "upload_all"]
+
+T = TypeVar("T")
+
+
+def several(name: str, values: Sequence[T]) -> Sequence[T]:
+    """The values; refuses one in place of several, as a text would be taken for its characters."""
+    if isinstance(values, str | bytes | bytearray | memoryview | os.PathLike) or not isinstance(
+        values, Sequence
+    ):
+        raise RuleError(f"`{name}`", f"one {type(values).__name__}", "a list of them")
+    return values
+
+
+async def upload_all(
+    files: Sequence[SourceLike], rules: FileRules, upload: Callable[[Source], Awaitable[T]]
+) -> list[T]:
+    """Uploads files side by side, once all of them keep the rules; the results in their order."""
+    async with AsyncExitStack() as stack:
+        sources = [await stack.enter_async_context(open_source(file, rules)) for file in files]
+        return await _side_by_side([_as_coroutine(upload(source)) for source in sources])
+
+
+@asynccontextmanager
+async def opened(session: Session, request: Request[Reply], name: str) -> AsyncIterator[Download]:
+    """A file's bytes, for as long as the block."""
+    async with session.open(request) as reply:
+        yield Download(reply, name)
+
+
+async def saved(
+    session: Session,
+    request: Request[Reply],
+    name: str,
+    to: str | os.PathLike[str],
+    *,
+    overwrite: bool,
+    progress: Progress | None,
+) -> Saved:
+    """A file saved whole, in as many tries as the policy allows."""
+    await in_thread(partial(check_target, to, overwrite=overwrite))
+
+    async def save(reply: Reply) -> Saved:
+        try:
+            download = Download(reply, name)
+            return await download.save(to, overwrite=overwrite, progress=progress)
+        finally:
+            reply.close()
+
+    return await session.send(request, save)
+
+
+async def _as_coroutine(call: Awaitable[T]) -> T:
+    return await call
+
+
+async def _side_by_side(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:
+    """All results in order; the first failure cancels the rest and is raised as it is."""
+    tasks: list[asyncio.Task[T]] = []
+    failure: BaseException | None = None
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(call) for call in calls]
+    except BaseExceptionGroup as errors:
+        failure = errors.exceptions[0]
+    if failure is not None:
+        raise failure
+    return [task.result() for task in tasks]

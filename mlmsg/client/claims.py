@@ -1,0 +1,174 @@
+"""Claims, their messages and their files (Messages claims)."""
+
+import os
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import TypeAlias
+
+from mlmsg import _operations
+from mlmsg._session import Session
+from mlmsg.downloads import Download, Saved
+from mlmsg.errors import ActionNotAvailable
+from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimUpload
+from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_id, check_receiver, check_text
+from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
+
+from ._shared import opened, saved, several, upload_all
+
+__all__ = ["Claims"]
+
+AttachmentLike: TypeAlias = str | ClaimUpload
+"""The name of an uploaded file, or what the upload answered."""
+
+
+class Claims:
+    """Claims, their messages and their files (Messages claims).
+
+    Some claims answer only under an older path; they are asked there without further ado.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
+        """All messages of a claim; there is no paging.
+
+        Raises:
+            NotFound: There is no such claim.
+            PermissionDenied: It is somebody else's; it may also be the answer to one that is not.
+        """
+        return await self._session.send(_operations.claim_messages(claim_id))
+
+    async def get(self, claim_id: int | str) -> Claim:
+        """A claim: its players, what each of them may do now, and its stage."""
+        return await self._session.send(_operations.claim(claim_id))
+
+    async def upload(
+        self,
+        claim_id: int | str,
+        source: SourceLike,
+        *,
+        filename: str | None = None,
+        content_type: str | None = None,
+        progress: Progress | None = None,
+    ) -> ClaimUpload:
+        """Stores a file for a later message of the claim.
+
+        Args:
+            claim_id: The claim.
+            source: What `attachments.upload` takes: a JPG, PNG or PDF of 5 MB at most.
+            filename: The name to store it under, 125 characters of `a-zA-Z0-9._-` at most; from
+                the source if it has one.
+            content_type: The MIME type; guessed from the name if left out.
+            progress: Called with the bytes sent and all of them; from 0 again if it is retried.
+
+        Raises:
+            RuleError: A rule is broken, or the content is of another kind than the name says;
+                nothing was sent.
+        """
+        check_id("claim_id", claim_id)
+        async with open_source(
+            source, CLAIM_FILES, filename=filename, content_type=content_type
+        ) as file:
+            return await self._upload(claim_id, file, progress)
+
+    async def send(
+        self,
+        claim_id: int | str,
+        text: str,
+        *,
+        receiver_role: str,
+        attachments: Sequence[AttachmentLike] = (),
+        files: Sequence[SourceLike] = (),
+        check: bool = False,
+    ) -> ClaimSent:
+        """Sends a message to another player of the claim, once.
+
+        All rules are checked first; then `files` are uploaded side by side; then the message is
+        sent. Accepted is not delivered: moderation may hold it back.
+
+        Args:
+            claim_id: The claim.
+            text: What to say; not empty.
+            receiver_role: `"complainant"`, `"respondent"` or `"mediator"`.
+            attachments: Files that were uploaded to this claim before.
+            files: Files to upload now.
+            check: Whether to read the claim first, and to refuse what it does not take now.
+
+        Raises:
+            RuleError: A rule is broken; nothing was sent.
+            ActionNotAvailable: With `check`: the claim takes no message to that role now.
+            OutcomeUnknown: It may or may not have been delivered; read the claim's messages
+                before sending again.
+        """
+        check_text(text)
+        action = check_receiver(receiver_role)
+        check_id("claim_id", claim_id)
+        names = [_file_name(one) for one in several("attachments", attachments)]
+        several("files", files)
+        if check:
+            _check_action(await self.get(claim_id), action)
+        if files:
+            uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
+            names += [one.file_name for one in uploads]
+        request = _operations.send_to_claim(claim_id, text, receiver_role, names)
+        return await self._session.send(request)
+
+    async def attachment(self, claim_id: int | str, file_name: str) -> ClaimAttachment:
+        """What is known of a file of the claim: names, size, date, type."""
+        return await self._session.send(_operations.claim_file(claim_id, file_name))
+
+    def open(self, claim_id: int | str, file_name: str) -> AbstractAsyncContextManager[Download]:
+        """A file's bytes as a `Download`, inside an `async with` block.
+
+        Args:
+            claim_id: The claim.
+            file_name: `filename` of one of a message's attachments, not `original_filename`.
+        """
+        request = _operations.claim_download(claim_id, file_name)
+        return opened(self._session, request, file_name)
+
+    async def download(
+        self,
+        claim_id: int | str,
+        file_name: str,
+        to: str | os.PathLike[str],
+        *,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Saved:
+        """Saves a file, whole or not at all; tried again if the network fails on the way.
+
+        Args:
+            claim_id: The claim.
+            file_name: `filename` of one of a message's attachments, not `original_filename`.
+            to: A folder or a file path, as `Download.save` takes it.
+            overwrite: Whether an existing file may be replaced.
+            progress: Called with the bytes so far and all of them (None: not known).
+
+        Raises:
+            TargetExists: The file is there, and `overwrite` is false.
+            IncompleteDownload: The file goes on arriving short, empty or cut.
+            OSError: The file cannot be written.
+        """
+        request = _operations.claim_download(claim_id, file_name)
+        return await saved(
+            self._session, request, file_name, to, overwrite=overwrite, progress=progress
+        )
+
+    async def _upload(
+        self, claim_id: int | str, source: Source, progress: Progress | None = None
+    ) -> ClaimUpload:
+        file = Multipart.of(source, progress)
+        return await self._session.send(_operations.claim_upload(claim_id, file))
+
+
+def _check_action(claim: Claim, action: str) -> None:
+    found = claim.available_actions
+    if action not in found:
+        roles = tuple(role for role, needed in RECEIVERS.items() if needed in found)
+        raise ActionNotAvailable(action, tuple(sorted(found)), roles)
+
+
+def _file_name(one: AttachmentLike) -> str:
+    return one.file_name if isinstance(one, ClaimUpload) else check_id("attachments", one)

@@ -1,0 +1,94 @@
+"""Messages that were not read yet (Pending messages)."""
+
+from collections.abc import AsyncGenerator
+
+from mlmsg import _operations
+from mlmsg._session import Session
+from mlmsg.models import Message, ThreadPage, Unread
+from mlmsg.paging import walk
+from mlmsg.rules import check_page, check_role
+
+__all__ = ["UnreadMessages"]
+
+
+class UnreadMessages:
+    """Messages that were not read yet (Pending messages).
+
+    Reading never marks as read, unless it is asked to: the API's own default is the other way.
+    """
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def list(self, role: str | None = "seller") -> Unread:
+        """The conversations with messages that were not read, at most 1000 of them.
+
+        There is no paging: the document says to mark some as read and to ask again.
+
+        Args:
+            role: `"seller"`, `"buyer"`, or None for both.
+
+        Raises:
+            RuleError: Another role; the API would take it for both.
+        """
+        check_role(role)
+        return await self._session.send(_operations.unread(role))
+
+    async def get(self, resource: str) -> Unread:
+        """How many messages of one conversation were not read.
+
+        Args:
+            resource: `/packs/{pack}/sellers/{seller}`, as `list` and notifications give it.
+        """
+        return await self._session.send(_operations.unread_of(resource))
+
+    async def page(
+        self,
+        pack_id: int | str,
+        seller_id: int | str,
+        limit: int = 50,
+        offset: int = 0,
+        *,
+        mark_as_read: bool = False,
+    ) -> ThreadPage:
+        """One page of a thread, in the older spelling of the document.
+
+        Args:
+            pack_id: The pack.
+            seller_id: The seller.
+            limit: Messages wanted, 1 or more. The server may give fewer: `paging.limit` tells.
+            offset: Messages to skip, 0 or more.
+            mark_as_read: Whether the messages count as read from now on.
+        """
+        check_page(limit, offset)
+        keep = "" if mark_as_read else "&mark_as_read=false"
+        query = f"{keep}&limit={limit}&offset={offset}"
+        return await self._session.send(_operations.seller_thread(pack_id, seller_id, query))
+
+    async def messages(
+        self,
+        pack_id: int | str,
+        seller_id: int | str,
+        *,
+        page_size: int = 50,
+        mark_as_read: bool = False,
+    ) -> AsyncGenerator[Message, None]:
+        """Every message of a thread, page after page, each once.
+
+        Args:
+            pack_id: The pack.
+            seller_id: The seller.
+            page_size: Messages asked for at a time; a server that gives fewer is followed.
+            mark_as_read: Whether the messages count as read from now on.
+        """
+        check_page(page_size, 0)
+
+        async def fetch(offset: int, limit: int) -> ThreadPage:
+            return await self.page(pack_id, seller_id, limit, offset, mark_as_read=mark_as_read)
+
+        async for message in walk(fetch, lambda message: message.id, limit=page_size):
+            yield message
+
+    async def mark_as_read(self, pack_id: int | str, seller_id: int | str) -> ThreadPage:
+        """Marks the messages of a thread as read, and answers with its first page."""
+        return await self._session.send(_operations.seller_thread(pack_id, seller_id, ""))

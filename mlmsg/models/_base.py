@@ -1,0 +1,17 @@
+"""What the structs of all documents share."""
+
+from datetime import UTC, datetime
+
+import msgspec
+
+__all__ = ["Dated"]
+
+
+class Dated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A struct with dates: those that came without a zone are taken as UTC."""
+
+    def __post_init__(self) -> None:
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            if value.__class__ is datetime and value.tzinfo is None:
+                msgspec.structs.force_setattr(self, name, value.replace(tzinfo=UTC))
