@@ -2,15 +2,13 @@
 
 The only client file that names aiohttp. What aiohttp raises, a `TransportError` says; what a source
 raises comes back unchanged; and nothing is held after an error or a cancellation.
-
-One repetition is aiohttp's own and not to be seen here: a GET whose kept-alive connection turns out
-to be dead goes out again at once, on another one. A POST never does.
 """
 
 import asyncio
 import re
 import sys
-from collections.abc import AsyncGenerator, Callable, Mapping
+import zlib
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from contextlib import aclosing
 from typing import TypeVar
 
@@ -38,6 +36,9 @@ T = TypeVar("T")
 
 ANSWER_LIMIT = 16 * 1024 * 1024
 """Bytes of the largest answer that is read into memory."""
+
+UNPACKED = 256 * 1024
+"""Bytes that a compressed file is unpacked into at a time."""
 
 REDIRECTS = 5
 """Redirects followed for one download."""
@@ -70,6 +71,8 @@ class Transport:
                 total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
             ),
         )
+        # aiohttp would send a GET again by itself, past the retry policy and its count.
+        self._http._retry_connection = False  # noqa: SLF001
 
     async def close(self) -> None:
         """Closes every connection; calls that are under way end with an error."""
@@ -113,7 +116,11 @@ class Transport:
         await self._slot()
         try:
             response = await self._http.request(
-                request.method, URL(url, encoded=True), headers=headers, allow_redirects=False
+                request.method,
+                URL(url, encoded=True),
+                headers=headers,
+                allow_redirects=False,
+                auto_decompress=False,
             )
             if response.status in _REDIRECT:
                 response = await self._follow(response, headers, request.line)
@@ -133,7 +140,8 @@ class Transport:
     ) -> Reply:
         """A reply to a body that is written while the answer is awaited."""
         body = _Body(upload, self._write_timeout)
-        await self._slot()
+        if not upload.source.borrows:
+            await self._slot()
         self._bodies.add(body)
         try:
             response = await self._http.request(
@@ -154,7 +162,8 @@ class Transport:
                 await body.settled()
             finally:
                 self._bodies.discard(body)
-                self._slots.release()
+                if not upload.source.borrows:
+                    self._slots.release()
         raise body.failure or failure
 
     async def _slot(self) -> None:
@@ -180,7 +189,9 @@ class Transport:
             target = _redirected(response, line)
             if target.origin() != origin:
                 headers = {k: v for k, v in headers.items() if k != "Authorization"}
-            response = await self._http.get(target, headers=headers, allow_redirects=False)
+            response = await self._http.get(
+                target, headers=headers, allow_redirects=False, auto_decompress=False
+            )
             if response.status not in _REDIRECT:
                 return response
         response.release()
@@ -194,6 +205,8 @@ class _Stream:
         self, response: aiohttp.ClientResponse, line: RequestLine, release: Callable[[], None]
     ) -> None:
         self._response = response
+        packed = response.headers.get("Content-Encoding", "").lower() in {"gzip", "deflate"}
+        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
         self._line = line
         self._release = release
 
@@ -201,12 +214,37 @@ class _Stream:
         """The bytes as they arrive, decoded if the server compressed them."""
         try:
             async for chunk in self._response.content.iter_any():
-                yield chunk
+                for block in self._unpacked(chunk):
+                    yield block
+            self._check_end()
         except _FAILURES as error:
             failure = _explained(error, self._line)
         else:
             return
         raise failure
+
+    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
+        # By ourselves: aiohttp takes a gzip for whole that ends before its end.
+        if self._zlib is None:
+            yield chunk
+            return
+        while chunk:
+            try:
+                yield self._zlib.decompress(chunk, UNPACKED)
+            except zlib.error as error:
+                raise aiohttp.ClientPayloadError from error
+            chunk = self._zlib.unconsumed_tail
+
+    def _check_end(self) -> None:
+        if self._zlib is not None and not self._zlib.eof:
+            raise aiohttp.ClientPayloadError
+        headers = self._response.headers
+        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            # The end of the connection is the end of the body, and aiohttp takes a reset for it.
+            protocol = getattr(self._response, "_protocol", None)
+            lost = protocol.exception() if protocol is not None else None
+            if isinstance(lost, OSError):
+                raise lost
 
     @property
     def closed(self) -> bool:

@@ -76,6 +76,8 @@ class Source:
         filename: The name it is sent under.
         content_type: Its MIME type.
         replayable: Whether `open` may be called again, for another try.
+        borrows: Whether the bytes come from a `Download`: that holds a connection already, and
+            would wait for ever for an upload that waits for one.
     """
 
     open: Callable[[], AsyncGenerator[Block, None]]
@@ -83,6 +85,7 @@ class Source:
     filename: str
     content_type: str
     replayable: bool
+    borrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,17 +128,18 @@ async def open_source(
     kind = content_type or _kind_of(name)
     check_content_type(kind)
     size = _declared(length, found.length)
+    borrows = isinstance(source, Streamed)
     if size is None or (rules.kinds and not found.replayable):
         # Where the kind counts too, even a stream of known length is copied, to look at it first.
         async with _spooled(found.open, rules) as (reopen, held):
             if size is not None and size != held:
                 raise _mismatch(size, f"{held} bytes")
             await _check_kind(reopen, name, rules)
-            yield Source(reopen, held, name, kind, replayable=True)
+            yield Source(reopen, held, name, kind, replayable=True, borrows=borrows)
     else:
         rules.check_size(size)
         await _check_kind(found.open, name, rules)
-        yield Source(found.open, size, name, kind, replayable=found.replayable)
+        yield Source(found.open, size, name, kind, replayable=found.replayable, borrows=borrows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,7 +322,9 @@ async def _file(file: Readable) -> _Found:
     name = Path(name).name if isinstance(name, str) else None
     # An asynchronous file answers read() with an awaitable; anyio's wraps a plain one.
     plain = cast("IO[bytes]", getattr(file, "wrapped", file))
-    probe = await in_thread(partial(plain.read, 0))
+    # What cannot say whether it seeks is no file of Python's own: its read may want the loop.
+    local = hasattr(plain, "seekable")
+    probe = await in_thread(partial(plain.read, 0)) if local else plain.read(0)
     if isawaitable(probe):
         await probe
         return _Found(partial(_awaited, file), filename=name, replayable=False)
@@ -364,9 +370,16 @@ async def _opened(path: Path) -> AsyncGenerator[Block, None]:
 async def _read(file: IO[bytes], start: int | None) -> AsyncGenerator[Block, None]:
     if start is not None:
         await in_thread(partial(file.seek, start))
-    async with aclosing(read_ahead(partial(file.read, BLOCK))) as blocks:
+    async with aclosing(read_ahead(partial(_block, file))) as blocks:
         async for block in blocks:
             yield block
+
+
+def _block(file: IO[bytes]) -> bytes:
+    block: bytes | None = file.read(BLOCK)
+    if block is None:  # a pipe in non-blocking mode that is not at its end
+        raise BlockingIOError(errno.EAGAIN, "the source has nothing to read yet")
+    return block
 
 
 async def _awaited(file: Readable) -> AsyncGenerator[Block, None]:

@@ -112,6 +112,15 @@ async def test_the_last_failure_of_a_read_is_the_one_that_is_raised() -> None:
     assert (caught.value.status, caught.value.attempts) == (502, 3)
 
 
+@pytest.mark.parametrize("step", LOST.values(), ids=LOST)
+async def test_one_attempt_of_a_read_is_one_request(step: Step) -> None:
+    once = RetryPolicy(attempts=1)
+    async with raw_server(each(step)) as server, client_of(server, retry=once) as client:
+        with pytest.raises(TransportError):
+            await client.packs.page(1)
+    assert server.requests == 1
+
+
 def in_an_hour() -> str:
     return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 

@@ -3,7 +3,6 @@
 import asyncio
 import io
 import os
-import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, aclosing
 from dataclasses import dataclass
@@ -21,7 +20,8 @@ from mlmsg.uploads import Source, SourceLike, open_source
 
 MiB = 1024 * 1024
 LIMIT = 25 * MiB
-DATA = random.Random(7).randbytes(50_000)  # noqa: S311  (less than a pipe holds)
+DATA = b"".join(number.to_bytes(2, "big") for number in range(25_000))
+"""Without a period, and less than a pipe holds."""
 PIECES = [DATA[start : start + 999] for start in range(0, len(DATA), 999)]
 EARLIER = b"read before"
 NAME = "nota nº 7.pdf"
@@ -396,3 +396,21 @@ async def test_a_content_type_that_is_none_is_refused(kind: str) -> None:
     with pytest.raises(RuleError):
         async with open_source(DATA, POST_SALE_FILES, filename="a", content_type=kind):
             pass
+
+
+async def test_a_pipe_with_nothing_to_read_yet_is_not_taken_for_its_end() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with (
+        os.fdopen(reading, "rb", buffering=0) as file,
+        os.fdopen(writing, "wb", buffering=0),
+        pytest.raises(BlockingIOError, match="nothing to read yet"),
+    ):
+        async with open_source(file, POST_SALE_FILES, filename="a.bin"):
+            pass
+
+
+async def test_the_same_open_file_twice_is_refused(client: Client, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"png")
+    with (tmp_path / "a.png").open("rb") as file, pytest.raises(RuleError, match="twice"):
+        await client.packs.send(1, "Hola", files=[file, file], site_id="MLM")

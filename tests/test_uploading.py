@@ -315,6 +315,16 @@ async def test_a_line_that_moves_less_than_64_kib_in_the_timeout_is_not_given_up
         await upload(client, bytes(2 * MiB))
 
 
+async def test_a_copy_needs_no_second_connection(sandbox: Sandbox) -> None:
+    """The open download holds the only slot: its upload must not wait for another."""
+    name = next(iter(sandbox.market.files))
+    opening = Client(sandbox.token, base_url=sandbox.url, max_connections=1)
+    async with asyncio.timeout(5), opening as client:
+        async with client.attachments.open(name, site_id="MLM") as download:
+            upload = await client.attachments.upload(download, site_id="MLM")
+        assert sandbox.market.files[upload.id].data == sandbox.market.files[name].data
+
+
 # --- files with a message -----------------------------------------------------------------------
 
 

@@ -20,6 +20,10 @@ __all__ = ["opened", "saved", "several", "upload_all"]
 T = TypeVar("T")
 
 
+_AGAIN = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
+"""Sources that can be read twice at the same time."""
+
+
 def several(name: str, values: Sequence[T]) -> Sequence[T]:
     """The values; refuses one in place of several, as a text would be taken for its characters."""
     if isinstance(values, str | bytes | bytearray | memoryview | os.PathLike) or not isinstance(
@@ -33,6 +37,10 @@ async def upload_all(
     files: Sequence[SourceLike], rules: FileRules, upload: Callable[[Source], Awaitable[T]]
 ) -> list[T]:
     """Uploads files side by side, once all of them keep the rules; the results in their order."""
+    streams = [id(file) for file in files if not isinstance(file, _AGAIN)]
+    if len(set(streams)) < len(streams):
+        hint = "One position cannot be read from twice: open the file once for each"
+        raise RuleError("`files` of a message", "the same open file twice", "each once", hint)
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(open_source(file, rules)) for file in files]
         return await _side_by_side([_as_coroutine(upload(source)) for source in sources])
