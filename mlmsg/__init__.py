@@ -30,6 +30,7 @@ from .errors import (
     TargetExists,
     TimedOut,
     TransportError,
+    UnsafeRedirect,
     UsageError,
 )
 from .models import (
@@ -104,6 +105,7 @@ __all__ = [
     "TransportError",
     "Unread",
     "UnreadResult",
+    "UnsafeRedirect",
     "Upload",
     "UsageError",
     "User",

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import AsyncExitStack, contextmanager
@@ -44,6 +45,7 @@ def sync(packs: tuple[str, ...], to: Path, site_id: str, sandbox: bool, token: s
     """
     if to.exists() and not to.is_dir():
         raise click.BadParameter(f"{to} is a file, not a folder", param_hint="--to")
+    token = os.environ.get(TOKEN_VARIABLE)
     if not sandbox:
         missing = "no PACK is named" if not packs else f"{TOKEN_VARIABLE} is not set"
         if not (packs and token):

@@ -71,11 +71,12 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
         if field.encode_name in value:
             try:
                 fields[field.name] = _read(value[field.encode_name], field.type, field.required)
-            except msgspec.ValidationError:
+            except msgspec.ValidationError as error:
                 if field.required:
-                    raise
+                    message = f"{error}, in `{field.encode_name}`"
+                    raise msgspec.ValidationError(message) from None
         elif field.required:
-            raise msgspec.ValidationError(f"{target.__name__} has no `{field.encode_name}`")
+            raise msgspec.ValidationError(f"`{field.encode_name}` is missing")
     try:
         return target(**fields)
     except ValueError as error:  # what msgspec itself makes of a struct's own check

@@ -15,7 +15,7 @@ from typing import TypeVar, overload
 from ._transport import Transport
 from ._wire import Reply, Request, Secret, decode, moved, prepare, refusal
 from .auth import TokenSource
-from .errors import MlmsgError, OutcomeUnknown, TransportError, UsageError
+from .errors import MlmsgError, OutcomeUnknown, TransportError, UnsafeRedirect, UsageError
 from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Timeouts, Verdict, retry_after
 from .rules import check_token
 
@@ -81,7 +81,7 @@ class Session:
             try:
                 reply = await transport.exchange(request, url, headers)
                 if (elsewhere := moved(request, reply)) is not None and _repeatable(request):
-                    request = elsewhere
+                    request, attempt = elsewhere, attempt - 1
                     continue
                 verdict = self._decide(_answered(request, reply), attempt, started)
                 if isinstance(verdict, Accept):
@@ -106,6 +106,11 @@ class Session:
 
     async def close(self) -> None:
         """Closes every connection; the session cannot be used again."""
+        loop = asyncio.get_running_loop()
+        if self._loop is not None and self._loop is not loop:
+            if not self._loop.is_closed():
+                raise UsageError("close a client in the event loop that it was used in")
+            self._transport = None  # its connections ended with their loop
         self._closed = True
         if self._transport is not None:
             await self._transport.close()
@@ -146,6 +151,7 @@ def _repeatable(request: Request[T]) -> bool:
 def _failed(request: Request[T], failure: TransportError) -> Outcome:
     # Where nothing was sent the source was not opened either.
     once_more = _repeatable(request) or not failure.sent
+    once_more = once_more and not isinstance(failure, UnsafeRedirect)
     return Outcome(effect=request.effect, status=None, sent=failure.sent, repeatable=once_more)
 
 

@@ -5,11 +5,12 @@ raises comes back unchanged; and nothing is held after an error or a cancellatio
 """
 
 import asyncio
+import os
 import re
 import sys
-import zlib
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing
+from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -19,7 +20,7 @@ from yarl import URL
 
 from ._streams import Block, settled
 from ._wire import ERROR_LIMIT, Reply, Request
-from .errors import DecodeError, RequestLine, TimedOut, TransportError, UsageError
+from .errors import RequestLine, TimedOut, TransportError, UnsafeRedirect, UsageError
 from .policy import Effect, Timeouts
 from .rules import is_loopback
 from .uploads import Multipart
@@ -37,9 +38,6 @@ T = TypeVar("T")
 ANSWER_LIMIT = 16 * 1024 * 1024
 """Bytes of the largest answer that is read into memory."""
 
-UNPACKED = 256 * 1024
-"""Bytes that a compressed file is unpacked into at a time."""
-
 REDIRECTS = 5
 """Redirects followed for one download."""
 
@@ -54,7 +52,7 @@ class Transport:
     Args:
         timeouts: The limits of each phase.
         user_agent: The `User-Agent` header.
-        connections: How many exchanges, open downloads included, run at the same time.
+        connections: How many exchanges run at the same time, and how many downloads beside them.
     """
 
     def __init__(self, timeouts: Timeouts, user_agent: str, connections: int) -> None:
@@ -62,7 +60,11 @@ class Transport:
         # The semaphore bounds the connections, not aiohttp's pool: there the wait for a free
         # one would count as time to connect, though it is no fault of the network.
         self._slots = asyncio.Semaphore(connections)
+        # Open downloads have slots of their own: a call inside of one, such as the upload that it
+        # feeds, would wait for ever for a slot that the download itself holds.
+        self._downloads = asyncio.Semaphore(connections)
         self._bodies: set[_Body] = set()
+        self._open_responses: set[aiohttp.ClientResponse] = set()
         self._http = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -78,21 +80,25 @@ class Transport:
         """Closes every connection; calls that are under way end with an error."""
         for body in self._bodies:
             body.abort()  # an orderly end would wait until the server has read what was written
+        for response in self._open_responses:
+            response.close()
         await self._http.close()
+        # Who waits for a slot finds the session closed, and passes the slot on to the next.
+        self._slots.release()
+        self._downloads.release()
 
     async def exchange(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
         """Sends `request` and reads the answer, all but the body of a streamed success.
 
         Raises:
             TransportError: There is no answer, or no whole one.
-            DecodeError: The answer is larger than any answer of the API.
             Exception: Whatever the source of an upload raised, unchanged.
         """
         if request.streamed:
             return await self._open(request, url, headers)
         if request.upload is not None:
             return await self._upload(request, request.upload, url, headers)
-        await self._slot()
+        await self._slot(self._slots)
         try:
             response = await self._http.request(
                 request.method,
@@ -112,21 +118,22 @@ class Transport:
 
     async def _open(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
         """A reply whose body is still to come; it keeps its slot until it is closed."""
-        release = self._slots.release
-        await self._slot()
+        release = self._downloads.release
+        await self._slot(self._downloads)
         try:
             response = await self._http.request(
-                request.method,
-                URL(url, encoded=True),
-                headers=headers,
-                allow_redirects=False,
-                auto_decompress=False,
+                request.method, URL(url, encoded=True), headers=headers, allow_redirects=False
             )
             if response.status in _REDIRECT:
                 response = await self._follow(response, headers, request.line)
             if not _is_success(response):
                 return await _answer(response, request)
-            stream = _Stream(response, request.line, release)
+            if response.status == 206:
+                response.close()
+                part = "a part of the file was answered where all of it was asked for"
+                raise TransportError(part, request=request.line)
+            self._open_responses.add(response)
+            stream = _Stream(response, partial(self._explained, line=request.line), self._let_go)
             release = _nothing
             return Reply(response.status, response.headers, stream=stream)
         except _FAILURES as error:
@@ -140,8 +147,7 @@ class Transport:
     ) -> Reply:
         """A reply to a body that is written while the answer is awaited."""
         body = _Body(upload, self._write_timeout)
-        if not upload.source.borrows:
-            await self._slot()
+        await self._slot(self._slots)
         self._bodies.add(body)
         try:
             response = await self._http.request(
@@ -162,15 +168,19 @@ class Transport:
                 await body.settled()
             finally:
                 self._bodies.discard(body)
-                if not upload.source.borrows:
-                    self._slots.release()
+                self._slots.release()
         raise body.failure or failure
 
-    async def _slot(self) -> None:
-        await self._slots.acquire()
+    async def _slot(self, slots: asyncio.Semaphore) -> None:
+        await slots.acquire()
         if self._http.closed:
-            self._slots.release()
+            slots.release()
             raise UsageError("the client was closed while this call waited for a connection")
+
+    def _let_go(self, response: aiohttp.ClientResponse) -> None:
+        self._open_responses.discard(response)
+        response.close()
+        self._downloads.release()
 
     def _explained(self, error: Exception, line: RequestLine) -> TransportError:
         if self._http.closed:
@@ -189,55 +199,40 @@ class Transport:
             target = _redirected(response, line)
             if target.origin() != origin:
                 headers = {k: v for k, v in headers.items() if k != "Authorization"}
-            response = await self._http.get(
-                target, headers=headers, allow_redirects=False, auto_decompress=False
-            )
+            response = await self._http.get(target, headers=headers, allow_redirects=False)
             if response.status not in _REDIRECT:
                 return response
         response.release()
-        raise TransportError(f"more than {REDIRECTS} redirects", request=line)
+        raise UnsafeRedirect(f"more than {REDIRECTS} redirects", request=line)
 
 
 class _Stream:
     """The body of a response, and the slot and connection that it holds until `close`."""
 
     def __init__(
-        self, response: aiohttp.ClientResponse, line: RequestLine, release: Callable[[], None]
+        self,
+        response: aiohttp.ClientResponse,
+        explained: Callable[[Exception], TransportError],
+        let_go: Callable[[aiohttp.ClientResponse], None],
     ) -> None:
         self._response = response
-        packed = response.headers.get("Content-Encoding", "").lower() in {"gzip", "deflate"}
-        self._zlib = zlib.decompressobj(zlib.MAX_WBITS | 32) if packed else None
-        self._line = line
-        self._release = release
+        self._explained = explained
+        self._let_go = let_go
+        self.closed = False
 
     async def chunks(self) -> AsyncGenerator[bytes, None]:
         """The bytes as they arrive, decoded if the server compressed them."""
         try:
             async for chunk in self._response.content.iter_any():
-                for block in self._unpacked(chunk):
-                    yield block
+                yield chunk
             self._check_end()
-        except _FAILURES as error:
-            failure = _explained(error, self._line)
+        except (*_FAILURES, RuntimeError) as error:  # the latter when the client is closed
+            failure = self._explained(error)
         else:
             return
         raise failure
 
-    def _unpacked(self, chunk: bytes) -> Iterator[bytes]:
-        # By ourselves: aiohttp takes a gzip for whole that ends before its end.
-        if self._zlib is None:
-            yield chunk
-            return
-        while chunk:
-            try:
-                yield self._zlib.decompress(chunk, UNPACKED)
-            except zlib.error as error:
-                raise aiohttp.ClientPayloadError from error
-            chunk = self._zlib.unconsumed_tail
-
     def _check_end(self) -> None:
-        if self._zlib is not None and not self._zlib.eof:
-            raise aiohttp.ClientPayloadError
         headers = self._response.headers
         if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
             # The end of the connection is the end of the body, and aiohttp takes a reset for it.
@@ -246,16 +241,11 @@ class _Stream:
             if isinstance(lost, OSError):
                 raise lost
 
-    @property
-    def closed(self) -> bool:
-        """Whether the slot is given back."""
-        return self._release is _nothing
-
     def close(self) -> None:
         """Gives the slot back; a connection with unread bytes on it is closed."""
-        release, self._release = self._release, _nothing
-        self._response.close()
-        release()
+        if not self.closed:
+            self.closed = True
+            self._let_go(self._response)
 
 
 def _outstanding(writer: StreamWriter) -> int:
@@ -308,10 +298,7 @@ async def _answer(response: aiohttp.ClientResponse, request: Request[T]) -> Repl
         if not response.closed:  # at the end of its body aiohttp closes it by itself
             response.close()
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    if strict and size > limit:
-        message = f"the answer is larger than {limit} bytes"
-        raise DecodeError(message, body[:ERROR_LIMIT], request.line)
-    return Reply(response.status, response.headers, body[:limit])
+    return Reply(response.status, response.headers, body[:limit], cut=strict and size > limit)
 
 
 class _Body(aiohttp.payload.Payload):
@@ -431,13 +418,15 @@ def _explained(error: BaseException, line: RequestLine) -> TransportError:
         case aiohttp.ClientConnectorError():
             return TransportError(f"no connection: {error.os_error}", sent=False, request=line)
         case TimeoutError():
-            return TimedOut("the server made no progress in time", request=line)
+            return TimedOut(
+                "the time for the next bytes, or for the whole call, is over", request=line
+            )
         case aiohttp.ClientResponseError():
             return TransportError("the server does not speak HTTP", request=line)
         case aiohttp.ClientPayloadError():
             return TransportError("the answer was cut", request=line)
-    name = type(error).__name__
-    reason = error.strerror or name if isinstance(error, OSError) else name
+    number = error.errno if isinstance(error, OSError) else None
+    reason = os.strerror(number) if number else type(error).__name__
     return TransportError(f"the connection was lost ({reason})", request=line)
 
 
@@ -445,7 +434,7 @@ def _redirected(response: aiohttp.ClientResponse, line: RequestLine) -> URL:
     """Where a redirect leads; a place where the file could be read by others is refused."""
     location = response.headers.get("Location")
     if not location:
-        raise TransportError("a redirect that does not say where to", request=line)
+        raise UnsafeRedirect("a redirect that does not say where to", request=line)
     try:
         # What is written properly is kept to the letter: a signature may hang on it.
         written = re.fullmatch(r"[!-~]+", location) is not None
@@ -455,5 +444,5 @@ def _redirected(response: aiohttp.ClientResponse, line: RequestLine) -> URL:
     except ValueError:
         safe, target = False, response.url
     if not safe or target.user or target.password or not target.host:
-        raise TransportError("a redirect to a place that is not safe", request=line)
+        raise UnsafeRedirect("a redirect to a place that is not safe", request=line)
     return target

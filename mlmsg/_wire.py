@@ -54,10 +54,8 @@ class Stream(Protocol):
         """Lets the connection go, and drops what was not read."""
         ...
 
-    @property
-    def closed(self) -> bool:
-        """Whether it was let go."""
-        ...
+    closed: bool
+    """Whether it was let go."""
 
 
 class Reply(msgspec.Struct, frozen=True):
@@ -68,12 +66,18 @@ class Reply(msgspec.Struct, frozen=True):
         headers: Its headers, by name in any case.
         body: The body, read to its end; the first 64 KiB of it for an error.
         stream: The body of a streamed request's success, not yet read; then `body` is empty.
+        cut: Whether `body` is the beginning of an answer larger than any of the API.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     stream: Stream | None = None
+    cut: bool = False
+
+    def __repr__(self) -> str:
+        # A traceback that shows locals must not show what the server echoed.
+        return f"<Reply {self.status}, {len(self.body)} bytes>"
 
     def close(self) -> None:
         """Lets go of a stream, if there is one."""
@@ -163,13 +167,16 @@ def decode(request: Request[T], reply: Reply, token: str = "") -> T:
     Raises:
         DecodeError: The body cannot be read as that.
     """
+    if reply.cut:
+        reason = f"the answer is larger than {len(reply.body)} bytes"
+        raise DecodeError(reason, _blanked(reply.body, token), request.line)
     try:
         return request.answer(reply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the answer cannot be read: {error}"
         failure = DecodeError(reason, _blanked(reply.body, token), request.line)
-        if not isinstance(error, UnicodeDecodeError):  # that one holds the body as it came
-            failure.__cause__ = error
+        # Not the error itself: its frames, and that of bad UTF-8 in itself, hold the body.
+        failure.__cause__ = msgspec.DecodeError(str(error))
     raise failure
 
 
@@ -196,8 +203,8 @@ ERROR_LIMIT = 64 * 1024
 
 _BLANK = "***"
 
-_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TEST|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
-"""What Mercado Libre's tokens look like, and what the API echoes of a malformed one."""
+_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
+"""What begins as access and refresh tokens do, and what the API echoes of a malformed one."""
 
 _SHORTEST = 4
 """A token shorter than this is a stand-in, and would blank out half of every text."""

@@ -4,6 +4,7 @@ A client takes a token, an asynchronous function that returns one, or a `TokenSo
 """
 
 from collections.abc import Awaitable, Callable
+from inspect import isawaitable
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._wire import Secret
@@ -43,7 +44,11 @@ class _Called:
         self._function = function
 
     async def token(self) -> str:
-        return await self._function()
+        answer = self._function()
+        if not isawaitable(answer):
+            limit = "an async function that returns the token"
+            raise RuleError("access token", "a function that returns no awaitable", limit)
+        return await answer
 
 
 def token_source(token: TokenLike) -> TokenSource:

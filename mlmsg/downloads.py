@@ -4,6 +4,7 @@ However it is taken, the bytes are counted: a file that is empty, or shorter or 
 server announced, is an error and never a result.
 """
 
+import errno
 import hashlib
 import os
 import secrets
@@ -18,8 +19,15 @@ from typing import BinaryIO
 
 from ._streams import gathered, in_thread
 from ._wire import Reply
-from .errors import IncompleteDownload, TargetExists, TimedOut, TransportError, UsageError
-from .rules import safe_filename
+from .errors import (
+    IncompleteDownload,
+    RuleError,
+    TargetExists,
+    TimedOut,
+    TransportError,
+    UsageError,
+)
+from .rules import check_progress, safe_filename
 from .uploads import Progress
 
 __all__ = ["Download", "Saved", "check_target"]
@@ -110,8 +118,9 @@ class Download:
         Args:
             to: An existing folder or a path that ends in a separator: the file gets its own name
                 there, made safe. Anything else is the file's path. Missing folders are made.
-            overwrite: Whether an existing file may be replaced.
-            progress: Called with the bytes so far and all of them (None: not known).
+            overwrite: Whether an existing file may be replaced; of a symbolic link the link itself.
+            progress: Called with the bytes so far and all of them (None: not known); from 0 again
+                if it is retried.
 
         Raises:
             TargetExists: The file is there, and `overwrite` is false.
@@ -119,6 +128,7 @@ class Download:
             TransportError: The network failed.
             OSError: The file cannot be written.
         """
+        check_progress(progress)
         target = await in_thread(partial(_target, to, self.filename, overwrite=overwrite))
         part = _Part(target)
         try:
@@ -144,19 +154,32 @@ def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
     Raises:
         TargetExists: A file is there, and `overwrite` is false.
     """
-    if not overwrite and not _is_folder(to) and os.path.lexists(to):
-        raise TargetExists(to)
+    if not _is_folder(to):
+        _check_free(Path(to), overwrite=overwrite)
 
 
 def _target(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
     """The path that `to` means for a file called `name`."""
     target = Path(to) / safe_filename(name) if _is_folder(to) else Path(to)
-    if not overwrite and os.path.lexists(target):
-        raise TargetExists(target)
+    _check_free(target, overwrite=overwrite)
     return target
 
 
+def _check_free(target: Path, *, overwrite: bool) -> None:
+    if not os.path.lexists(target):
+        return
+    if not overwrite:
+        raise TargetExists(target)
+    if target.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(target))
+    if not (target.is_file() or target.is_symlink()):
+        found = f"{os.fspath(target)!r}, a device or pipe"
+        raise RuleError("target of a download", found, "a file to replace, or a free path")
+
+
 def _is_folder(to: str | os.PathLike[str]) -> bool:
+    if not os.fspath(to):
+        raise RuleError("target of a download", "an empty path", "a folder or the path of a file")
     separators = tuple(filter(None, (os.sep, os.altsep)))
     return os.fspath(to).endswith(separators) or Path(to).is_dir()
 
@@ -192,6 +215,8 @@ class _Part:
         os.fsync(self._file.fileno())
         self._file.close()
         if overwrite:
+            if self._target.is_file():
+                self._path.chmod(self._target.stat().st_mode & 0o777)  # as private as it was
             self._path.replace(self._target)
         else:
             self._name_if_free()

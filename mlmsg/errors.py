@@ -16,6 +16,7 @@
     │   └── ServerError                   500 to 599
     ├── TransportError                    the network failed, or the peer broke the protocol
     │   ├── TimedOut (TimeoutError)       no progress for as long as the timeouts allow
+    │   ├── UnsafeRedirect                a download was sent to where it is not followed
     │   └── IncompleteDownload            the file arrived short, empty or cut
     ├── DecodeError                       a success whose body cannot be read
     └── OutcomeUnknown                    a send that may or may not have been delivered
@@ -54,6 +55,7 @@ __all__ = [
     "TargetExists",
     "TimedOut",
     "TransportError",
+    "UnsafeRedirect",
     "UsageError",
     "api_error",
     "read_error_body",
@@ -196,6 +198,7 @@ class ApiError(MlmsgError):
     def __str__(self) -> str:
         """The status, the API's words, the request, the number of attempts, and what to do."""
         words = f"{self.code}: {self.message}" if self.code else self.message
+        words = "without a word" if self.message == str(self.status) else words
         where = f" [{self.request}]" if self.request else ""
         tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
         return f"{self.status} {words}{where}{tries}{f'. {self.hint}' if self.hint else ''}"
@@ -220,8 +223,13 @@ class NotFound(ApiError):
 class RateLimited(ApiError):
     """429: too many requests.
 
-    The API documents no header for it; when there is a `retry-after`, it stands in `headers`.
+    The API documents no header for it.
     """
+
+    @property
+    def retry_after(self) -> str | None:
+        """The `Retry-After` header as it came: seconds or an HTTP date; None without one."""
+        return self.headers.get("retry-after")
 
 
 class ServerError(ApiError):
@@ -251,7 +259,11 @@ class TransportError(MlmsgError):
 
 
 class TimedOut(TransportError, TimeoutError):
-    """No progress for as long as `Timeouts` allows; the text names the phase."""
+    """No connection, or no progress, for as long as `Timeouts` allows."""
+
+
+class UnsafeRedirect(TransportError):
+    """A download was redirected to where it is not followed; it is not tried again."""
 
 
 class IncompleteDownload(TransportError):

@@ -85,11 +85,13 @@ def parse(body: bytes | bytearray | str) -> Notification:
         NotificationError: It is no JSON, lacks its topic, resource or user, is of a topic that is
             neither about messages nor about claims, or names something else than its topic says.
     """
+    limit = "a JSON object with `topic`, `resource` and `user_id`"
+    if not isinstance(body, bytes | bytearray | str):
+        raise NotificationError("body of a notification", type(body).__name__, limit)
     try:
         raw = body.encode() if isinstance(body, str) else bytes(body)
         envelope = _lenient.convert(_lenient.parse(raw), _Envelope)
     except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        limit = "a JSON object with `topic`, `resource` and `user_id`"
         raise NotificationError("body of a notification", str(error), limit) from None
     if envelope.topic not in _TOPICS:
         known = ", ".join(_TOPICS)

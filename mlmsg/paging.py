@@ -1,11 +1,13 @@
 """The walk over an endpoint that is paged by `limit` and `offset`.
 
-It knows nothing of the API but a `fetch(offset, limit)`, and the three things about its answer
-that a walk needs: the items, the limit that the server really applied, and the total.
+It knows nothing of the API but a `fetch(offset, limit)`, and the two things about its answer that a
+walk needs: the items and the total.
 """
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from typing import Protocol, TypeVar
+
+from .errors import TransportError
 
 __all__ = ["Page", "walk"]
 
@@ -27,9 +29,9 @@ class Page(Protocol[T_co]):
         ...
 
 
-STALE = 10
-"""Pages in a row with nothing new after which a walk without a total ends: some servers answer any
-offset beyond the end with their last page."""
+STALE = 100
+"""Answers in a row with nothing new after which a walk ends. Without a total that is the end: a
+server may answer any offset beyond it with its last page. With one, the server is at fault."""
 
 
 async def walk(
@@ -50,14 +52,16 @@ async def walk(
     stale = 0
     while offset < total:
         page = await fetch(offset, limit)
+        stale = 0 if {key(item) for item in page.items} - seen else stale + 1
+        if stale > STALE:
+            if page.total is None:
+                return
+            raise TransportError(f"{stale} pages in a row hold nothing new; the walk is given up")
         if known is not None and page.total is not None and page.total < known:
             # What vanished drew the rest forward: read again from where that may begin.
             offset, known = max(offset - (known - page.total), 0), page.total
             continue
         known = page.total
-        stale = 0 if {key(item) for item in page.items} - seen else stale + 1
-        if known is None and stale > STALE:
-            return
         for item in page.items:
             if key(item) not in seen:
                 seen.add(key(item))

@@ -9,6 +9,8 @@ from datetime import UTC
 
 import msgspec
 
+from .errors import RuleError
+
 __all__ = [
     "Accept",
     "Effect",
@@ -60,8 +62,9 @@ class Timeouts:
     def __post_init__(self) -> None:
         for name in self.__slots__:
             value = getattr(self, name)
-            if value is not None and not 0 < value < math.inf:
-                raise ValueError(f"Timeouts.{name} is {value!r}; allowed: seconds over 0, or None")
+            number = isinstance(value, int | float) and not isinstance(value, bool)
+            if value is not None and not (number and 0 < value < math.inf):
+                raise RuleError(f"timeout `{name}`", repr(value), "seconds over 0, or None")
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -142,6 +145,16 @@ class RetryPolicy:
     cap: float = 8.0
     max_retry_after: float = 60.0
     deadline: float | None = 300.0
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.attempts, int) or self.attempts < 1:
+            raise RuleError("`attempts` of a retry policy", repr(self.attempts), "1 or more")
+        for name in ("base", "cap", "max_retry_after", "deadline"):
+            value = getattr(self, name)
+            if value is None and name == "deadline":
+                continue
+            if not isinstance(value, int | float) or not 0 <= value < math.inf:
+                raise RuleError(f"`{name}` of a retry policy", repr(value), "seconds, 0 or more")
 
     def decide(self, outcome: Outcome, attempt: int, elapsed: float, rand: float) -> Verdict:
         """What follows from `outcome`.

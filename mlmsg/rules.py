@@ -9,6 +9,7 @@ import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
+from inspect import iscoroutinefunction
 from urllib.parse import urlsplit
 
 from .errors import RuleError
@@ -26,12 +27,14 @@ __all__ = [
     "check_content_type",
     "check_id",
     "check_page",
+    "check_progress",
     "check_receiver",
     "check_resource",
     "check_role",
     "check_site_id",
     "check_text",
     "check_token",
+    "is_content_type",
     "is_loopback",
     "kind_of",
     "safe_filename",
@@ -108,6 +111,8 @@ class FileRules:
 
     def check_name(self, name: str) -> None:
         """Refuses a name that is too long or holds a character that is not allowed."""
+        if not isinstance(name, str):
+            raise RuleError(f"{self.family} file name", type(name).__name__, "a str")
         if len(name) > self.max_name:
             rule, limit = "length", f"at most {self.max_name} characters"
             found = f"{len(name)} characters ({_shown(name)})"
@@ -202,6 +207,13 @@ def check_site_id(site_id: str | None) -> str:
     return site_id
 
 
+def check_progress(progress: object) -> None:
+    """Refuses a callback that cannot be called, or that would have to be awaited."""
+    if progress is not None and (not callable(progress) or iscoroutinefunction(progress)):
+        found = "an async function" if callable(progress) else type(progress).__name__
+        raise RuleError("`progress`", found, "a plain function of (done, total), or None")
+
+
 def check_role(role: str | None) -> None:
     """Refuses a role that the API does not know: it would answer as if none were given."""
     if role not in {"buyer", "seller", None}:
@@ -236,7 +248,7 @@ def check_resource(resource: str) -> tuple[str, ...]:
 
 def check_id(name: str, value: int | str) -> str:
     """An id as text; refuses what is no id or would leave its segment of the path."""
-    if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**100:
         return str(value)
     limit = "an int of 0 or more, or a str that is one segment of a path"
     if not isinstance(value, str) or not value or value in {".", ".."}:
@@ -295,10 +307,16 @@ def check_token(token: str) -> str:
 
 def check_content_type(value: str) -> None:
     """Refuses what is no MIME type, above all one that would break out of its header line."""
+    if not is_content_type(value):
+        raise RuleError("`content_type` of a file", _shown(value), "a MIME type, 'image/png'")
+
+
+def is_content_type(value: object) -> bool:
+    """Whether it is a MIME type, with parameters or without."""
     token = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105
     parameter = rf"""[ \t]*;[ \t]*{token}=({token}|"[\x20-\x21\x23-\x5b\x5d-\x7e]*")"""
-    if not isinstance(value, str) or not re.fullmatch(rf"{token}/{token}({parameter})*", value):
-        raise RuleError("`content_type` of a file", _shown(value), "a MIME type, 'image/png'")
+    pattern = rf"{token}/{token}({parameter})*"
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
 def safe_filename(name: str) -> str:

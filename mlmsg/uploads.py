@@ -30,7 +30,7 @@ from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
 from ._streams import BLOCK, Block, gathered, in_thread, read_ahead
 from .errors import LengthMismatch, RuleError
-from .rules import HEAD, FileRules, check_content_type, kind_of
+from .rules import HEAD, FileRules, check_content_type, check_progress, is_content_type, kind_of
 
 __all__ = ["Multipart", "Progress", "Readable", "Source", "SourceLike", "Streamed", "open_source"]
 
@@ -76,8 +76,6 @@ class Source:
         filename: The name it is sent under.
         content_type: Its MIME type.
         replayable: Whether `open` may be called again, for another try.
-        borrows: Whether the bytes come from a `Download`: that holds a connection already, and
-            would wait for ever for an upload that waits for one.
     """
 
     open: Callable[[], AsyncGenerator[Block, None]]
@@ -85,7 +83,6 @@ class Source:
     filename: str
     content_type: str
     replayable: bool
-    borrows: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +117,8 @@ async def open_source(
         OSError: The file cannot be read; unchanged.
     """
     found = await _look_at(source)
-    content_type = content_type or found.content_type
+    if content_type is None and is_content_type(found.content_type):
+        content_type = found.content_type
     name = filename if filename is not None else found.filename
     if name is None:
         name = _default_name(content_type, found.head)
@@ -128,18 +126,17 @@ async def open_source(
     kind = content_type or _kind_of(name)
     check_content_type(kind)
     size = _declared(length, found.length)
-    borrows = isinstance(source, Streamed)
     if size is None or (rules.kinds and not found.replayable):
         # Where the kind counts too, even a stream of known length is copied, to look at it first.
         async with _spooled(found.open, rules) as (reopen, held):
             if size is not None and size != held:
                 raise _mismatch(size, f"{held} bytes")
             await _check_kind(reopen, name, rules)
-            yield Source(reopen, held, name, kind, replayable=True, borrows=borrows)
+            yield Source(reopen, held, name, kind, replayable=True)
     else:
         rules.check_size(size)
         await _check_kind(found.open, name, rules)
-        yield Source(found.open, size, name, kind, replayable=found.replayable, borrows=borrows)
+        yield Source(found.open, size, name, kind, replayable=found.replayable)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,6 +159,7 @@ class Multipart:
     @classmethod
     def of(cls, source: Source, progress: Progress | None = None) -> "Multipart":
         """A body with a boundary of its own."""
+        check_progress(progress)
         return cls(source, progress, f"mlmsg-{secrets.token_hex(16)}")
 
     @property
@@ -287,7 +285,7 @@ def _no_bytes(piece: object) -> RuleError:
 
 async def _look_at(source: SourceLike) -> _Found:
     if isinstance(source, str | os.PathLike):
-        return await _path(Path(source))
+        return await _path(source)
     if isinstance(source, bytes | bytearray | memoryview):
         view = memoryview(source)
         view = view.cast("B") if view.nbytes and view.c_contiguous else memoryview(view.tobytes())
@@ -307,7 +305,10 @@ async def _look_at(source: SourceLike) -> _Found:
     raise RuleError("source of a file", type(source).__name__, limit)
 
 
-async def _path(path: Path) -> _Found:
+async def _path(name: str | os.PathLike[str]) -> _Found:
+    if not os.fspath(name):
+        raise RuleError("a path to send", "an empty path", "the path of a file")
+    path = Path(name)
     info = await in_thread(path.stat)
     if stat.S_ISDIR(info.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -383,8 +384,8 @@ def _block(file: IO[bytes]) -> bytes:
 
 
 async def _awaited(file: Readable) -> AsyncGenerator[Block, None]:
-    while block := await _now(file.read(BLOCK)):
-        yield _own(block)
+    while block := _own(await _now(file.read(BLOCK))):
+        yield block
 
 
 async def _now(value: bytes | Awaitable[bytes]) -> bytes:

@@ -34,6 +34,7 @@ from mlmsg.errors import (
     TargetExists,
     TimedOut,
     TransportError,
+    UnsafeRedirect,
     UsageError,
     api_error,
     read_error_body,
@@ -59,6 +60,7 @@ TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     ServerError: (ApiError,),
     TransportError: (MlmsgError,),
     TimedOut: (TransportError, TimeoutError),
+    UnsafeRedirect: (TransportError,),
     IncompleteDownload: (TransportError,),
     DecodeError: (MlmsgError,),
     OutcomeUnknown: (MlmsgError,),
@@ -72,6 +74,7 @@ def refused(kind: type[ApiError], status: int) -> ApiError:
 
 
 ERRORS: Final[list[MlmsgError]] = [
+    UnsafeRedirect("a redirect", request=LINE),
     ActionNotAvailable("send_message_to_mediator", ("refund",), ("complainant",)),
     NotificationError("topic of a notification", "'items'", "messages"),
     MlmsgError("why"),

@@ -281,7 +281,7 @@ def test_no_header_raises_or_asks_for_what_cannot_be_waited_for(value: str) -> N
 @pytest.mark.parametrize("name", ["connect", "read", "write", "total"])
 @pytest.mark.parametrize("value", [0, 0.0, -1, -0.001, math.nan, math.inf, -math.inf])
 def test_a_timeout_of_nothing_is_refused_by_name_and_value(name: str, value: float) -> None:
-    with pytest.raises(ValueError, match=rf"Timeouts\.{name} is {value!r}"):
+    with pytest.raises(ValueError, match=rf"`{name}`: found {value!r}"):
         Timeouts(**{name: value})
 
 

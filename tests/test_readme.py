@@ -34,10 +34,12 @@ async def test_the_code_of_the_readme_runs_from_top_to_bottom(
 ) -> None:
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.4 invoice")
     (tmp_path / "README.md").write_text("read me")
+    (tmp_path / "evidence.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)
     names: dict[str, object] = {
         "client": client,
         "pack_id": next(iter(sandbox.market.packs)),
+        "claim_id": next(iter(sandbox.market.claims)),
         "RetryPolicy": RetryPolicy,
     }
     program, *cells = blocks("python")

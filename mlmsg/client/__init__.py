@@ -48,13 +48,16 @@ class Client:
             base_url: Where the API is; `http://` only on this machine.
             timeout: Seconds without progress, or `Timeouts` for each phase, or None.
             retry: How often, and after how long, to try again.
-            max_connections: Calls and open downloads that run at the same time; more wait.
+            max_connections: Calls that run at the same time, and downloads that are open at the
+                same time; more wait.
 
         Raises:
             RuleError: The token or the base URL cannot be one.
         """
-        if max_connections < 1:
-            raise RuleError("`max_connections`", str(max_connections), "1 or more")
+        if not isinstance(max_connections, int) or max_connections < 1:
+            raise RuleError("`max_connections`", repr(max_connections), "1 or more")
+        if retry is not None and not isinstance(retry, RetryPolicy):
+            raise RuleError("`retry`", repr(retry), "a RetryPolicy")
         self._base_url = check_base_url(base_url)
         self._session = Session(
             token_source(token),

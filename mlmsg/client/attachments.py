@@ -95,7 +95,8 @@ class Attachments:
             to: A folder or a file path, as `Download.save` takes it.
             site_id: The order's site, such as `"MLM"`.
             overwrite: Whether an existing file may be replaced.
-            progress: Called with the bytes so far and all of them (None: not known).
+            progress: Called with the bytes so far and all of them (None: not known); from 0 again
+                if it is retried.
 
         Raises:
             TargetExists: The file is there, and `overwrite` is false.

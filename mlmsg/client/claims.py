@@ -56,7 +56,8 @@ class Claims:
 
         Args:
             claim_id: The claim.
-            source: What `attachments.upload` takes: a JPG, PNG or PDF of 5 MB at most.
+            source: What `attachments.upload` takes, without `length=`: a JPG, PNG or PDF of 5 MB at
+                most, which is looked at before it is sent.
             filename: The name to store it under, 125 characters of `a-zA-Z0-9._-` at most; from
                 the source if it has one.
             content_type: The MIME type; guessed from the name if left out.
@@ -81,6 +82,7 @@ class Claims:
         attachments: Sequence[AttachmentLike] = (),
         files: Sequence[SourceLike] = (),
         check: bool = False,
+        sender_role: str = "respondent",
     ) -> ClaimSent:
         """Sends a message to another player of the claim, once.
 
@@ -93,7 +95,8 @@ class Claims:
             receiver_role: `"complainant"`, `"respondent"` or `"mediator"`.
             attachments: Files that were uploaded to this claim before.
             files: Files to upload now.
-            check: Whether to read the claim first, and to refuse what it does not take now.
+            check: Whether to read the claim first, and to refuse what your role may not do now.
+            sender_role: Your own role, for `check`: a seller answers a claim as its respondent.
 
         Raises:
             RuleError: A rule is broken; nothing was sent.
@@ -102,12 +105,12 @@ class Claims:
                 before sending again.
         """
         check_text(text)
-        action = check_receiver(receiver_role)
+        check_receiver(receiver_role)
         check_id("claim_id", claim_id)
         names = [_file_name(one) for one in several("attachments", attachments)]
         several("files", files)
         if check:
-            _check_action(await self.get(claim_id), action)
+            _check_action(await self.get(claim_id), receiver_role, sender_role)
         if files:
             uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
             names += [one.file_name for one in uploads]
@@ -126,7 +129,7 @@ class Claims:
             file_name: `filename` of one of a message's attachments, not `original_filename`.
         """
         request = _operations.claim_download(claim_id, file_name)
-        return opened(self._session, request, file_name)
+        return opened(self._session, request, str(file_name))
 
     async def download(
         self,
@@ -144,7 +147,8 @@ class Claims:
             file_name: `filename` of one of a message's attachments, not `original_filename`.
             to: A folder or a file path, as `Download.save` takes it.
             overwrite: Whether an existing file may be replaced.
-            progress: Called with the bytes so far and all of them (None: not known).
+            progress: Called with the bytes so far and all of them (None: not known); from 0 again
+                if it is retried.
 
         Raises:
             TargetExists: The file is there, and `overwrite` is false.
@@ -153,7 +157,7 @@ class Claims:
         """
         request = _operations.claim_download(claim_id, file_name)
         return await saved(
-            self._session, request, file_name, to, overwrite=overwrite, progress=progress
+            self._session, request, str(file_name), to, overwrite=overwrite, progress=progress
         )
 
     async def _upload(
@@ -163,11 +167,15 @@ class Claims:
         return await self._session.send(_operations.claim_upload(claim_id, file))
 
 
-def _check_action(claim: Claim, action: str) -> None:
-    found = claim.available_actions
-    if action not in found:
-        roles = tuple(role for role, needed in RECEIVERS.items() if needed in found)
-        raise ActionNotAvailable(action, tuple(sorted(found)), roles)
+def _check_action(claim: Claim, receiver: str, sender: str) -> None:
+    """Refuses a message that the sender may not send to the receiver now."""
+    players = {player.role for player in claim.players}
+    roles = {sender} if sender in players else players
+    may = {role: claim.actions_of(roles - {role}) for role in RECEIVERS}
+    if RECEIVERS[receiver] not in may[receiver]:
+        found = tuple(sorted(claim.actions_of(roles - {receiver})))
+        open_roles = tuple(role for role, needed in RECEIVERS.items() if needed in may[role])
+        raise ActionNotAvailable(RECEIVERS[receiver], found, open_roles)
 
 
 def _file_name(one: AttachmentLike) -> str:

@@ -1,8 +1,12 @@
-"""The answers of the document "Messages claims".
+"""The answers of the document "Messages claims", and the claim itself.
+
+The document sends the reader to "the Claim details" without showing them: `Claim`, `Player` and
+`AvailableAction` hold what other editions of the documentation name.
 
 Roles are `complainant`, `respondent` and `mediator`; stages are `claim`, `dispute` and others.
 """
 
+from collections.abc import Collection
 from datetime import datetime
 
 import msgspec
@@ -71,7 +75,7 @@ class ClaimMessage(Dated, frozen=True, kw_only=True, gc=False):
         status: `available`, `moderated`, `rejected`, `pending_translation`, …
         stage: The stage in which it was sent.
         message_moderation: What moderation made of it.
-        repeated: Whether it repeats another.
+        repeated: As sent; the document only lists the word.
         hash: A stable name for the message, in newer answers.
     """
 
@@ -92,7 +96,7 @@ class ClaimMessage(Dated, frozen=True, kw_only=True, gc=False):
 
 
 class AvailableAction(Dated, frozen=True, kw_only=True, gc=False):
-    """Something that a player of a claim may do now (`available_actions`).
+    """Something that a player may do now (Messages claims, "available_actions").
 
     Attributes:
         action: Its name, such as `send_message_to_complainant`.
@@ -106,7 +110,7 @@ class AvailableAction(Dated, frozen=True, kw_only=True, gc=False):
 
 
 class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Someone who takes part in a claim.
+    """Someone who takes part in a claim (Messages claims, "player").
 
     Attributes:
         role: `complainant`, `respondent`, `mediator`, …
@@ -122,7 +126,7 @@ class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A claim, as far as messages need it.
+    """A claim, as far as messages need it (Messages claims, "Claim details").
 
     Attributes:
         players: Who takes part, and what each may do now.
@@ -137,7 +141,12 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     @property
     def available_actions(self) -> set[str]:
         """The names of everything that any player may do now."""
-        actions = (one for player in self.players for one in player.available_actions or ())
+        return self.actions_of({player.role for player in self.players})
+
+    def actions_of(self, roles: Collection[str | None]) -> set[str]:
+        """The names of everything that the players in these roles may do now."""
+        players = (player for player in self.players if player.role in roles)
+        actions = (one for player in players for one in player.available_actions or ())
         return {one.action for one in actions if one.action}
 
 
@@ -163,7 +172,9 @@ class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimSent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A claim message that the API accepted; moderation may hold it back all the same.
+    """A claim message that the API accepted (Messages claims, "Create a Message …").
+
+    Accepted is not delivered: moderation may hold it back all the same.
 
     Attributes:
         status_code: The HTTP status, 200 to 299.

@@ -76,7 +76,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         user_id: The user's id.
-        name: The user's name; `""` where the API keeps it to itself.
+        name: The user's name; it may be `""`.
         email: Only in the older spelling (Pending messages).
     """
 
@@ -91,8 +91,8 @@ class MessageDate(Dated, frozen=True, kw_only=True, gc=False):
     Attributes:
         created: When it was written. This and the others: aware, UTC where no zone was given.
         received: When the API took it in.
-        available: When it became visible; None while it is moderated.
-        notified: When the other side was notified; None if it was not.
+        available: When it became available, or None.
+        notified: When the recipient was notified, or None.
         read: When the other side read it; None while unread.
     """
 

@@ -8,7 +8,7 @@ __all__ = ["Unread", "UnreadResult"]
 
 
 class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One conversation with messages that were not read.
+    """One conversation with messages that were not read (Pending messages, `results`).
 
     Attributes:
         resource: Its path, `/packs/{pack}/sellers/{seller}`; other forms of it occur.
@@ -41,7 +41,7 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The conversations of a user with messages that were not read.
+    """The conversations of a user with messages that were not read (Pending messages).
 
     Attributes:
         results: The conversations, at most 1000; there is no paging ("mark some as read and make

@@ -9,9 +9,18 @@ of the client, so that a wrong path or a wrong field cannot pass its own test.
 """
 
 from mlmsg.sandbox._exchange import RecordedRequest, SendAnswer
+from mlmsg.sandbox.claim_shapes import (
+    AvailableAction,
+    ClaimAttachment,
+    ClaimMessage,
+    ClaimModeration,
+    Player,
+)
+from mlmsg.sandbox.claims import Claim, ClaimFile
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Action, Fault
-from mlmsg.sandbox.market import Author, Market, Pack, StoredFile
+from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.packs import Author, Pack, StoredFile
 from mlmsg.sandbox.server import Sandbox
 from mlmsg.sandbox.shapes import (
     Attachment,
@@ -21,12 +30,19 @@ from mlmsg.sandbox.shapes import (
     Moderation,
     Person,
     Resource,
+    UnreadCount,
 )
 
 __all__ = [
     "Action",
     "Attachment",
     "Author",
+    "AvailableAction",
+    "Claim",
+    "ClaimAttachment",
+    "ClaimFile",
+    "ClaimMessage",
+    "ClaimModeration",
     "ConversationStatus",
     "Fault",
     "Market",
@@ -35,10 +51,12 @@ __all__ = [
     "Moderation",
     "Pack",
     "Person",
+    "Player",
     "RecordedRequest",
     "Resource",
     "Sandbox",
     "SendAnswer",
     "StoredFile",
+    "UnreadCount",
     "example_market",
 ]

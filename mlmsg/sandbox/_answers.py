@@ -25,9 +25,15 @@ class Answer:
 class RefusalError(Exception):
     """Raised anywhere in a handler to end it with an error answer."""
 
-    def __init__(self, status: int, message: str, *, early: bool = False) -> None:
+    def __init__(
+        self, status: int, message: str, *, early: bool = False, body: object = None
+    ) -> None:
+        """End it with `body` as JSON, or by default with the error body of seed 000."""
         super().__init__(message)
-        self.answer = error_answer(status, message, early=early)
+        if body is None:
+            self.answer = error_answer(status, message, early=early)
+        else:
+            self.answer = Answer(status, msgspec.json.encode(body), JSON, early)
 
 
 def json_answer(value: object, status: int = 200) -> Answer:

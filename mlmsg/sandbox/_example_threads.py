@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from mlmsg.sandbox.market import Author
+from mlmsg.sandbox.packs import Author
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,12 @@ from mlmsg.sandbox.market import Market
 SendAnswer = Literal["message", "messages", "array", "object", "empty"]
 """The bodies that have been seen as the answer to a send, none of them documented."""
 
+ClaimSendAnswer = Literal["seed", "plain", "object", "empty"]
+"""The bodies of the answer to a claim's send-message; see `Sandbox.claim_send_answer`."""
+
+ClaimUploadKey = Literal["file_name", "filename"]
+"""What the answer to a claim's upload calls the file; see `Sandbox.claim_upload_key`."""
+
 _CHUNK = 256 * 1024
 
 
@@ -25,6 +31,9 @@ class Settings(Protocol):
     max_limit: int | None
     send_answer: SendAnswer
     send_status: int
+    unread_cap: int
+    claim_send_answer: ClaimSendAnswer
+    claim_upload_key: ClaimUploadKey
 
 
 @dataclass(slots=True)
@@ -102,27 +111,35 @@ Handler = Callable[[Exchange], Awaitable[Answer]]
 """What answers the requests of one route; refuses by raising RefusalError."""
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
-    """A method, an aiohttp path pattern, and who answers it."""
+def given_token(exchange: Exchange) -> str:
+    """The token of a request, empty without one.
 
-    method: str
-    path: str
-    handler: Handler
+    That a header without the word Bearer is a token as a whole is the sandbox's own choice.
+    """
+    header = exchange.request.headers.get("Authorization", "")
+    scheme, _, rest = header.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else header
 
 
 def check_token(exchange: Exchange) -> None:
     """Refuse a missing, an unknown or an expired token, as api.md section 4 has it.
 
-    The text of the 401 is the sandbox's own choice, not documented; so is that a header
-    without the word Bearer is malformed as a whole.
+    The text of the 401 is the sandbox's own choice, not documented.
     """
-    header = exchange.request.headers.get("Authorization", "")
-    scheme, _, rest = header.partition(" ")
-    token = rest.strip() if scheme.lower() == "bearer" else header
+    token = given_token(exchange)
     if not token:
         raise RefusalError(400, "Access token is required")
     if token in exchange.settings.expired:
         raise RefusalError(401, "The access token has expired")
     if token not in exchange.settings.tokens:
         raise RefusalError(400, f"Malformed access_token: {token}")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method, an aiohttp path pattern, who answers it, and what the token must pass before."""
+
+    method: str
+    path: str
+    handler: Handler
+    check: Callable[[Exchange], None] = check_token

@@ -10,24 +10,17 @@ The sandbox's own choices, not documented by the API:
 - a send is answered with `Sandbox.send_status` and a body that `Sandbox.send_answer` selects
 """
 
-import re
-
 import msgspec
 
 from mlmsg.sandbox._answers import JSON, Answer, RefusalError, json_answer
 from mlmsg.sandbox._exchange import Exchange, Route, SendAnswer
-from mlmsg.sandbox._multipart import FramingError, Part, parse_upload
-from mlmsg.sandbox.market import Pack
-from mlmsg.sandbox.shapes import Message, Paging, ThreadPage
+from mlmsg.sandbox._inputs import check_size, json_body, pack_of, uploaded_part, window_of
+from mlmsg.sandbox._multipart import Part
+from mlmsg.sandbox.shapes import Message, ThreadPage
 
-_DEFAULT_LIMIT = 10
 _MAX_ATTACHMENTS = 25
-_MAX_FILE = 25 * 1024 * 1024
+_MAX_MEGABYTES = 25
 _MAX_NAME = 200
-# What the boundaries and headers around a file of the largest size may take.
-_FRAMING = 16 * 1024
-# Eighteen digits are enough for any page, and far from what int() refuses to read.
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
 
 
 class SendBody(msgspec.Struct, frozen=True):
@@ -40,10 +33,9 @@ class SendBody(msgspec.Struct, frozen=True):
 
 async def pack_page(exchange: Exchange) -> Answer:
     """`GET /marketplace/messages/packs/{pack}?limit=&offset=`: newest first."""
-    limit, offset = _window(exchange)
-    pack = _pack(exchange)
-    paging = Paging(limit=limit, offset=offset, total=len(pack.messages))
-    messages = pack.messages[offset : offset + limit]
+    window = window_of(exchange)
+    pack = pack_of(exchange)
+    paging, messages = window.page(pack)
     return json_answer(ThreadPage(paging, pack.conversation_status, messages))
 
 
@@ -59,11 +51,8 @@ async def message(exchange: Exchange) -> Answer:
 
 async def send(exchange: Exchange) -> Answer:
     """`POST /marketplace/messages/packs/{pack}`: the message becomes the newest of the pack."""
-    pack = _pack(exchange)
-    try:
-        body = msgspec.json.decode(await exchange.body(), type=SendBody)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise RefusalError(400, f"Invalid body: {error}") from None
+    pack = pack_of(exchange)
+    body = await json_body(exchange, SendBody)
     if not body.text:
         raise RefusalError(400, "Text is required")
     attachments = body.attachments or []
@@ -83,17 +72,9 @@ async def send(exchange: Exchange) -> Answer:
 async def upload(exchange: Exchange) -> Answer:
     """`POST /marketplace/messages/attachments?site_id=`: multipart, one part `file`."""
     _require_site(exchange)
-    length = exchange.request.content_length
-    if length is None:
-        raise RefusalError(411, "Content-Length is required", early=True)
-    if length > _MAX_FILE + _FRAMING:
-        raise RefusalError(400, "File size exceeds 25 Mb", early=True)
-    content_type = exchange.request.headers.get("Content-Type", "")
-    try:
-        part = parse_upload(content_type, await exchange.body())
-    except FramingError as error:
-        raise RefusalError(400, f"Malformed multipart: {error}") from None
-    _check_file(part)
+    part = await uploaded_part(exchange, _MAX_MEGABYTES)
+    _check_name(part)
+    check_size(part, _MAX_MEGABYTES)
     market = exchange.settings.market
     return json_answer({"id": market.add_file(part.data, part.filename, part.content_type).id})
 
@@ -118,41 +99,16 @@ ROUTES = (
 )
 
 
-def _window(exchange: Exchange) -> tuple[int, int]:
-    query = exchange.request.query
-    asked = query.get("limit", str(_DEFAULT_LIMIT)), query.get("offset", "0")
-    if not all(_NUMBER.fullmatch(number) for number in asked):
-        raise RefusalError(400, "Invalid offset or limit param")
-    limit, offset = int(asked[0]), int(asked[1])
-    if limit <= 0:
-        raise RefusalError(400, "The limit param must be greater than 0")
-    if offset < 0:
-        raise RefusalError(400, "Invalid offset or limit param")
-    cap = exchange.settings.max_limit
-    return (limit if cap is None else min(limit, cap)), offset
-
-
-def _pack(exchange: Exchange) -> Pack:
-    pack = exchange.settings.market.packs.get(exchange.request.match_info["pack"])
-    if pack is None:
-        raise RefusalError(404, "Order do not exists")
-    return pack
-
-
 def _require_site(exchange: Exchange) -> None:
     if exchange.request.query.get("site_id", "") in {"", "CBT"}:
         raise RefusalError(400, "The site_id param is required, and never CBT")
 
 
-def _check_file(part: Part) -> None:
+def _check_name(part: Part) -> None:
     if "/" in part.filename or "\\" in part.filename:
         raise RefusalError(400, "File name cannot include characters such as: /, \\")
     if not 0 < len(part.filename) <= _MAX_NAME:
         raise RefusalError(400, f"File name must have 1 to {_MAX_NAME} characters")
-    if not part.data:
-        raise RefusalError(400, "Attachment empty or null")
-    if len(part.data) > _MAX_FILE:
-        raise RefusalError(400, "File size exceeds 25 Mb")
 
 
 def _sent(kind: SendAnswer, status: int, sent: Message) -> Answer:

@@ -2,6 +2,8 @@
 
 from importlib import resources
 
+from mlmsg.sandbox._dates import moment_of, zulu
+from mlmsg.sandbox._example_claims import CASES, Case, ClaimLine
 from mlmsg.sandbox._example_threads import THREADS, Line, Thread
 from mlmsg.sandbox.market import Market
 
@@ -13,14 +15,14 @@ _SELLER_ID = 700100200
 # would block.
 _SHIPPED = {
     file.shipped: (resources.files(__package__) / "files" / file.shipped).read_bytes()
-    for thread in THREADS
-    for line in thread.lines
+    for told in (*THREADS, *CASES)
+    for line in told.lines
     for file in line.files
 }
 
 
 def example_market() -> Market:
-    """Make the example market anew: 4 packs, 30 messages, 9 files, all of them invented.
+    """Make the example market anew: 4 packs, 30 messages, 9 files, 3 claims, all of it invented.
 
     | pack | site | buyer | messages | files |
     |---|---|---|---|---|
@@ -29,15 +31,25 @@ def example_market() -> Market:
     | 2000007001000033 | MCO | Camila | 5: a size to change | 1 PNG, 1 PDF flagged as a threat |
     | 2000007001000044 | MLA | Lucía | 3: a lamp on its way | 1 PDF |
 
+    Only the newest message of each is unread: for the seller that is one in the last two packs.
+
+    | claim | stage | messages | files |
+    |---|---|---|---|
+    | 5204000011 | claim | 5: a broken mug again | 2 JPEG, 1 PNG, 1 PDF |
+    | 5204000022 | dispute | 6, in Portuguese, some with a mediator | 1 JPEG, 1 PDF |
+    | 5204000033 | claim, of "Claims 1.0" | 2: shoes not yet changed | 1 PDF |
+
     The files are real ones of 1 to 30 KB. All ids and dates are fixed; nothing is read or awaited.
     """
     market = Market(user_id=_SELLER_ID)
     for thread in THREADS:
-        _add(market, thread)
+        _add_thread(market, thread)
+    for case in CASES:
+        _add_case(market, case)
     return market
 
 
-def _add(market: Market, thread: Thread) -> None:
+def _add_thread(market: Market, thread: Thread) -> None:
     pack = market.add_pack(
         thread.pack_id,
         site_id=thread.site_id,
@@ -71,5 +83,43 @@ def _upload(market: Market, line: Line, user_id: int) -> list[str]:
             potential_security_threat=file.potential_security_threat,
             creation_date=line.at,
         ).id
+        for file in line.files
+    ]
+
+
+def _add_case(market: Market, case: Case) -> None:
+    claim = market.add_claim(
+        case.claim_id,
+        stage=case.stage,
+        site_id=case.site_id,
+        complainant_id=case.complainant_id,
+        mediator_id=case.mediator_id,
+        version_1=case.version_1,
+        at=case.lines[0].at,
+    )
+    read_at = [zulu(moment_of(line.at)) for line in case.lines[1:]] + [None]
+    for line, read in zip(case.lines, read_at, strict=True):
+        market.add_claim_message(
+            claim.id,
+            line.message,
+            sender=line.sender,
+            receiver=line.receiver,
+            translated_message=line.translated,
+            attachments=_attach(market, claim.id, line),
+            at=line.at,
+            read=read,
+            stage=line.stage,
+        )
+
+
+def _attach(market: Market, claim_id: str, line: ClaimLine) -> list[str]:
+    return [
+        market.add_claim_file(
+            claim_id,
+            _SHIPPED[file.shipped],
+            file.original_filename,
+            file.content_type,
+            at=line.at,
+        ).file_name
         for file in line.files
     ]

@@ -6,7 +6,16 @@ from typing import Self
 from aiohttp import typedefs, web
 
 from mlmsg.sandbox._answers import Answer, RefusalError
-from mlmsg.sandbox._exchange import Exchange, Handler, RecordedRequest, SendAnswer, check_token
+from mlmsg.sandbox._claims import ROUTES as CLAIMS
+from mlmsg.sandbox._exchange import (
+    ClaimSendAnswer,
+    ClaimUploadKey,
+    Exchange,
+    RecordedRequest,
+    Route,
+    SendAnswer,
+)
+from mlmsg.sandbox._pending import ROUTES as PENDING
 from mlmsg.sandbox._post_sale import ROUTES as POST_SALE
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Fault, FaultQueue
@@ -15,7 +24,7 @@ from mlmsg.sandbox.market import Market
 __all__ = ["Sandbox"]
 
 # A new family of endpoints is a module with ROUTES, and one more entry here.
-_ROUTES = (*POST_SALE,)
+_ROUTES = (*POST_SALE, *PENDING, *CLAIMS)
 _MAX_REQUESTS = 1000
 _ACCEPTED = "sandbox-token-0001"
 _EXPIRED = "sandbox-token-expired"
@@ -29,11 +38,12 @@ class Sandbox:
     """An in-process Mercado Libre on 127.0.0.1, at a free port; several can run side by side.
 
     Every request needs a token of `tokens`: without one it is a 400, with an unknown one a 400,
-    with one of `expired` a 401. Unknown paths are a 404 in JSON. All of these attributes may be
-    changed while it runs.
+    with one of `expired` a 401; the claims answer a missing one with a 401 as well. Unknown paths
+    are a 404 in JSON. All of these attributes may be changed while it runs.
 
     Attributes:
-        market: The packs and files; `example_market()` by default.
+        market: The packs, files and claims; `example_market()` by default. Every accepted token
+            is one of its `user_id`, the seller.
         token: A token that is accepted.
         tokens: All accepted tokens.
         expired: Tokens that are answered with 401, even if they are also in `tokens`.
@@ -43,6 +53,13 @@ class Sandbox:
         send_answer: The body of the answer to a send. None is documented; the default is the
             bare message. The others: `{"messages": [...]}`, an array, `{}`, nothing at all.
         send_status: The status of that answer, 201 by default; 200 has been seen as well.
+        unread_cap: How many conversations one answer about unread messages holds at most.
+        claim_send_answer: The body of the 201 to a claim's send-message. `seed`, the default, is
+            the document's text byte for byte, its quotes included, as text/plain: not a JSON
+            object. The others: `plain`, the same without quotes, which is no JSON at all;
+            `object`, `{"id": ...}`; `empty`, nothing at all.
+        claim_upload_key: What the answer to a claim's upload calls the file: `file_name`, or
+            `filename` as in the domestic edition.
     """
 
     def __init__(self, *, market: Market | None = None) -> None:
@@ -54,6 +71,9 @@ class Sandbox:
         self.max_limit: int | None = None
         self.send_answer: SendAnswer = "message"
         self.send_status = 201
+        self.unread_cap = 1000
+        self.claim_send_answer: ClaimSendAnswer = "seed"
+        self.claim_upload_key: ClaimUploadKey = "file_name"
         self._faults = FaultQueue()
         self._arrival = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -85,9 +105,8 @@ class Sandbox:
         if self._runner is not None:
             raise RuntimeError("the sandbox is already running")
         application = web.Application()
-        for route in _ROUTES:
-            application.router.add_route(route.method, route.path, self._serving(route.handler))
-        application.router.add_route("*", "/{path:.*}", self._serving(_unknown_path))
+        for route in (*_ROUTES, _ANY_OTHER):
+            application.router.add_route(route.method, route.path, self._serving(route))
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -113,13 +132,13 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _serving(self, handler: Handler) -> typedefs.Handler:
+    def _serving(self, route: Route) -> typedefs.Handler:
         async def serve(request: web.Request) -> web.StreamResponse:
             exchange = Exchange(request, self, self._record(request))
             fault = self._faults.take(request.method, exchange.record.target)
             if fault is not None:
-                return await _misbehave(exchange, handler, fault)
-            return await exchange.write(await _answer(exchange, handler))
+                return await _misbehave(exchange, route, fault)
+            return await exchange.write(await _answer(exchange, route))
 
         return serve
 
@@ -139,10 +158,10 @@ class Sandbox:
         return record
 
 
-async def _answer(exchange: Exchange, handler: Handler) -> Answer:
+async def _answer(exchange: Exchange, route: Route) -> Answer:
     try:
-        check_token(exchange)
-        answer = await handler(exchange)
+        route.check(exchange)
+        answer = await route.handler(exchange)
     except RefusalError as refusal:
         answer = refusal.answer
     if not answer.early:
@@ -150,13 +169,13 @@ async def _answer(exchange: Exchange, handler: Handler) -> Answer:
     return answer
 
 
-async def _misbehave(exchange: Exchange, handler: Handler, fault: Fault) -> web.StreamResponse:
+async def _misbehave(exchange: Exchange, route: Route, fault: Fault) -> web.StreamResponse:
     if fault.action in {"answer", "drop"}:
         answer = fault.answer()
         if not fault.early:
             await exchange.drain()
     else:
-        answer = await _answer(exchange, handler)
+        answer = await _answer(exchange, route)
     await asyncio.sleep(fault.delay)
     if fault.action in {"drop", "lose"}:
         return exchange.hang_up()
@@ -165,3 +184,6 @@ async def _misbehave(exchange: Exchange, handler: Handler, fault: Fault) -> web.
 
 async def _unknown_path(exchange: Exchange) -> Answer:
     raise RefusalError(404, f"Unknown resource: {exchange.request.path}")
+
+
+_ANY_OTHER = Route("*", "/{path:.*}", _unknown_path)

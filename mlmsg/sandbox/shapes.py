@@ -1,4 +1,4 @@
-"""The JSON the sandbox answers with, field by field in the order of seed 000's examples.
+"""The JSON of post-sale messages, field by field in the order of seed 000's examples.
 
 Dates are texts, in the two shapes that document shows: `2020-03-13T15:14:10Z` and, for
 `notified`, `2021-09-26T04:48:25.000Z`.
@@ -16,6 +16,8 @@ __all__ = [
     "Person",
     "Resource",
     "ThreadPage",
+    "Unread",
+    "UnreadCount",
 ]
 
 
@@ -107,3 +109,17 @@ class ThreadPage(Struct, frozen=True):
     paging: Paging | None
     conversation_status: ConversationStatus | None
     messages: list[Message]
+
+
+class UnreadCount(Struct, frozen=True):
+    """A conversation with unread messages; `resource` is `/packs/{pack}/sellers/{seller}`."""
+
+    resource: str
+    count: int
+
+
+class Unread(Struct, frozen=True):
+    """The unread messages of a user (seed 002); `user_id` is a text when there are none."""
+
+    user_id: int | str
+    results: list[UnreadCount]

@@ -1,0 +1,91 @@
+"""Packs with their threads, and the files of their messages. Plain values, no I/O."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from msgspec.structs import replace
+
+from mlmsg.sandbox._dates import with_millis
+from mlmsg.sandbox.shapes import Attachment, ConversationStatus, Message, Person
+
+__all__ = ["Author", "Pack", "StoredFile"]
+
+Author = Literal["seller", "buyer"]
+"""Who wrote a message."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """An uploaded file; `id` is `<user>_<uuid>.<ext>`, as seed 000 shows it."""
+
+    id: str
+    data: bytes = field(repr=False)
+    original_filename: str
+    content_type: str
+    creation_date: str
+    potential_security_threat: bool = False
+
+    @property
+    def size(self) -> int:
+        """The number of bytes."""
+        return len(self.data)
+
+    def attachment(self) -> Attachment:
+        """The file as it is listed in a message."""
+        return Attachment(
+            filename=self.id,
+            original_filename=self.original_filename,
+            type=self.content_type,
+            size=self.size,
+            potential_security_threat=self.potential_security_threat,
+            creation_date=self.creation_date,
+        )
+
+
+@dataclass(slots=True)
+class Pack:
+    """A pack and its thread; `messages` is newest first, as served."""
+
+    id: str
+    site_id: str
+    seller_id: int
+    buyer_id: int
+    seller_name: str
+    buyer_name: str
+    conversation_status: ConversationStatus
+    messages: list[Message] = field(default_factory=list)
+
+    @property
+    def resource(self) -> str:
+        """What the unread messages call it: `/packs/{pack}/sellers/{seller}`."""
+        return f"/packs/{self.id}/sellers/{self.seller_id}"
+
+    def person(self, author: Author) -> Person:
+        """The seller or the buyer, as a message shows them."""
+        if author == "seller":
+            return Person(self.seller_id, self.seller_name)
+        return Person(self.buyer_id, self.buyer_name)
+
+    def unread(self, user_id: int) -> int:
+        """How many messages to this user have no read date."""
+        return sum(_waits_for(user_id, message) for message in self.messages)
+
+    def mark_as_read(self, user_id: int, at: str) -> int:
+        """Give every message to this user that has none the read date `at`; return how many."""
+        count = self.unread(user_id)
+        self.messages[:] = [
+            _read(message, at) if _waits_for(user_id, message) else message
+            for message in self.messages
+        ]
+        return count
+
+
+def _waits_for(user_id: int, message: Message) -> bool:
+    return message.recipient.user_id == user_id and message.message_date.read is None
+
+
+def _read(message: Message, at: str) -> Message:
+    dates = message.message_date
+    # What was read was also notified, as soon as it was there.
+    notified = dates.notified or with_millis(dates.created)
+    return replace(message, message_date=replace(dates, notified=notified, read=at))

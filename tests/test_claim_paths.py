@@ -1,0 +1,130 @@
+"""The paths of claims: ids that stay one segment, and claims that answer under an older path.
+
+api.md, section 1: some claims refuse the v2 path with a 401 and a text containing "Claims 1.0",
+which is no expired token; the `/post-purchase/v1/claims/...` twin of the path answers for them.
+"""
+
+import re
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Final
+
+import pytest
+from rawserver import answers
+from seeds import answering, talking_to
+
+from mlmsg import AuthenticationError, Client, RuleError
+from mlmsg.sandbox import Fault, Sandbox
+
+PNG = b"\x89PNG\r\n\x1a\n a picture"
+
+Call = Callable[[Client], Awaitable[object]]
+
+
+async def opened(client: Client, claim_id: int | str, file_name: str) -> bytes:
+    async with client.claims.open(claim_id, file_name) as download:
+        return await download.read()
+
+
+# Ids ----------------------------------------------------------------------------------------
+
+LEAVING: Final[dict[str, Call]] = {
+    "claim": lambda client: client.claims.messages("1/../2"),
+    "claim to read": lambda client: client.claims.get(".."),
+    "claim to send to": lambda client: client.claims.send("1/2", "a", receiver_role="mediator"),
+    "claim to upload to": lambda client: client.claims.upload("1\\2", PNG),
+    "file": lambda client: client.claims.attachment(1, ".."),
+    "file to save": lambda client: client.claims.download(1, "a/b.png", "/dev/null/never"),
+}
+
+
+@pytest.mark.parametrize("call", LEAVING.values(), ids=LEAVING)
+async def test_an_id_that_would_leave_its_segment_is_refused_before_sending(
+    client: Client, sandbox: Sandbox, call: Call
+) -> None:
+    with pytest.raises(RuleError):
+        await call(client)
+    assert sandbox.requests == []
+
+
+# The older path -----------------------------------------------------------------------------
+
+OLD = b'{"message": "This claim must be read with Claims 1.0", "status": 401}'
+OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
+    "messages": (lambda client: client.claims.messages(1), "/messages", b"[]"),
+    "get": (lambda client: client.claims.get(1), "", b'{"players": []}'),
+    "open": (lambda client: opened(client, 1, "a.png"), "/attachments/a.png/download", PNG),
+    "upload": (lambda client: client.claims.upload(1, PNG), "/attachments", b'{"filename": "a"}'),
+    "send": (
+        lambda client: client.claims.send(1, "Hola", receiver_role="mediator"),
+        "/actions/send-message", b'"status 201 created"',
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
+async def test_an_older_claim_is_asked_at_its_older_path(
+    call: Call, path: str, answer: bytes
+) -> None:
+    """That 401 is not an expired token: the same one goes out again."""
+    async with talking_to(answers(401, OLD), answers(200, answer)) as (client, server):
+        await call(client)
+    (received,) = server.received
+    asked_for = re.findall(rb"(?:GET|POST) (/\S+) HTTP/1.1\r\n", received)
+    newer, older = f"/marketplace/v2/claims/1{path}", f"/post-purchase/v1/claims/1{path}"
+    assert asked_for == [newer.encode(), older.encode()]
+    assert received.count(b"Bearer the-one-token") == 2
+
+
+async def test_an_older_claim_s_file_is_saved_from_its_older_path(tmp_path: Path) -> None:
+    async with talking_to(answers(401, OLD), answers(200, PNG)) as (client, _):
+        saved = await client.claims.download(1, "a.png", tmp_path)
+    assert saved.path.read_bytes() == PNG
+
+
+async def test_an_older_claim_gets_the_same_bytes_and_the_same_message() -> None:
+    async with talking_to(
+        answers(401, OLD), answers(200, b'{"file_name": "a.png"}'),
+        answers(401, OLD), answers(201),
+    ) as (client, server):  # fmt: skip
+        upload = await client.claims.upload(1, iter([PNG]), filename="a.png")
+        await client.claims.send(1, "Hola", receiver_role="mediator", attachments=[upload])
+    (received,) = server.received
+    assert received.count(PNG) == 2
+    message = b'{"receiver_role":"mediator","message":"Hola","attachments":["a.png"]}'
+    assert received.count(message) == 2
+
+
+@pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
+async def test_any_other_401_is_an_authentication_error_at_once(
+    client: Client, sandbox: Sandbox, call: Call, path: str, answer: bytes
+) -> None:
+    sandbox.inject(answering("claim_messages.error_401_missing_authorization_header", 401))
+    with pytest.raises(AuthenticationError):
+        await call(client)
+    assert len(sandbox.requests) == 1
+
+
+async def test_an_older_path_that_refuses_too_ends_it(client: Client, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(status=401, body=OLD, times=5))
+    with pytest.raises(AuthenticationError) as caught:
+        await client.claims.messages(1)
+    assert len(sandbox.requests) == 2
+    assert caught.value.request is not None
+    assert caught.value.request.path == "/post-purchase/v1/claims/1/messages"
+
+
+async def test_an_older_claim_does_all_that_a_newer_one_does(
+    client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    claim = sandbox.market.add_claim(version_1=True)
+    upload = await client.claims.upload(claim.id, PNG)
+    await client.claims.send(
+        claim.id, "Hola", receiver_role="complainant", attachments=[upload], check=True
+    )
+    (message,) = await client.claims.messages(claim.id)
+    assert message.message == "Hola"
+    info = await client.claims.attachment(claim.id, upload.file_name)
+    assert [info] == message.attachments
+    saved = await client.claims.download(claim.id, upload.file_name, tmp_path)
+    assert saved.path.read_bytes() == await opened(client, claim.id, upload.file_name) == PNG
