@@ -27,11 +27,6 @@ claim_file = JsonAnswer(ClaimAttachment)
 _flat_message = JsonAnswer(Message)
 
 
-def as_it_is(reply: Reply) -> Reply:
-    """The reply itself, its body still to be read."""
-    return reply
-
-
 def one_message(reply: Reply) -> Message:
     """From an envelope with one message, or from the message alone."""
     try:

@@ -48,6 +48,7 @@ class Session:
         self._transport: Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._checked: Secret | None = None
 
     @overload
     async def send(self, request: Request[T]) -> T: ...
@@ -74,7 +75,9 @@ class Session:
         while True:
             attempt += 1
             self._opened()
-            token = Secret(check_token(await self._tokens.token()))
+            token = await self._tokens.token()
+            if token is not self._checked:
+                token = self._checked = Secret(check_token(token))
             transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
             error: MlmsgError

@@ -20,8 +20,11 @@ __all__ = [
     "Secret",
     "Stream",
     "decode",
+    "download_of",
     "fill",
+    "get",
     "moved",
+    "post",
     "prepare",
     "refusal",
 ]
@@ -139,12 +142,73 @@ class JsonAnswer(Generic[T]):
             return _lenient.convert(_lenient.parse(reply.body), self._target)
 
 
+def get(
+    operation: str,
+    template: str,
+    answer: Callable[[Reply], T],
+    query: str = "",
+    *,
+    older: str = "",
+    **ids: int | str,
+) -> Request[T]:
+    """A request that reads; `older` is the template of the path that may answer in its place."""
+    return Request(
+        operation=operation,
+        method="GET",
+        template=template,
+        path=fill(template, **ids),
+        query=query,
+        answer=answer,
+        older=fill(older, **ids),
+    )
+
+
+def download_of(
+    operation: str, template: str, query: str = "", *, older: str = "", **ids: int | str
+) -> Request[Reply]:
+    """A request for the bytes of a file; it answers the reply with its stream."""
+    request = get(operation, template, _as_it_is, query, older=older, **ids)
+    return msgspec.structs.replace(request, streamed=True)
+
+
+def _as_it_is(reply: Reply) -> Reply:
+    return reply
+
+
+def post(
+    operation: str,
+    template: str,
+    answer: Callable[[Reply], T],
+    body: object,
+    query: str = "",
+    *,
+    older: str = "",
+    **ids: int | str,
+) -> Request[T]:
+    """A request that uploads, if its body is a `Multipart`, and otherwise sends it as JSON."""
+    file = body if isinstance(body, Multipart) else None
+    return Request(
+        operation=operation,
+        method="POST",
+        template=template,
+        path=fill(template, **ids),
+        query=query,
+        answer=answer,
+        effect=Effect.SEND if file is None else Effect.UPLOAD,
+        json=msgspec.json.encode(body) if file is None else None,
+        upload=file,
+        older=fill(older, **ids),
+    )
+
+
 def fill(template: str, **ids: int | str) -> str:
     """The template with each id as one percent-encoded segment.
 
     Raises:
         RuleError: An id would leave its segment.
     """
+    if not ids:
+        return template
     segments = {name: quote(check_id(name, value), safe="") for name, value in ids.items()}
     return template.format_map(segments)
 

@@ -9,7 +9,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from email.message import Message
 from email.utils import collapse_rfc2231_value
@@ -201,17 +201,16 @@ class _Part:
     def write(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
             self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("xb", buffering=0)
-        block = b"".join(chunks)
-        view = memoryview(block)
-        while view:
-            view = view[self._file.write(view) :]
-        self._hash.update(block)
-        self.size += len(block)
+            self._file = self._path.open("xb")
+        for chunk in chunks:
+            self._file.write(chunk)
+            self._hash.update(chunk)
+            self.size += len(chunk)
 
     def commit(self, *, overwrite: bool) -> None:
         """Gives the file its name, once its bytes are on disk."""
         assert self._file is not None  # noqa: S101  (an empty file is refused before)
+        self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         if overwrite:
@@ -237,7 +236,8 @@ class _Part:
 
     def discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # a full disk refuses what is buffered once more
+                self._file.close()
             self._path.unlink(missing_ok=True)
 
 
