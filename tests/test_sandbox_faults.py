@@ -1,7 +1,8 @@
 """The sandbox's faults on demand, as a bare aiohttp session meets them."""
 
+import re
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import anyio
 import pytest
@@ -220,3 +221,18 @@ def test_a_queue_spares_what_no_fault_is_for() -> None:
     assert queue.waiting() == (fault,)
     assert queue.take("GET", "/x/a?b") is fault
     assert queue.take("GET", "/x/a?b") is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"action": "boom"}, "action must be one of answer, drop, cut, lose, pass, not 'boom'"),
+        ({"status": 99}, "status must be 200 to 599, not 99"),
+        ({"delay": -1.0}, "delay must be 0 or more seconds, not -1.0"),
+        ({"times": 0}, "times must be at least 1, not 0"),
+    ],
+)
+def test_a_fault_that_would_test_nothing_is_refused(wrong: dict[str, object], words: str) -> None:
+    make: Callable[..., Fault] = Fault
+    with pytest.raises(ValueError, match=re.escape(words)):
+        make(**wrong)

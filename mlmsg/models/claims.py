@@ -26,7 +26,7 @@ __all__ = [
 
 
 class ClaimAttachment(Dated, frozen=True, kw_only=True, gc=False):
-    """A file of a claim ("Get file information", and `attachments` of a message).
+    """A file of a claim (Messages claims, "Get file information").
 
     Attributes:
         filename: The name the system gave it: what `claims.download` takes.
@@ -44,7 +44,7 @@ class ClaimAttachment(Dated, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimModeration(Dated, frozen=True, kw_only=True, gc=False):
-    """What moderation made of a message (`message_moderation`).
+    """What moderation made of a message (Messages claims, `message_moderation`).
 
     Attributes:
         status: `clean`, `rejected`, `pending`, `non_moderated`, …
@@ -60,7 +60,7 @@ class ClaimModeration(Dated, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimMessage(Dated, frozen=True, kw_only=True, gc=False):
-    """One message of a claim ("Retrieve all messages of a claim"). It has no id.
+    """One message of a claim (Messages claims, "Retrieve all messages of a claim"); without an id.
 
     Attributes:
         sender_role: Who sent it.
@@ -151,7 +151,7 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A stored file, not yet part of any message ("Uploading Attachments").
+    """A stored file, not yet part of any message (Messages claims, "Uploading Attachments").
 
     Attributes:
         file_name: What `claims.send(attachments=[…])` takes.

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -53,6 +53,13 @@ class Fault:
     def __post_init__(self) -> None:
         if self.times < 1:
             raise ValueError(f"times must be at least 1, not {self.times}")
+        if self.action not in get_args(Action):
+            allowed = ", ".join(get_args(Action))
+            raise ValueError(f"action must be one of {allowed}, not {self.action!r}")
+        if not 200 <= self.status <= 599:
+            raise ValueError(f"status must be 200 to 599, not {self.status}")
+        if self.delay < 0:
+            raise ValueError(f"delay must be 0 or more seconds, not {self.delay}")
 
     def matches(self, method: str, target: str) -> bool:
         """Whether it is for a request with this method and this path and query."""

@@ -93,6 +93,8 @@ class Sandbox:
 
     def inject(self, fault: Fault) -> None:
         """Let the next request it matches meet this fault; earlier faults come first."""
+        if not isinstance(fault, Fault):
+            raise TypeError(f"inject takes a Fault, not {type(fault).__name__}")
         self._faults.add(fault)
 
     async def received(self, count: int) -> None:
