@@ -1,6 +1,6 @@
 """The paths of claims: ids that stay one segment, and claims that answer under an older path.
 
-api.md, section 1: some claims refuse the v2 path with a 401 and a text containing "Claims 1.0",
+Some claims refuse the v2 path with a 401 and a text containing "Claims 1.0",
 which is no expired token; the `/post-purchase/v1/claims/...` twin of the path answers for them.
 """
 

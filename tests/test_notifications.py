@@ -1,4 +1,4 @@
-"""Notifications: every envelope of api.md, section 6, is read, and anything else is refused."""
+"""Notifications: every envelope that occurs is read, and anything else is refused."""
 
 import json
 from datetime import UTC, datetime

@@ -1,4 +1,4 @@
-"""What a handler answers, as a value, and the API's error bodies (seed 000, "Get attachment")."""
+"""What a handler answers, as a value, and the API's error bodies ("Post-sale messages")."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ import msgspec
 
 JSON: Mapping[str, str] = {"Content-Type": "application/json; charset=utf-8"}
 
-# Seed 000 shows `bad_request` for a 400 and null for a 500; the other words are our choice.
+# "Post-sale messages" shows `bad_request` for a 400 and null for a 500; the others are ours.
 _ERROR_WORDS = {400: "bad_request", 401: "unauthorized", 403: "forbidden", 404: "not_found"}
 
 
@@ -28,7 +28,7 @@ class RefusalError(Exception):
     def __init__(
         self, status: int, message: str, *, early: bool = False, body: object = None
     ) -> None:
-        """End it with `body` as JSON, or by default with the error body of seed 000."""
+        """End it with `body` as JSON, or with the error body of "Post-sale messages"."""
         super().__init__(message)
         if body is None:
             self.answer = error_answer(status, message, early=early)

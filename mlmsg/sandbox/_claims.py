@@ -1,4 +1,4 @@
-"""The claims of seed 001: details, messages, upload, send-message, file information, download.
+"""The document "Messages claims": details, messages, upload, send-message, files, download.
 
 Every path exists under `/marketplace/v2` and under `/post-purchase/v1`, except the information
 about a file: it has only the latter, as in the seed.
@@ -118,7 +118,7 @@ async def download(exchange: Exchange) -> Answer:
 
 
 def check_claims_token(exchange: Exchange) -> None:
-    """Refuse a missing token with the 401 of seed 001, any other as everywhere."""
+    """Refuse a missing token with the 401 of "Messages claims", any other as everywhere."""
     if not given_token(exchange):
         raise _refusal(401, "Invalid caller.id")
     check_token(exchange)

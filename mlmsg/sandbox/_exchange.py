@@ -122,7 +122,7 @@ def given_token(exchange: Exchange) -> str:
 
 
 def check_token(exchange: Exchange) -> None:
-    """Refuse a missing, an unknown or an expired token, as api.md section 4 has it.
+    """Refuse a missing, an unknown or an expired token, as the API does.
 
     The text of the 401 is the sandbox's own choice, not documented.
     """

@@ -36,7 +36,7 @@ class Window:
 
 
 def window_of(exchange: Exchange) -> Window:
-    """`limit` and `offset` of the query, or a 400 in the words of seed 000."""
+    """`limit` and `offset` of the query, or a 400 in the words of "Post-sale messages"."""
     query = exchange.request.query
     asked = query.get("limit", str(_DEFAULT_LIMIT)), query.get("offset", "0")
     if not all(_NUMBER.fullmatch(number) for number in asked):
@@ -51,7 +51,7 @@ def window_of(exchange: Exchange) -> Window:
 
 
 def pack_of(exchange: Exchange) -> Pack:
-    """The pack that the path names, or the 404 of seed 000."""
+    """The pack that the path names, or the 404 of "Post-sale messages"."""
     pack = exchange.settings.market.packs.get(exchange.request.match_info["pack"])
     if pack is None:
         raise RefusalError(404, "Order do not exists")

@@ -1,4 +1,4 @@
-"""The thread page of seeds 002 and 003, which spell it in an older way than seed 000.
+"""The thread page of the document "Pending messages", in an older spelling than elsewhere.
 
 What is different: `conversation_status` has a `path` and a single `claim_id`, users have their id
 as a text and an `email`, there is no `to`, a moderation names its source `by` and has the reason

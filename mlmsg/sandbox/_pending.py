@@ -1,11 +1,11 @@
-"""The pending messages of seeds 002 and 003: unread counts, and the seller's thread that marks.
+"""The document "Pending messages": unread counts, and the seller's thread that marks.
 
 The sandbox's own choices, not documented by the API:
 
 - the conversations come in the order of the market
-- a conversation that does not exist, or is another seller's, has no unread messages: seed 002
-  says so of orders that are not the user's
-- `tag` may be missing (002 leaves it out, 003 has it), but not be anything else: 400
+- a conversation that does not exist, or is another seller's, has no unread messages: the
+  document says so of orders that are not the user's
+- `tag` may be missing (the English edition leaves it out, the Spanish one has it), but not be anything else: 400
 - `mark_as_read` is `true`, `false` or missing, nothing else: 400
 - marking takes the whole thread, not just the page, before the page is made
 - a thread under another seller's id is a 404, and one the user takes no part in a 403

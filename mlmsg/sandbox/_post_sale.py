@@ -1,4 +1,4 @@
-"""The post-sale messages of seed 000: pack page, message, send, upload, download.
+"""The document "Post-sale messages": pack page, message, send, upload, download.
 
 The sandbox's own choices, not documented by the API:
 

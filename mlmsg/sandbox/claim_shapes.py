@@ -1,4 +1,4 @@
-"""The JSON of claims; a message's fields are in the order of seed 001's example.
+"""The JSON of claims; a message's fields are in the order of the document's example.
 
 Dates are texts, in the two shapes that document shows: `2024-08-22T18:36:48.000-04:00` and, for
 `date_read` and `date_moderated`, `2024-08-22T22:36:47Z`.

@@ -16,7 +16,7 @@ from mlmsg.sandbox.claim_shapes import (
 
 __all__ = ["Claim", "ClaimFile"]
 
-# Seed 001, "Actions": who may write to whom, by stage.
+# "Messages claims", "Actions": who may write to whom, by stage.
 _RECEIVERS: dict[Stage, dict[Role, tuple[Role, ...]]] = {
     "claim": {
         "complainant": ("respondent",),

@@ -16,7 +16,7 @@ Author = Literal["seller", "buyer"]
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file; `id` is `<user>_<uuid>.<ext>`, as seed 000 shows it."""
+    """An uploaded file; `id` is `<user>_<uuid>.<ext>`, as "Post-sale messages" shows it."""
 
     id: str
     data: bytes = field(repr=False)

@@ -1,4 +1,4 @@
-"""The JSON of post-sale messages, field by field in the order of seed 000's examples.
+"""The JSON of post-sale messages, field by field in the order of its examples.
 
 Dates are texts, in the two shapes that document shows: `2020-03-13T15:14:10Z` and, for
 `notified`, `2021-09-26T04:48:25.000Z`.
@@ -119,7 +119,7 @@ class UnreadCount(Struct, frozen=True):
 
 
 class Unread(Struct, frozen=True):
-    """The unread messages of a user (seed 002); `user_id` is a text when there are none."""
+    """The unread messages of a user ("Pending messages"); without any, `user_id` is a text."""
 
     user_id: int | str
     results: list[UnreadCount]
