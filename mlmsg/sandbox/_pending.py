@@ -5,7 +5,8 @@ The sandbox's own choices, not documented by the API:
 - the conversations come in the order of the market
 - a conversation that does not exist, or is another seller's, has no unread messages: the
   document says so of orders that are not the user's
-- `tag` may be missing (the English edition leaves it out, the Spanish one has it), but not be anything else: 400
+- `tag` may be missing (the English edition leaves it out, the Spanish one has it), but not be
+  anything else: 400
 - `mark_as_read` is `true`, `false` or missing, nothing else: 400
 - marking takes the whole thread, not just the page, before the page is made
 - a thread under another seller's id is a 404, and one the user takes no part in a 403
