@@ -98,8 +98,9 @@ class Transport:
             return await self._open(request, url, headers)
         if request.upload is not None:
             return await self._upload(request, request.upload, url, headers)
-        await self._slot(self._slots)
+        await self._slots.acquire()
         try:
+            self._check_open()
             response = await self._http.request(
                 request.method,
                 URL(url, encoded=True),
@@ -119,8 +120,9 @@ class Transport:
     async def _open(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
         """A reply whose body is still to come; it keeps its slot until it is closed."""
         release = self._downloads.release
-        await self._slot(self._downloads)
+        await self._downloads.acquire()
         try:
+            self._check_open()
             response = await self._http.request(
                 request.method, URL(url, encoded=True), headers=headers, allow_redirects=False
             )
@@ -147,9 +149,10 @@ class Transport:
     ) -> Reply:
         """A reply to a body that is written while the answer is awaited."""
         body = _Body(upload, self._write_timeout)
-        await self._slot(self._slots)
+        await self._slots.acquire()
         self._bodies.add(body)
         try:
+            self._check_open()
             response = await self._http.request(
                 request.method,
                 URL(url, encoded=True),
@@ -171,10 +174,8 @@ class Transport:
                 self._slots.release()
         raise body.failure or failure
 
-    async def _slot(self, slots: asyncio.Semaphore) -> None:
-        await slots.acquire()
+    def _check_open(self) -> None:
         if self._http.closed:
-            slots.release()
             raise UsageError("the client was closed while this call waited for a connection")
 
     def _let_go(self, response: aiohttp.ClientResponse) -> None:

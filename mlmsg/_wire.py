@@ -207,10 +207,14 @@ def fill(template: str, **ids: int | str) -> str:
     Raises:
         RuleError: An id would leave its segment.
     """
-    if not ids:
+    if not (ids and template):
         return template
-    segments = {name: quote(check_id(name, value), safe="") for name, value in ids.items()}
-    return template.format_map(segments)
+    return template.format_map({name: _segment(name, value) for name, value in ids.items()})
+
+
+def _segment(name: str, value: int | str) -> str:
+    text = check_id(name, value)
+    return text if text.isascii() and text.isalnum() else quote(text, safe="")
 
 
 def prepare(request: Request[T], base_url: str, token: str) -> tuple[str, dict[str, str]]:
