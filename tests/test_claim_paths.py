@@ -128,3 +128,5 @@ async def test_an_older_claim_does_all_that_a_newer_one_does(
     assert [info] == message.attachments
     saved = await client.claims.download(claim.id, upload.file_name, tmp_path)
     assert saved.path.read_bytes() == await opened(client, claim.id, upload.file_name) == PNG
+    newer = [one for one in sandbox.requests if one.path.startswith("/marketplace/v2/")]
+    assert {one.status for one in newer} == {401}

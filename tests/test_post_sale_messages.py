@@ -1,5 +1,6 @@
 """The document "Post-sale messages" (000), from its first heading to its last."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -114,7 +115,8 @@ async def test_a_whole_thread_is_walked_however_the_server_caps_its_pages(
 async def test_a_thread_without_messages_has_a_status_all_the_same(
     client: Client, sandbox: Sandbox
 ) -> None:
-    conversation = await client.packs.conversation(sandbox.market.add_pack().id)
+    async with asyncio.timeout(5):
+        conversation = await client.packs.conversation(sandbox.market.add_pack().id)
     assert conversation.messages == []
     assert conversation.status is not None
 

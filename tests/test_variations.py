@@ -165,6 +165,7 @@ ROWS: Final[list[tuple[str, Field, Forms]]] = [
     ("limit", Field(THREAD, {"messages": [], "paging": {"limit": HERE}}, "paging.limit"), same(10)),
     ("one message", Field(MESSAGE, {"paging": None, "messages": [{"id": HERE}]}, "id"), same("m1")),
     ("flat message", Field(MESSAGE, {"id": HERE, "text": "Hola"}, "id"), same("m1")),
+    ("message", said("message"), [("Hola", "Hola"), (None, None), (MISSING, None)]),
     ("hash", said("hash"), [("5d41402a", "5d41402a"), (MISSING, None)]),
     ("receiver_role", said("receiver_role"), same("mediator")),
     ("stage", said("stage"), same("dispute", "new")),
