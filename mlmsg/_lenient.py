@@ -41,8 +41,7 @@ def convert(value: object, target: type[T]) -> T:
     Raises:
         msgspec.ValidationError: Something required is missing or of another kind.
     """
-    result = _read(value, target)
-    return msgspec.convert(result, target, strict=False, from_attributes=True)
+    return msgspec.convert(_read(value, target), target)
 
 
 def _read(value: object, target: object, strict: bool = True) -> object:

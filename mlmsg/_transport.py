@@ -333,8 +333,8 @@ class _Body(aiohttp.payload.Payload):
         self, writer: AbstractStreamWriter, content_length: int | None
     ) -> None:
         """Writes the whole body; `Multipart` itself keeps to the length that was announced."""
-        self._ended = asyncio.get_running_loop().create_future()
         assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
+        self._ended = asyncio.get_running_loop().create_future()
         self._writer = writer
         try:
             async with aclosing(self._upload.blocks()) as blocks:

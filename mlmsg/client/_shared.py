@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -34,7 +34,9 @@ def several(name: str, values: Sequence[T]) -> Sequence[T]:
 
 
 async def upload_all(
-    files: Sequence[SourceLike], rules: FileRules, upload: Callable[[Source], Awaitable[T]]
+    files: Sequence[SourceLike],
+    rules: FileRules,
+    upload: Callable[[Source], Coroutine[object, object, T]],
 ) -> list[T]:
     """Uploads files side by side, once all of them keep the rules; the results in their order."""
     streams = [id(file) for file in files if not isinstance(file, _AGAIN)]
@@ -43,7 +45,7 @@ async def upload_all(
         raise RuleError("`files` of a message", "the same open file twice", "each once", hint)
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(open_source(file, rules)) for file in files]
-        return await _side_by_side([_as_coroutine(upload(source)) for source in sources])
+        return await _side_by_side([upload(source) for source in sources])
 
 
 @asynccontextmanager
@@ -73,10 +75,6 @@ async def saved(
             reply.close()
 
     return await session.send(request, save)
-
-
-async def _as_coroutine(call: Awaitable[T]) -> T:
-    return await call
 
 
 async def _side_by_side(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:
