@@ -8,7 +8,8 @@
 See `Client`; every exception is drawn in `mlmsg.errors`, every answer is in `mlmsg.models`.
 """
 
-from .auth import TokenSource
+from .auth import RefreshingToken, TokenSource
+from .budget import RateBudget
 from .client import Client
 from .downloads import Download, Saved
 from .errors import (
@@ -25,6 +26,7 @@ from .errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    ReauthorizationRequired,
     RuleError,
     ServerError,
     TargetExists,
@@ -33,6 +35,7 @@ from .errors import (
     UnsafeRedirect,
     UsageError,
 )
+from .events import AttemptEvent
 from .models import (
     Attachment,
     AvailableAction,
@@ -59,11 +62,13 @@ from .models import (
 )
 from .policy import RetryPolicy, Timeouts
 from .rules import safe_filename
+from .token_store import FileTokenStore, Token, TokenStore
 
 __all__ = [
     "ActionNotAvailable",
     "ApiError",
     "Attachment",
+    "AttemptEvent",
     "AuthenticationError",
     "AvailableAction",
     "BadRequest",
@@ -78,6 +83,7 @@ __all__ = [
     "ConversationStatus",
     "DecodeError",
     "Download",
+    "FileTokenStore",
     "IncompleteDownload",
     "LengthMismatch",
     "Message",
@@ -90,7 +96,10 @@ __all__ = [
     "Paging",
     "PermissionDenied",
     "Player",
+    "RateBudget",
     "RateLimited",
+    "ReauthorizationRequired",
+    "RefreshingToken",
     "Resource",
     "RetryPolicy",
     "RuleError",
@@ -101,7 +110,9 @@ __all__ = [
     "ThreadPage",
     "TimedOut",
     "Timeouts",
+    "Token",
     "TokenSource",
+    "TokenStore",
     "TransportError",
     "Unread",
     "UnreadResult",

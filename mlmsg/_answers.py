@@ -10,6 +10,7 @@ from .models import (
     ClaimMessage,
     ClaimSent,
     ClaimUpload,
+    Granted,
     Message,
     Sent,
     ThreadPage,
@@ -24,6 +25,7 @@ claim = JsonAnswer(Claim)
 claim_messages = JsonAnswer(list[ClaimMessage])
 claim_upload = JsonAnswer(ClaimUpload)
 claim_file = JsonAnswer(ClaimAttachment)
+granted = JsonAnswer(Granted)
 _flat_message = JsonAnswer(Message)
 
 

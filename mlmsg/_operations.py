@@ -6,13 +6,14 @@ Each names its document and heading. What the endpoints answer is read by `_answ
 from urllib.parse import urlencode
 
 from . import _answers as read
-from ._wire import Reply, Request, download_of, get, post
+from ._wire import Reply, Request, download_of, form, get, post
 from .models import (
     Claim,
     ClaimAttachment,
     ClaimMessage,
     ClaimSent,
     ClaimUpload,
+    Granted,
     Message,
     Sent,
     ThreadPage,
@@ -32,6 +33,7 @@ THREAD = "/messages/packs/{pack_id}/sellers/{seller_id}"
 CLAIM = "/marketplace/v2/claims/{claim_id}"
 OLDER = "/post-purchase/v1/claims/{claim_id}"
 CLAIM_FILE = "/attachments/{file_name}"
+TOKEN = "/oauth/token"  # noqa: S105  (a path)
 
 # Post-sale messages
 
@@ -125,3 +127,17 @@ def claim_download(claim_id: Id, name: str) -> Request[Reply]:
     """Messages claims, "Download the file"."""
     path, older = (base + CLAIM_FILE + "/download" for base in (CLAIM, OLDER))
     return download_of("claims.download", path, older=older, claim_id=claim_id, file_name=name)
+
+
+# The grant
+
+
+def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[Granted]:
+    """The refresh of an access token, which the documents leave to the authorization guide."""
+    fields = {
+        "grant_type": "refresh_token",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "refresh_token": refresh_token,
+    }
+    return form("auth.refresh", TOKEN, read.granted, fields, "client_secret", "refresh_token")

@@ -1,4 +1,4 @@
-"""The session layer: token, attempt, verdict; then the answer, an error, or a wait and once more.
+"""The session layer: token, budget, attempt, verdict; then the answer, an error, or once more.
 
 This is the one loop of the package. What to do after each attempt is decided by `policy`, what the
 bytes mean by `_wire`; the network is `_transport`.
@@ -7,15 +7,30 @@ bytes mean by `_wire`; the network is `_transport`.
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import TypeVar, overload
+from typing import Literal, TypeVar, overload
 
 from ._transport import Transport
-from ._wire import Reply, Request, Secret, decode, moved, prepare, refusal
-from .auth import TokenSource
+from ._wire import (
+    Reply,
+    Request,
+    Secret,
+    Traffic,
+    decode,
+    is_token_refused,
+    moved,
+    prepare,
+    refusal,
+)
+from .auth import Tokens
+from .budget import RateBudget
 from .errors import MlmsgError, OutcomeUnknown, TransportError, UnsafeRedirect, UsageError
+from .events import AttemptEvent, Teller
+from .models import Granted
 from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Timeouts, Verdict, retry_after
 from .rules import check_token
 
@@ -25,6 +40,29 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
+class _Call:
+    """One call: how often it was tried, and what came of the last time."""
+
+    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply", "traffic")
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self.free = 0  # of these, those that were repeated in another way after a 401
+        self.first = self.begun = 0.0
+        self.reply: Reply | None = None
+        self.error: MlmsgError | None = None
+        self.refused: str | None = None  # the token that met a 401
+
+    def begin(self) -> Traffic:
+        """One more attempt begins; its bytes are counted in what this returns."""
+        self.attempt += 1
+        self.begun = time.monotonic()
+        self.first = self.first or self.begun
+        self.reply = None
+        self.traffic = Traffic()
+        return self.traffic
+
+
 class Session:
     """Sends requests for one client, each until it succeeds or the policy gives up.
 
@@ -32,33 +70,46 @@ class Session:
     session belongs to that loop.
     """
 
+    _transport: Transport | None = None
+    _closed = False
+
     def __init__(
         self,
-        tokens: TokenSource,
+        tokens: Tokens,
         base_url: str,
         timeouts: Timeouts,
         retry: RetryPolicy,
+        budget: RateBudget,
+        teller: Teller,
         user_agent: str,
         connections: int,
     ) -> None:
         self._tokens = tokens
         self._base_url = base_url
         self._retry = retry
+        self._budget = budget
+        self._teller = teller
         self._connect = partial(Transport, timeouts, user_agent, connections)
-        self._transport: Transport | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._closed = False
         self._checked: Secret | None = None
+        self._heard: tuple[Mapping[str, str], float] = {}, 0.0
+
+    def __del__(self) -> None:
+        if self._transport is not None and not self._closed:
+            text = "a Client was never closed; use `async with Client(...)`, or `await aclose()`"
+            warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     @overload
-    async def send(self, request: Request[T]) -> T: ...
+    def send(self, request: Request[T]) -> Coroutine[object, object, T]: ...
 
     @overload
-    async def send(self, request: Request[T], receive: Callable[[T], Awaitable[R]]) -> R: ...
+    def send(
+        self, request: Request[T], receive: Callable[[T], Awaitable[R]]
+    ) -> Coroutine[object, object, R]: ...
 
-    async def send(
+    def send(
         self, request: Request[T], receive: Callable[[T], Awaitable[R]] | None = None
-    ) -> T | R:
+    ) -> Coroutine[object, object, T | R]:
         """What the operation answers, or what `receive` makes of it.
 
         `receive` belongs to the attempt: when the network fails in it, the request is repeated
@@ -70,42 +121,58 @@ class Session:
             OutcomeUnknown: A send may or may not have been executed.
             DecodeError: The answer cannot be read.
         """
-        started = time.monotonic()
-        attempt = 0
+        return self._send(request, receive, _Call())
+
+    async def _send(
+        self,
+        request: Request[T],
+        receive: Callable[[T], Awaitable[R]] | None,
+        call: _Call,
+    ) -> T | R:
         while True:
-            attempt += 1
             self._opened()
-            token = await self._tokens.token()
-            if token is not self._checked:
-                token = self._checked = Secret(check_token(token))
+            token = await self._token(request, call)
+            if not request.secrets:
+                await self._budget.gate(request.effect).passed()
             transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
-            error: MlmsgError
+            traffic = call.begin()
             try:
-                reply = await transport.exchange(request, url, headers)
-                if (elsewhere := moved(request, reply)) is not None and _repeatable(request):
-                    request, attempt = elsewhere, attempt - 1
-                    continue
-                verdict = self._decide(_answered(request, reply), attempt, started)
+                reply = call.reply = await transport.exchange(request, url, headers, traffic)
+                verdict = self._decide(self._answered(request, reply, token, call), call)
                 if isinstance(verdict, Accept):
                     answer = decode(request, reply, token)
-                    return answer if receive is None else await receive(answer)
-                error = refusal(request, reply, token, attempt)
+                    result = answer if receive is None else await receive(answer)
+                    if receive is not None or not request.streamed:
+                        self._tell(request, call, verdict)
+                    return result
+                call.error = refusal(request, reply, token, call.attempt)
             except TransportError as failure:
-                verdict = self._decide(_failed(request, failure), attempt, started)
-                error = failure
+                verdict = self._decide(_failed(request, failure), call)
+                call.error = failure
+            except BaseException as stopped:
+                self._tell(request, call, _FAIL, stopped)
+                raise
+            self._tell(request, call, verdict, call.error)
             if not isinstance(verdict, Retry):
-                raise _unknown(request, error) if verdict == Fail(unknown=True) else error
+                raise _final(request, verdict, call.error)
+            request = _again(request, call.reply)
             await asyncio.sleep(verdict.delay)
 
     @asynccontextmanager
     async def open(self, request: Request[Reply]) -> AsyncIterator[Reply]:
         """A reply whose body is still on its way; it is let go at the end of the block."""
-        reply = await self.send(request)
+        call = _Call()
+        reply = await self._send(request, None, call)
+        error: BaseException | None = None
         try:
             yield reply
+        except BaseException as raised:
+            error = raised
+            raise
         finally:
             reply.close()
+            self._tell(request, call, _FAIL if error else _ACCEPT, error)
 
     async def close(self) -> None:
         """Closes every connection; the session cannot be used again."""
@@ -115,12 +182,89 @@ class Session:
                 raise UsageError("close a client in the event loop that it was used in")
             self._transport = None  # its connections ended with their loop
         self._closed = True
-        if self._transport is not None:
-            await self._transport.close()
+        try:
+            await self._tokens.settled()
+        finally:
+            if self._transport is not None:
+                await self._transport.close()
 
-    def _decide(self, outcome: Outcome, attempt: int, started: float) -> Verdict:
-        elapsed = time.monotonic() - started
-        return self._retry.decide(outcome, attempt, elapsed, random.random())  # noqa: S311
+    def server_ahead(self) -> float | None:
+        """Seconds that the server is ahead of our clock, by its last `Date`; None without one."""
+        headers, heard = self._heard
+        try:
+            return parsedate_to_datetime(headers.get("Date", "")).timestamp() - heard
+        except (ValueError, TypeError, OverflowError):
+            return None
+
+    async def _token(self, request: Request[T], call: _Call) -> Secret:
+        if request.secrets:
+            return _NO_TOKEN
+        token = await self._tokens.token_by(self._ask)
+        if self._checked is None or token is not self._checked:
+            self._checked = Secret(check_token(token))
+        if call.error is not None and token == call.refused:
+            raise call.error
+        return self._checked
+
+    async def _ask(self, request: Request[Granted]) -> Granted:
+        return await self.send(request)
+
+    def _decide(self, outcome: Outcome, call: _Call) -> Verdict:
+        elapsed = time.monotonic() - call.first
+        tries = call.attempt - call.free
+        verdict = self._retry.decide(outcome, tries, elapsed, random.random())  # noqa: S311
+        if outcome.other_way and isinstance(verdict, Retry):
+            call.free += 1
+        if outcome.status == 429:
+            # Everyone on this budget would meet it, not only this call.
+            asked = outcome.retry_after or 0.0
+            bearable = asked if asked <= self._retry.max_retry_after else 0.0
+            pause = verdict.delay if isinstance(verdict, Retry) else bearable
+            self._budget.gate(outcome.effect).hold(pause)
+        return verdict
+
+    def _answered(self, request: Request[T], reply: Reply, token: str, call: _Call) -> Outcome:
+        self._heard = (reply.headers, time.time())
+        if reply.status < 400:
+            return Outcome(effect=request.effect, status=reply.status)
+        other_way = moved(request, reply) is not None
+        if call.refused is None and is_token_refused(request, reply):
+            call.refused = token
+            other_way = self._tokens.refused(token)
+        return Outcome(
+            effect=request.effect,
+            status=reply.status,
+            repeatable=_repeatable(request),
+            retry_after=retry_after(reply.headers.get("Retry-After"), time.time()),
+            other_way=other_way,
+        )
+
+    def _tell(
+        self,
+        request: Request[T],
+        call: _Call,
+        verdict: Verdict,
+        error: BaseException | None = None,
+    ) -> None:
+        if not self._teller.wanted:
+            return
+        reply = call.reply
+        self._teller.tell(
+            AttemptEvent(
+                operation=request.operation,
+                method=request.method,
+                template=request.template,
+                status=reply.status if reply is not None else None,
+                attempt=call.attempt,
+                elapsed=time.monotonic() - call.begun,
+                sent=call.traffic.up,
+                received=call.traffic.down,
+                request_id=reply.headers.get("X-Request-Id") if reply is not None else None,
+                verdict=_word(verdict, error),
+                delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
+                error=type(error).__name__ if error is not None else None,
+            )
+        )
 
     def _opened(self) -> Transport:
         loop = asyncio.get_running_loop()
@@ -136,15 +280,21 @@ class Session:
         return self._transport
 
 
-def _answered(request: Request[T], reply: Reply) -> Outcome:
-    if reply.status < 400:
-        return Outcome(effect=request.effect, status=reply.status)
-    return Outcome(
-        effect=request.effect,
-        status=reply.status,
-        repeatable=_repeatable(request),
-        retry_after=retry_after(reply.headers.get("Retry-After"), time.time()),
-    )
+_NO_TOKEN = Secret()
+_ACCEPT, _FAIL = Accept(), Fail()
+
+
+def _word(
+    verdict: Verdict, error: BaseException | None
+) -> Literal["accept", "retry", "fail", "unknown", "cancel"]:
+    match verdict:
+        case Accept():
+            return "accept"
+        case Retry():
+            return "retry"
+        case Fail(unknown=True):
+            return "unknown"
+    return "cancel" if isinstance(error, asyncio.CancelledError) else "fail"
 
 
 def _repeatable(request: Request[T]) -> bool:
@@ -158,7 +308,14 @@ def _failed(request: Request[T], failure: TransportError) -> Outcome:
     return Outcome(effect=request.effect, status=None, sent=failure.sent, repeatable=once_more)
 
 
-def _unknown(request: Request[T], cause: MlmsgError) -> OutcomeUnknown:
-    error = OutcomeUnknown(str(cause), request.line)
-    error.__cause__ = cause
-    return error
+def _again(request: Request[T], reply: Reply | None) -> Request[T]:
+    """What goes out next: the same, or the same on its older path."""
+    return request if reply is None else moved(request, reply) or request
+
+
+def _final(request: Request[T], verdict: Verdict, error: MlmsgError) -> MlmsgError:
+    if verdict != Fail(unknown=True):
+        return error
+    unknown = OutcomeUnknown(str(error), request.line)
+    unknown.__cause__ = error
+    return unknown

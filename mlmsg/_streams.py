@@ -6,13 +6,15 @@ thread that is still inside it. That wait is what this module adds to `anyio.to_
 """
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from pathlib import Path
 from typing import TypeVar
 
 from anyio import to_thread
 
-__all__ = ["BLOCK", "Block", "gathered", "in_thread", "read_ahead", "settled"]
+__all__ = ["BLOCK", "Block", "gathered", "in_thread", "read_ahead", "settled", "sync_folder"]
 
 BLOCK = 1024 * 1024
 """Bytes read or written per thread hop."""
@@ -73,3 +75,13 @@ async def settled(task: "asyncio.Future[T]") -> None:
         task.exception()  # looked at, so that asyncio does not report it as forgotten
     if cancelled is not None:
         raise cancelled
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the new name itself durable, where folders can be opened."""
+    if os.name == "posix":
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -19,7 +19,7 @@ from aiohttp.http import StreamWriter
 from yarl import URL
 
 from ._streams import Block, settled
-from ._wire import ERROR_LIMIT, Reply, Request
+from ._wire import ERROR_LIMIT, Reply, Request, Traffic
 from .errors import RequestLine, TimedOut, TransportError, UnsafeRedirect, UsageError
 from .policy import Effect, Timeouts
 from .rules import is_loopback
@@ -87,28 +87,33 @@ class Transport:
         self._slots.release()
         self._downloads.release()
 
-    async def exchange(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
+    async def exchange(
+        self, request: Request[T], url: str, headers: Mapping[str, str], traffic: Traffic
+    ) -> Reply:
         """Sends `request` and reads the answer, all but the body of a streamed success.
+
+        Bytes are counted in `traffic` as they go and come.
 
         Raises:
             TransportError: There is no answer, or no whole one.
             Exception: Whatever the source of an upload raised, unchanged.
         """
         if request.streamed:
-            return await self._open(request, url, headers)
+            return await self._open(request, url, headers, traffic)
         if request.upload is not None:
-            return await self._upload(request, request.upload, url, headers)
+            return await self._upload(request, request.upload, url, headers, traffic)
         await self._slots.acquire()
         try:
             self._check_open()
             response = await self._http.request(
                 request.method,
                 URL(url, encoded=True),
-                data=request.json,
+                data=request.body,
                 headers=headers,
                 allow_redirects=False,
             )
-            return await _answer(response, request)
+            traffic.up = len(request.body or b"")
+            return await _answer(response, request, traffic)
         except _FAILURES as error:
             failure = self._explained(error, request.line)
         finally:
@@ -117,7 +122,9 @@ class Transport:
         # and that holds the request's headers and what the server made of them.
         raise failure
 
-    async def _open(self, request: Request[T], url: str, headers: Mapping[str, str]) -> Reply:
+    async def _open(
+        self, request: Request[T], url: str, headers: Mapping[str, str], traffic: Traffic
+    ) -> Reply:
         """A reply whose body is still to come; it keeps its slot until it is closed."""
         release = self._downloads.release
         await self._downloads.acquire()
@@ -129,13 +136,14 @@ class Transport:
             if response.status in _REDIRECT:
                 response = await self._follow(response, headers, request.line)
             if not _is_success(response):
-                return await _answer(response, request)
+                return await _answer(response, request, traffic)
             if response.status == 206:
                 response.close()
                 part = "a part of the file was answered where all of it was asked for"
                 raise TransportError(part, request=request.line)
             self._open_responses.add(response)
-            stream = _Stream(response, partial(self._explained, line=request.line), self._let_go)
+            explained = partial(self._explained, line=request.line)
+            stream = _Stream(response, explained, self._let_go, traffic)
             release = _nothing
             return Reply(response.status, response.headers, stream=stream)
         except _FAILURES as error:
@@ -145,10 +153,15 @@ class Transport:
         raise failure
 
     async def _upload(
-        self, request: Request[T], upload: Multipart, url: str, headers: Mapping[str, str]
+        self,
+        request: Request[T],
+        upload: Multipart,
+        url: str,
+        headers: Mapping[str, str],
+        traffic: Traffic,
     ) -> Reply:
         """A reply to a body that is written while the answer is awaited."""
-        body = _Body(upload, self._write_timeout)
+        body = _Body(upload, self._write_timeout, traffic)
         await self._slots.acquire()
         self._bodies.add(body)
         try:
@@ -161,7 +174,7 @@ class Transport:
                 allow_redirects=False,
             )
             if not _is_success(response) or await body.gone(response):
-                return await _answer(response, request)
+                return await _answer(response, request, traffic)
             early = "the server answered before it had the whole body"
             failure = TransportError(early, request=request.line)
         except _FAILURES as error:
@@ -215,8 +228,10 @@ class _Stream:
         response: aiohttp.ClientResponse,
         explained: Callable[[Exception], TransportError],
         let_go: Callable[[aiohttp.ClientResponse], None],
+        traffic: Traffic,
     ) -> None:
         self._response = response
+        self._traffic = traffic
         self._explained = explained
         self._let_go = let_go
         self.closed = False
@@ -225,6 +240,7 @@ class _Stream:
         """The bytes as they arrive, decoded if the server compressed them."""
         try:
             async for chunk in self._response.content.iter_any():
+                self._traffic.down += len(chunk)
                 yield chunk
             self._check_end()
         except (*_FAILURES, RuntimeError) as error:  # the latter when the client is closed
@@ -277,7 +293,7 @@ def _is_success(response: aiohttp.ClientResponse) -> bool:
     return 200 <= response.status < 300
 
 
-async def _answer(response: aiohttp.ClientResponse, request: Request[T]) -> Reply:
+async def _answer(response: aiohttp.ClientResponse, request: Request[T], traffic: Traffic) -> Reply:
     """The reply with its body: whole, if it is a success that has to be read.
 
     Of an error, what arrives of the first 64 KiB is kept. So it is of a send's success: that is
@@ -287,11 +303,10 @@ async def _answer(response: aiohttp.ClientResponse, request: Request[T]) -> Repl
     limit = ANSWER_LIMIT if strict else ERROR_LIMIT
     content = response.content
     chunks: list[bytes] = []
-    size = 0
     try:
-        while size <= limit and not content.at_eof():
+        while traffic.down <= limit and not content.at_eof():
             chunks.append(await content.readany())
-            size += len(chunks[-1])
+            traffic.down += len(chunks[-1])
     except _FAILURES:
         if strict:
             raise
@@ -299,7 +314,9 @@ async def _answer(response: aiohttp.ClientResponse, request: Request[T]) -> Repl
         if not response.closed:  # at the end of its body aiohttp closes it by itself
             response.close()
     body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    return Reply(response.status, response.headers, body[:limit], cut=strict and size > limit)
+    return Reply(
+        response.status, response.headers, body[:limit], cut=strict and traffic.down > limit
+    )
 
 
 class _Body(aiohttp.payload.Payload):
@@ -310,8 +327,9 @@ class _Body(aiohttp.payload.Payload):
         complete: Whether the closing boundary was handed to the socket.
     """
 
-    def __init__(self, upload: Multipart, timeout: float | None) -> None:
+    def __init__(self, upload: Multipart, timeout: float | None, traffic: Traffic) -> None:
         super().__init__(upload, content_type=upload.content_type)
+        self._traffic = traffic
         self._size = upload.length
         self._upload = upload
         self._timeout = timeout
@@ -386,6 +404,7 @@ class _Body(aiohttp.payload.Payload):
     async def _send(self, writer: StreamWriter, block: Block) -> None:
         try:
             await writer.write(block, drain=False)
+            self._traffic.up += len(block)
             await self._drained(writer)
         except OSError as error:
             self._network = error

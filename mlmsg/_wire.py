@@ -1,9 +1,9 @@
 """Requests and replies as values, and the pure steps between them and the caller's types."""
 
 import re
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
@@ -19,10 +19,13 @@ __all__ = [
     "Request",
     "Secret",
     "Stream",
+    "Traffic",
     "decode",
     "download_of",
     "fill",
+    "form",
     "get",
+    "is_token_refused",
     "moved",
     "post",
     "prepare",
@@ -40,6 +43,28 @@ class Secret(str):
 
     def __repr__(self) -> str:
         return "Secret('…')"
+
+
+class _SecretBytes(bytes):
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SecretBytes(b'…')"
+
+
+class Traffic:
+    """What an attempt has moved so far.
+
+    Attributes:
+        up: Bytes of the request's body.
+        down: Bytes of the answer's body.
+    """
+
+    __slots__ = ("down", "up")
+
+    def __init__(self) -> None:
+        self.up = 0
+        self.down = 0
 
 
 class Stream(Protocol):
@@ -99,10 +124,13 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         query: What follows the `?`, or `""`.
         answer: Turns a successful reply into what the operation answers.
         effect: Whether it reads, uploads or sends.
-        json: A JSON body, or None.
+        body: A body in memory, or None.
+        body_type: The MIME type of `body`.
         upload: A multipart body, or None.
         streamed: Whether the answer is bytes to stream, not an answer to read.
         older: The path that answers in place of `path` for claims of the first version, or `""`.
+        secrets: What the body gives away. Such a request is one for a token: it goes out without
+            one, and nothing is kept of what it answers.
     """
 
     operation: str
@@ -112,10 +140,12 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     query: str = ""
     answer: Callable[[Reply], T_co]
     effect: Effect = Effect.READ
-    json: bytes | None = None
+    body: bytes | None = None
+    body_type: str = "application/json"
     upload: Multipart | None = None
     streamed: bool = False
     older: str = ""
+    secrets: tuple[Secret, ...] = ()
 
     @property
     def line(self) -> RequestLine:
@@ -195,9 +225,26 @@ def post(
         query=query,
         answer=answer,
         effect=Effect.SEND if file is None else Effect.UPLOAD,
-        json=msgspec.json.encode(body) if file is None else None,
+        body=msgspec.json.encode(body) if file is None else None,
         upload=file,
         older=fill(older, **ids),
+    )
+
+
+def form(
+    operation: str, path: str, answer: Callable[[Reply], T], fields: Mapping[str, str], *names: str
+) -> Request[T]:
+    """A request that posts a form in which the fields `names` are secrets."""
+    return Request(
+        operation=operation,
+        method="POST",
+        template=path,
+        path=path,
+        answer=answer,
+        effect=Effect.SEND,
+        body=_SecretBytes(urlencode(fields).encode()),
+        body_type="application/x-www-form-urlencoded",
+        secrets=tuple(Secret(fields[name]) for name in names),
     )
 
 
@@ -220,12 +267,14 @@ def _segment(name: str, value: int | str) -> str:
 def prepare(request: Request[T], base_url: str, token: str) -> tuple[str, dict[str, str]]:
     """The URL and the headers that `request` goes out with."""
     query = f"?{request.query}" if request.query else ""
-    headers: dict[str, str] = {"Authorization": Secret(f"Bearer {token}")}
+    headers: dict[str, str] = {}
+    if not request.secrets:
+        headers["Authorization"] = Secret(f"Bearer {token}")
     if request.streamed:
         # The length of a compressed body says nothing about the file's.
         headers["Accept-Encoding"] = "identity"
-    elif request.json is not None:
-        headers["Content-Type"] = "application/json"
+    elif request.body is not None:
+        headers["Content-Type"] = request.body_type
     return f"{base_url}{request.path}{query}", headers
 
 
@@ -237,12 +286,12 @@ def decode(request: Request[T], reply: Reply, token: str = "") -> T:
     """
     if reply.cut:
         reason = f"the answer is larger than {len(reply.body)} bytes"
-        raise DecodeError(reason, _blanked(reply.body, token), request.line)
+        raise DecodeError(reason, _kept(request, reply.body, token), request.line)
     try:
         return request.answer(reply)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the answer cannot be read: {error}"
-        failure = DecodeError(reason, _blanked(reply.body, token), request.line)
+        failure = DecodeError(reason, _kept(request, reply.body, token), request.line)
         # Not the error itself: its frames, and that of bad UTF-8 in itself, hold the body.
         failure.__cause__ = msgspec.DecodeError(str(error))
     raise failure
@@ -254,15 +303,24 @@ def moved(request: Request[T], reply: Reply) -> Request[T] | None:
     Such a claim answers 401 with a text about "Claims 1.0". The token is good, and nothing was
     executed.
     """
-    if reply.status == 401 and request.older and b"Claims 1.0" in reply.body:
+    if reply.status == 401 and request.older and _FIRST_VERSION in reply.body:
         return msgspec.structs.replace(request, path=request.older, older="")
     return None
 
 
+def is_token_refused(request: Request[T], reply: Reply) -> bool:
+    """Whether the API refused the access token that was sent, which may have ended."""
+    return reply.status == 401 and not request.secrets and _FIRST_VERSION not in reply.body
+
+
+_FIRST_VERSION = b"Claims 1.0"
+
+
 def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
     """The error for a reply that is no success, without what it echoes of a token."""
-    headers = {name.lower(): _blank(value, token) for name, value in reply.headers.items()}
-    body = _blanked(reply.body, token)
+    secrets = request.secrets or (token,)
+    headers = {name.lower(): _blank(value, secrets) for name, value in reply.headers.items()}
+    body = _blanked(reply.body, secrets)
     return api_error(reply.status, body, headers, request.line, attempts)
 
 
@@ -278,19 +336,25 @@ _SHORTEST = 4
 """A token shorter than this is a stand-in, and would blank out half of every text."""
 
 
-def _blanked(body: bytes, token: str) -> bytes:
-    text = _blank(body[:ERROR_LIMIT].decode("utf-8", "surrogateescape"), token)
+def _kept(request: Request[T], body: bytes, token: str) -> bytes:
+    """What an error may keep of an answer that cannot be read: nothing of one that is a token."""
+    return b"" if request.secrets else _blanked(body, (token,))
+
+
+def _blanked(body: bytes, secrets: Sequence[str]) -> bytes:
+    text = _blank(body[:ERROR_LIMIT].decode("utf-8", "surrogateescape"), secrets)
     if len(body) >= ERROR_LIMIT:
-        # The cut may have gone through a token.
-        parts = (token[:size] for size in range(len(token) - 1, _SHORTEST - 1, -1))
-        part = next((part for part in parts if text.endswith(part)), "")
-        text = text.removesuffix(part)
+        # The cut may have gone through a secret.
+        for secret in secrets:
+            parts = (secret[:size] for size in range(len(secret) - 1, _SHORTEST - 1, -1))
+            text = text.removesuffix(next((part for part in parts if text.endswith(part)), ""))
     return text.encode("utf-8", "surrogateescape")
 
 
-def _blank(text: str, token: str) -> str:
-    if len(token) >= _SHORTEST:
-        # Each character plain, or as JSON may escape it.
-        escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in token)
-        text = re.sub("".join(escaped), _BLANK, text)
+def _blank(text: str, secrets: Sequence[str]) -> str:
+    for secret in secrets:
+        if len(secret) >= _SHORTEST:
+            # Each character plain, or as JSON may escape it.
+            escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in secret)
+            text = re.sub("".join(escaped), _BLANK, text)
     return _TOKEN_LIKE.sub(_BLANK, text)

@@ -17,7 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ._streams import gathered, in_thread
+from ._streams import gathered, in_thread, sync_folder
 from ._wire import Reply
 from .errors import (
     IncompleteDownload,
@@ -219,7 +219,7 @@ class _Part:
             self._path.replace(self._target)
         else:
             self._name_if_free()
-        _sync_folder(self._target.parent)
+        sync_folder(self._target.parent)
 
     def _name_if_free(self) -> None:
         try:
@@ -239,16 +239,6 @@ class _Part:
             with suppress(OSError):  # a full disk refuses what is buffered once more
                 self._file.close()
             self._path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Makes the new name itself durable, where folders can be opened."""
-    if os.name == "posix":
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _disposition(header: str | None) -> str | None:

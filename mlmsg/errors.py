@@ -19,7 +19,8 @@
     │   ├── UnsafeRedirect                a download was sent to where it is not followed
     │   └── IncompleteDownload            the file arrived short, empty or cut
     ├── DecodeError                       a success whose body cannot be read
-    └── OutcomeUnknown                    a send that may or may not have been delivered
+    ├── OutcomeUnknown                    a send that may or may not have been delivered
+    └── ReauthorizationRequired           the grant is gone: the seller has to authorize again
 
 All of them can be pickled, and none ever holds an access token: what the API echoes of one is
 blanked out before the error is made.
@@ -27,12 +28,13 @@ blanked out before the error is made.
 
 import os
 import re
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Awaitable, Callable, Mapping
+from typing import ClassVar, Self, TypeAlias
 
 import msgspec
 
 from ._hints import hint_for
+from .models import ClaimMessage, Message
 
 __all__ = [
     "ActionNotAvailable",
@@ -49,6 +51,7 @@ __all__ = [
     "OutcomeUnknown",
     "PermissionDenied",
     "RateLimited",
+    "ReauthorizationRequired",
     "RequestLine",
     "RuleError",
     "ServerError",
@@ -195,6 +198,11 @@ class ApiError(MlmsgError):
         self.attempts = attempts
         self.hint = hint_for(message)
 
+    @property
+    def request_id(self) -> str | None:
+        """The answer's `X-Request-Id` header, where it has one."""
+        return self.headers.get("x-request-id")
+
     def __str__(self) -> str:
         """The status, the API's words, the request, the number of attempts, and what to do."""
         words = f"{self.code}: {self.message}" if self.code else self.message
@@ -291,11 +299,14 @@ class DecodeError(MlmsgError):
         return f"{self.message}{where}: {self.body[:80]!r}"
 
 
+Delivered: TypeAlias = Message | ClaimMessage
+
+
 class OutcomeUnknown(MlmsgError):
     """A send whose answer was lost or is a 5xx: it may or may not have been delivered.
 
-    The API knows no idempotency key, so the send is not repeated. Read the thread (reading
-    marks nothing as read) before sending again. The failure itself is the `__cause__`.
+    The API knows no idempotency key, so the send is not repeated. `await error.reconcile()` looks
+    whether it was delivered. The failure itself is the `__cause__`.
 
     Attributes:
         reason: What was seen instead of an answer.
@@ -306,12 +317,58 @@ class OutcomeUnknown(MlmsgError):
         super().__init__(reason, request)
         self.reason = reason
         self.request = request
+        self._look: Callable[[], Awaitable[Delivered | None]] | None = None
 
     def __str__(self) -> str:
         """What was seen, and what to do."""
         return (
             f"the message may or may not have been delivered: {self.reason}. "
-            "Read the thread before sending again"
+            "Call `await error.reconcile()`, or read the thread, before sending again"
+        )
+
+    def __reduce__(self) -> tuple[type[Self], tuple[str, RequestLine | None]]:
+        # What looks for the message holds the client, which stays where it is.
+        return type(self), (self.reason, self.request)
+
+    def reconciled_by(self, look: Callable[[], Awaitable[Delivered | None]]) -> Self:
+        """The same error, with what `reconcile` is to do."""
+        self._look = look
+        return self
+
+    def reconcile(self) -> Awaitable[Delivered | None]:
+        """The message if it was delivered, otherwise None; the client has to be open still.
+
+        Reads the thread, or the claim's messages, and marks nothing as read. The message is known
+        by its text, its files and its time; one that this client sent or reconciled before is not
+        taken for it. The API may store a message some seconds late: None says that it is not there
+        now.
+
+        Returns:
+            A `Message` for `packs.send`, a `ClaimMessage` for `claims.send`.
+
+        Raises:
+            UsageError: The error did not come from a client's send, or was pickled on the way.
+            ApiError: The thread cannot be read.
+            TransportError: The network fails again.
+        """
+        if self._look is None:
+            raise UsageError("this error knows no client to look with; read the thread yourself")
+        return self._look()
+
+
+class ReauthorizationRequired(MlmsgError):
+    """The API takes the refresh token no more, and the store holds no other one.
+
+    It may have been used before, or be too old, or have been taken back. The seller has to
+    authorize the application again; then make a new `RefreshingToken`. The refusal itself is the
+    `__cause__`.
+    """
+
+    def __str__(self) -> str:
+        """What happened, and what to do."""
+        return (
+            "the refresh token is not valid any more; the seller has to authorize the "
+            "application again"
         )
 
 

@@ -76,6 +76,8 @@ class Outcome(msgspec.Struct, frozen=True):
         sent: False when it is certain that nothing left this machine.
         repeatable: Whether the body, if there is one, can be produced once more.
         retry_after: The seconds that the server asked for, or None.
+        other_way: Whether, after a 401, the request may go out otherwise: with another access
+            token, or on another path.
     """
 
     effect: Effect
@@ -83,6 +85,7 @@ class Outcome(msgspec.Struct, frozen=True):
     sent: bool = True
     repeatable: bool = True
     retry_after: float | None = None
+    other_way: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ Verdict = Accept | Fail | Retry
 
 _ACCEPT = Accept()
 
+_TOKEN_REFUSED = 401
 _SERVER_ERROR = 500
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone with the next try."""
@@ -130,7 +134,8 @@ class RetryPolicy:
 
     Reads, uploads and downloads are repeated after a network failure and after a status that may
     pass. A send is repeated only when it is certain that it was not executed: no connection came
-    about, or the server answered 429.
+    about, or the server answered 429, or 401: then anything is repeated once and at once, with
+    another token, where the token source may have one.
 
     Attributes:
         attempts: Tries in all, the first included; 1 never repeats.
@@ -168,6 +173,8 @@ class RetryPolicy:
         status = outcome.status
         if status is not None and 200 <= status < 300:
             return _ACCEPT
+        if status == _TOKEN_REFUSED and outcome.other_way and outcome.repeatable:
+            return Retry(0.0)
         passing = _PASSING
         if outcome.effect is Effect.SEND:
             if outcome.sent if status is None else status >= _SERVER_ERROR:

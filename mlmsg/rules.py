@@ -31,6 +31,7 @@ __all__ = [
     "check_receiver",
     "check_resource",
     "check_role",
+    "check_secret",
     "check_site_id",
     "check_text",
     "check_token",
@@ -303,6 +304,14 @@ def check_token(token: str) -> str:
         found = "an empty text" if not token else "a space or another character outside of that"
         raise RuleError("access token", found, limit)
     return token
+
+
+def check_secret(name: str, value: str) -> str:
+    """A secret or a refresh token; refuses what cannot be one, and never repeats it."""
+    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
+        found = type(value).__name__ if not isinstance(value, str) else "a text of another kind"
+        raise RuleError(name, found, "printable ASCII without spaces")
+    return value
 
 
 def check_content_type(value: str) -> None:

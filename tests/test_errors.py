@@ -28,6 +28,7 @@ from mlmsg.errors import (
     OutcomeUnknown,
     PermissionDenied,
     RateLimited,
+    ReauthorizationRequired,
     RequestLine,
     RuleError,
     ServerError,
@@ -64,6 +65,7 @@ TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     IncompleteDownload: (TransportError,),
     DecodeError: (MlmsgError,),
     OutcomeUnknown: (MlmsgError,),
+    ReauthorizationRequired: (MlmsgError,),
 }
 """The tree as the module docstring draws it."""
 
@@ -96,6 +98,7 @@ ERRORS: Final[list[MlmsgError]] = [
     IncompleteDownload("5 of 9 bytes", sent=True, request=LINE),
     DecodeError("no JSON", b"<html>", LINE),
     OutcomeUnknown("503", LINE),
+    ReauthorizationRequired(),
 ]
 
 COPIES: Final[dict[str, Callable[[MlmsgError], MlmsgError]]] = {

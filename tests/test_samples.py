@@ -199,14 +199,14 @@ def test_an_error_body_is_held_value_by_value(name: str) -> None:
 def test_a_send_is_written_as_the_example(name: str) -> None:
     body = msgspec.json.decode(raw(name), type=PostSaleBody)
     request = _operations.send_to_pack(1, body.text, body.text_translated, body.attachments)
-    assert json.loads(request.json or b"") == sample(name)
+    assert json.loads(request.body or b"") == sample(name)
 
 
 @pytest.mark.parametrize("name", CLAIM_BODIES)
 def test_a_claim_message_is_written_as_the_example(name: str) -> None:
     body = msgspec.json.decode(raw(name), type=ClaimBody)
     request = _operations.send_to_claim(1, body.message, body.receiver_role, body.attachments)
-    assert json.loads(request.json or b"") == sample(name)
+    assert json.loads(request.body or b"") == sample(name)
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -2,11 +2,13 @@
 
 from importlib.metadata import version
 from types import TracebackType
-from typing import NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from mlmsg._session import Session
 from mlmsg.auth import TokenLike, token_source
+from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
+from mlmsg.events import OnEvent, Teller
 from mlmsg.policy import RetryPolicy, Timeouts
 from mlmsg.rules import check_base_url
 
@@ -16,6 +18,10 @@ from .packs import Messages, Packs
 from .unread import UnreadMessages
 
 __all__ = ["Attachments", "Claims", "Client", "Messages", "Packs", "UnreadMessages"]
+
+
+OWN_BUDGET: Final = RateBudget()
+"""Stands for a new `RateBudget()` of the client's own."""
 
 
 class Client:
@@ -39,31 +45,41 @@ class Client:
         base_url: str = "https://api.mercadolibre.com",
         timeout: float | Timeouts | None = 30.0,
         retry: RetryPolicy | None = None,
+        budget: RateBudget | None = OWN_BUDGET,
+        on_event: OnEvent | None = None,
         max_connections: int = 100,
     ) -> None:
         """Opens nothing yet.
 
         Args:
-            token: An access token, an async function that returns one, or a token source.
+            token: An access token, an async function that returns one, or a token source such as
+                `RefreshingToken`.
             base_url: Where the API is; `http://` only on this machine.
             timeout: Seconds without progress, or `Timeouts` for each phase, or None.
             retry: How often, and after how long, to try again.
+            budget: How many calls may leave; a `RateBudget()` of its own unless told otherwise.
+                Clients of one application share one. None: no limit of our own.
+            on_event: Told of each attempt, in the event loop; a plain, quick function.
             max_connections: Calls that run at the same time, and downloads that are open at the
                 same time; more wait.
 
         Raises:
-            RuleError: The token or the base URL cannot be one.
+            RuleError: An argument is not what it has to be; the error never repeats a token.
         """
         if not isinstance(max_connections, int) or max_connections < 1:
             raise RuleError("`max_connections`", repr(max_connections), "1 or more")
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise RuleError("`retry`", repr(retry), "a RetryPolicy")
+        if budget is not None and not isinstance(budget, RateBudget):
+            raise RuleError("`budget`", repr(budget), "a RateBudget, or None")
         self._base_url = check_base_url(base_url)
         self._session = Session(
             token_source(token),
             self._base_url,
             Timeouts.of(timeout),
             RetryPolicy() if retry is None else retry,
+            _budget(budget),
+            Teller(on_event),
             f"mlmsg/{_VERSION}",
             max_connections,
         )
@@ -99,3 +115,9 @@ class Client:
 
 
 _VERSION = version("mlmsg")
+
+
+def _budget(given: RateBudget | None) -> RateBudget:
+    if given is None:
+        return RateBudget(reads=None, writes=None)  # its gates hold back after a 429 all the same
+    return RateBudget() if given is OWN_BUDGET else given

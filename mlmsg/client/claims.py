@@ -1,18 +1,21 @@
 """Claims, their messages and their files (Messages claims)."""
 
 import os
-from collections.abc import Sequence
+import time
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from typing import TypeAlias
 
 from mlmsg import _operations
 from mlmsg._session import Session
 from mlmsg.downloads import Download, Saved
-from mlmsg.errors import ActionNotAvailable
+from mlmsg.errors import ActionNotAvailable, OutcomeUnknown
 from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimUpload
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_id, check_receiver, check_text
 from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
 
+from ._deliveries import Deliveries, claim_look
 from ._shared import opened, saved, several, upload_all
 
 __all__ = ["Claims"]
@@ -29,6 +32,7 @@ class Claims:
 
     def __init__(self, session: Session) -> None:
         self._session = session
+        self._deliveries = Deliveries[ClaimMessage](session)
 
     async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
         """All messages of a claim; there is no paging.
@@ -101,8 +105,8 @@ class Claims:
         Raises:
             RuleError: A rule is broken; nothing was sent.
             ActionNotAvailable: With `check`: the claim takes no message to that role now.
-            OutcomeUnknown: It may or may not have been delivered; read the claim's messages
-                before sending again.
+            OutcomeUnknown: It may or may not have been delivered; `await error.reconcile()`
+                answers with the delivered `ClaimMessage`, or None.
         """
         check_text(text)
         check_receiver(receiver_role)
@@ -115,7 +119,13 @@ class Claims:
             uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
             names += [one.file_name for one in uploads]
         request = _operations.send_to_claim(claim_id, text, receiver_role, names)
-        return await self._session.send(request)
+        begun = time.time()
+        try:
+            return await self._session.send(request)
+        except OutcomeUnknown as error:
+            thread, look = partial(self._each, claim_id), partial(claim_look, to=receiver_role)
+            self._deliveries.lost(error, text, names, begun, thread, look)
+            raise
 
     async def attachment(self, claim_id: int | str, file_name: str) -> ClaimAttachment:
         """What is known of a file of the claim: names, size, date, type."""
@@ -159,6 +169,10 @@ class Claims:
         return await saved(
             self._session, request, str(file_name), to, overwrite=overwrite, progress=progress
         )
+
+    async def _each(self, claim_id: int | str) -> AsyncGenerator[ClaimMessage, None]:
+        for message in await self.messages(claim_id):
+            yield message
 
     async def _upload(
         self, claim_id: int | str, source: Source, progress: Progress | None = None

@@ -1,16 +1,19 @@
 """The threads of packs, and single messages (Post-sale messages)."""
 
+import time
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from mlmsg import _operations
 from mlmsg._session import Session
+from mlmsg.errors import OutcomeUnknown
 from mlmsg.models import Conversation, Message, Sent, ThreadPage, Upload
 from mlmsg.paging import walk
 from mlmsg.rules import check_attachment_count, check_id, check_page, check_text
 from mlmsg.uploads import SourceLike
 
+from ._deliveries import Deliveries, pack_look
 from ._shared import several
 from .attachments import Attachments
 
@@ -26,6 +29,7 @@ class Packs:
     def __init__(self, session: Session, attachments: "Attachments") -> None:
         self._session = session
         self._attachments = attachments
+        self._deliveries = Deliveries[Message](session)
 
     async def page(self, pack_id: int | str, limit: int = 50, offset: int = 0) -> ThreadPage:
         """One page of a thread; reading it marks nothing as read.
@@ -100,8 +104,8 @@ class Packs:
 
         Raises:
             RuleError: A rule is broken; nothing was sent.
-            OutcomeUnknown: It may or may not have been delivered; read the thread before
-                sending again.
+            OutcomeUnknown: It may or may not have been delivered; `await error.reconcile()`
+                answers with the delivered `Message`, or None.
         """
         check_text(text)
         if text_translated is not None:
@@ -112,7 +116,15 @@ class Packs:
         if files:
             ids += [one.id for one in await self._attachments.upload_all(files, site_id)]
         request = _operations.send_to_pack(pack_id, text, text_translated, ids)
-        return await self._session.send(request)
+        begun = time.time()
+        try:
+            sent = await self._session.send(request)
+        except OutcomeUnknown as error:
+            thread = partial(self.messages, pack_id)
+            self._deliveries.lost(error, text, ids, begun, thread, pack_look)
+            raise
+        self._deliveries.account(sent.id)
+        return sent
 
     async def _fetch(self, pack_id: int | str, offset: int, limit: int) -> ThreadPage:
         return await self.page(pack_id, limit, offset)

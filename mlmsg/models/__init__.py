@@ -22,6 +22,7 @@ from .claims import (
     ClaimUpload,
     Player,
 )
+from .grant import Granted
 from .post_sale import (
     Attachment,
     Conversation,
@@ -50,6 +51,7 @@ __all__ = [
     "Conversation",
     "ConversationStatus",
     "Dated",
+    "Granted",
     "Message",
     "MessageDate",
     "Moderation",

@@ -5,7 +5,9 @@ of the client, so that a wrong path or a wrong field cannot pass its own test.
 
     async with Sandbox() as sandbox:
         sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
+        sandbox.rate = RateLimit(reads=10)
         ...  # talk to sandbox.url with sandbox.token
+        sandbox.expire()  # until the client refreshes sandbox.grant
 """
 
 from mlmsg.sandbox._exchange import RecordedRequest, SendAnswer
@@ -17,10 +19,13 @@ from mlmsg.sandbox.claim_shapes import (
     Player,
 )
 from mlmsg.sandbox.claims import Claim, ClaimFile
+from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Action, Fault
+from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
+from mlmsg.sandbox.rates import RateLimit
 from mlmsg.sandbox.server import Sandbox
 from mlmsg.sandbox.shapes import (
     Attachment,
@@ -43,8 +48,10 @@ __all__ = [
     "ClaimFile",
     "ClaimMessage",
     "ClaimModeration",
+    "Clock",
     "ConversationStatus",
     "Fault",
+    "Grant",
     "Market",
     "Message",
     "MessageDate",
@@ -52,6 +59,7 @@ __all__ = [
     "Pack",
     "Person",
     "Player",
+    "RateLimit",
     "RecordedRequest",
     "Resource",
     "Sandbox",

@@ -8,7 +8,10 @@ from typing import Literal, Protocol
 from aiohttp import web
 
 from mlmsg.sandbox._answers import Answer, RefusalError
+from mlmsg.sandbox.clock import Clock
+from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.rates import RateLimit
 
 SendAnswer = Literal["message", "messages", "array", "object", "empty"]
 """The bodies that have been seen as the answer to a send, none of them documented."""
@@ -28,6 +31,9 @@ class Settings(Protocol):
     market: Market
     tokens: frozenset[str]
     expired: frozenset[str]
+    grants: list[Grant]
+    clock: Clock
+    rate: RateLimit | None
     max_limit: int | None
     send_answer: SendAnswer
     send_status: int
@@ -129,17 +135,27 @@ def check_token(exchange: Exchange) -> None:
     token = given_token(exchange)
     if not token:
         raise RefusalError(400, "Access token is required")
-    if token in exchange.settings.expired:
+    if _has_expired(token, exchange.settings):
         raise RefusalError(401, "The access token has expired")
     if token not in exchange.settings.tokens:
         raise RefusalError(400, f"Malformed access_token: {token}")
 
 
+def _has_expired(token: str, settings: Settings) -> bool:
+    now = settings.clock.now()
+    ended = any(grant.has_expired(token, now) for grant in settings.grants)
+    return ended or token in settings.expired
+
+
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A method, an aiohttp path pattern, who answers it, and what the token must pass before."""
+    """A method, an aiohttp path pattern, who answers it, and what the token must pass before.
+
+    One that is not `limited` is outside of any rate limit.
+    """
 
     method: str
     path: str
     handler: Handler
     check: Callable[[Exchange], None] = check_token
+    limited: bool = True

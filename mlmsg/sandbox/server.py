@@ -1,4 +1,4 @@
-"""The server: a socket on loopback, the routes of all families, faults, the record."""
+"""The server: a socket on loopback, the routes of all families, faults, limits, the record."""
 
 import asyncio
 from typing import Self
@@ -15,16 +15,20 @@ from mlmsg.sandbox._exchange import (
     Route,
     SendAnswer,
 )
+from mlmsg.sandbox._oauth import ROUTES as OAUTH
 from mlmsg.sandbox._pending import ROUTES as PENDING
 from mlmsg.sandbox._post_sale import ROUTES as POST_SALE
+from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Fault, FaultQueue
+from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.rates import RateLimit
 
 __all__ = ["Sandbox"]
 
 # A new family of endpoints is a module with ROUTES, and one more entry here.
-_ROUTES = (*POST_SALE, *PENDING, *CLAIMS)
+_ROUTES = (*POST_SALE, *PENDING, *CLAIMS, *OAUTH)
 _MAX_REQUESTS = 1000
 _ACCEPTED = "sandbox-token-0001"
 _EXPIRED = "sandbox-token-expired"
@@ -38,15 +42,22 @@ class Sandbox:
     """An in-process Mercado Libre on 127.0.0.1, at a free port; several can run side by side.
 
     Every request needs a token of `tokens`: without one it is a 400, with an unknown one a 400,
-    with one of `expired` a 401; the claims answer a missing one with a 401 as well. Unknown paths
-    are a 404 in JSON. All of these attributes may be changed while it runs.
+    with one of `expired` a 401; the claims answer a missing one with a 401 as well. Only
+    `POST /oauth/token` needs none: it refreshes one of `grants`. Unknown paths are a 404 in JSON.
+    All of these attributes may be changed while it runs.
 
     Attributes:
         market: The packs, files and claims; `example_market()` by default. Every accepted token
             is one of its `user_id`, the seller.
         token: A token that is accepted.
-        tokens: All accepted tokens.
+        tokens: All accepted tokens; what a grant issues is added.
         expired: Tokens that are answered with 401, even if they are also in `tokens`.
+        grants: What can be refreshed, the grant of `token` to begin with. Grants of several
+            sellers may share an application, but not a refresh token.
+        clock: The time by which issued tokens expire and `rate` counts: real time, unless it is
+            advanced. Put another one in its place before the first request.
+        rate: The rate limit; None, the default, for none. It comes after the faults and before
+            the token is checked; a request that a fault answers or drops is not counted.
         requests: The last 1000 requests, oldest first, each there from its arrival.
         max_limit: The server's own cap on `limit`; the answer's `paging.limit` tells it.
             None for no cap: the real one is not documented.
@@ -67,6 +78,9 @@ class Sandbox:
         self.token = _ACCEPTED
         self.tokens = frozenset({_ACCEPTED})
         self.expired = frozenset({_EXPIRED})
+        self.grants = [Grant(access_token=_ACCEPTED)]
+        self.clock = Clock()
+        self.rate: RateLimit | None = None
         self.requests: list[RecordedRequest] = []
         self.max_limit: int | None = None
         self.send_answer: SendAnswer = "message"
@@ -87,6 +101,11 @@ class Sandbox:
         return self._url
 
     @property
+    def grant(self) -> Grant:
+        """The first of `grants`."""
+        return self.grants[0]
+
+    @property
     def faults(self) -> tuple[Fault, ...]:
         """The injected faults that are still to come."""
         return self._faults.waiting()
@@ -96,6 +115,10 @@ class Sandbox:
         if not isinstance(fault, Fault):
             raise TypeError(f"inject takes a Fault, not {type(fault).__name__}")
         self._faults.add(fault)
+
+    def expire(self, token: str | None = None) -> None:
+        """Answer this token with 401 from now on; without one, every token accepted so far."""
+        self.expired |= self.tokens if token is None else {token}
 
     async def received(self, count: int) -> None:
         """Wait until `requests` holds that many, whether they are answered yet or not."""
@@ -161,14 +184,22 @@ class Sandbox:
 
 
 async def _answer(exchange: Exchange, route: Route) -> Answer:
-    try:
-        route.check(exchange)
-        answer = await route.handler(exchange)
-    except RefusalError as refusal:
-        answer = refusal.answer
+    rate = exchange.settings.rate if route.limited else None
+    if rate is None or rate.admits(exchange.record.method, exchange.settings.clock.now()):
+        answer = await _handled(exchange, route)
+    else:
+        answer = rate.answer()
     if not answer.early:
         await exchange.drain()
     return answer
+
+
+async def _handled(exchange: Exchange, route: Route) -> Answer:
+    try:
+        route.check(exchange)
+        return await route.handler(exchange)
+    except RefusalError as refusal:
+        return refusal.answer
 
 
 async def _misbehave(exchange: Exchange, route: Route, fault: Fault) -> web.StreamResponse:

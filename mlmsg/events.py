@@ -1,0 +1,90 @@
+"""What is told of each attempt: to a callback, and to the logger `mlmsg`.
+
+An event names what was called by the path's template. It never holds an id, a query, a text, a file
+name or a token, so it can go wherever metrics and logs go.
+"""
+
+import logging
+from collections.abc import Callable
+from inspect import iscoroutinefunction
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from .errors import RuleError
+
+__all__ = ["AttemptEvent", "OnEvent", "Teller"]
+
+logger = logging.getLogger("mlmsg")
+
+
+class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of one call, told when it has ended; for a download, when its body has.
+
+    Attributes:
+        operation: The name of the operation, such as `"packs.page"`.
+        method: The HTTP method.
+        template: The path with the names of its ids: `/marketplace/messages/packs/{pack_id}`.
+        status: The HTTP status, or None when there was no answer.
+        attempt: Its number in the call, from 1.
+        elapsed: Seconds that it took, without the waits for a token, the budget or a retry.
+        sent: Bytes of the body that went up, the multipart frame included.
+        received: Bytes of the body that came down.
+        request_id: The answer's `X-Request-Id`, where it has one.
+        verdict: What followed: `"accept"`; `"retry"`, the call goes on with another attempt;
+            `"fail"`, it raises; `"unknown"`, it raises `OutcomeUnknown`; `"cancel"`, the caller
+            cancelled it.
+        delay: Seconds until the next attempt, 0.0 when there is none.
+        error: The class of what was raised or retried, such as `"ServerError"`, or None.
+    """
+
+    operation: str
+    method: str
+    template: str
+    status: int | None
+    attempt: int
+    elapsed: float
+    sent: int = 0
+    received: int = 0
+    request_id: str | None = None
+    verdict: Literal["accept", "retry", "fail", "unknown", "cancel"] = "accept"
+    delay: float = 0.0
+    error: str | None = None
+
+
+OnEvent: TypeAlias = Callable[[AttemptEvent], object]
+"""Told of each attempt, in the event loop: it has to be quick, and may not be a coroutine."""
+
+
+class Teller:
+    """Tells the callback, if there is one, and the logger."""
+
+    def __init__(self, on_event: OnEvent | None) -> None:
+        """Refuses with a `RuleError` what cannot be called for an event."""
+        if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
+            found = "an async function" if callable(on_event) else type(on_event).__name__
+            raise RuleError("`on_event`", found, "a plain function of one event")
+        self._on_event = on_event
+
+    @property
+    def wanted(self) -> bool:
+        """Whether anybody listens; an event that nobody wants need not be made."""
+        return self._on_event is not None or logger.isEnabledFor(logging.INFO)
+
+    def tell(self, event: AttemptEvent) -> None:
+        """Tells it; what the callback raises is logged, and never becomes the call's own fate."""
+        level = logging.DEBUG if event.verdict == "accept" else logging.INFO
+        logger.log(
+            level, _LINE, event.operation, event.method, event.template, event.verdict,
+            event.status or event.error, event.attempt, event.sent, event.received, event.elapsed,
+            extra={"event": event},
+        )  # fmt: skip
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:
+            logger.exception("on_event failed for %s", event.operation)
+
+
+_LINE = "%s %s %s: %s (%s), attempt %d, %d bytes up, %d down, %.3f s"

@@ -1,0 +1,156 @@
+"""Where the grant of a seller is kept, so that the next start, or another process, goes on with it.
+
+A refresh token works once. Who has an old one has nothing: what is kept here is therefore written
+before it is used, and only by whoever holds the lock.
+"""
+
+import os
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self
+
+import msgspec
+
+from ._streams import in_thread, sync_folder
+from ._wire import Secret
+from .errors import RuleError, UsageError
+
+__all__ = ["FileTokenStore", "Token", "TokenStore"]
+
+PATIENCE = 120.0
+"""Seconds to wait for a lock; whoever holds it makes one request and writes one file."""
+
+
+class Token(msgspec.Struct, frozen=True, kw_only=True):
+    """A grant as a store keeps it.
+
+    Attributes:
+        access_token: What calls are sent with.
+        refresh_token: What the next one is had for, once.
+        expires_at: When the access token ends, in seconds since the epoch; None if not known.
+        user_id: Whose grant it is, where the API told.
+    """
+
+    access_token: str
+    refresh_token: str
+    expires_at: float | None = None
+    user_id: int | None = None
+
+    def __post_init__(self) -> None:
+        """Keeps both out of every traceback that shows values."""
+        for name in ("access_token", "refresh_token"):
+            msgspec.structs.force_setattr(self, name, Secret(getattr(self, name)))
+
+    def __repr__(self) -> str:
+        return f"<Token of user {self.user_id}>"
+
+
+class TokenStore(Protocol):
+    """What keeps a grant: a file, or a row of your database."""
+
+    async def load(self) -> Token | None:
+        """What was saved last, or None."""
+        ...
+
+    async def save(self, token: Token) -> None:
+        """Keeps it, for good when it returns; the old one is not needed any more."""
+        ...
+
+    def lock(self) -> AbstractAsyncContextManager[object]:
+        """Held from `load` to `save`; it keeps out every other process that shares the grant."""
+        ...
+
+
+class FileTokenStore:
+    """A file that only its owner can read.
+
+    It is replaced as a whole, so that a crash leaves the old or the new one; and locked by a second
+    file beside it, `.lock` at the end of its name, so that several processes on one machine can
+    share it. Needs `pip install 'mlmsg[tokens]'`.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Opens nothing yet; the folder has to be there when a token is saved.
+
+        Args:
+            path: The file; it need not exist.
+
+        Raises:
+            UsageError: The library that locks it is not installed.
+        """
+        self._path = Path(path)
+        _check_installed()
+
+    def __repr__(self) -> str:
+        return f"FileTokenStore({os.fspath(self._path)!r})"
+
+    async def load(self) -> Token | None:
+        """What was saved last, or None.
+
+        Raises:
+            RuleError: The file holds something else.
+            OSError: It cannot be read.
+        """
+        return await in_thread(self._load)
+
+    async def save(self, token: Token) -> None:
+        """Keeps it; it is on disk when this returns.
+
+        Raises:
+            OSError: It cannot be written; the old one is there still.
+        """
+        await in_thread(partial(self._save, token))
+
+    @asynccontextmanager
+    async def lock(self) -> AsyncIterator[Self]:
+        """Keeps every other process out, and every other store of the same path in this one.
+
+        Raises:
+            TimeoutError: Another one has held it for two minutes.
+        """
+        from filelock import AsyncFileLock  # noqa: PLC0415  (not there for who needs no file)
+
+        # One lock for each time: the same object would let in whoever asks it twice.
+        path = f"{os.fspath(self._path)}.lock"
+        async with AsyncFileLock(path, timeout=PATIENCE, mode=_OWNER_ONLY):
+            yield self
+
+    def _load(self) -> Token | None:
+        try:
+            text = self._path.read_bytes()
+        except FileNotFoundError:
+            return None
+        try:
+            return msgspec.json.decode(text, type=Token)
+        except msgspec.DecodeError:
+            found = f"something else in {os.fspath(self._path)!r}"
+        hint = "Remove the file, or pass another path"
+        raise RuleError("file of a token store", found, "what this store wrote", hint)
+
+    def _save(self, token: Token) -> None:
+        part = self._path.with_name(f".{self._path.name}-{secrets.token_hex(8)}.part")
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(msgspec.json.format(msgspec.json.encode(token)))
+                file.flush()
+                os.fsync(descriptor)
+            part.replace(self._path)
+        except BaseException:
+            part.unlink(missing_ok=True)
+            raise
+        sync_folder(self._path.parent)
+
+
+def _check_installed() -> None:
+    try:
+        import filelock  # noqa: F401, PLC0415
+    except ModuleNotFoundError:
+        text = "FileTokenStore needs filelock: pip install 'mlmsg[tokens]'"
+        raise UsageError(text) from None
+
+
+_OWNER_ONLY = 0o600

@@ -1,0 +1,466 @@
+"""The sandbox's token endpoint and its clock, as a bare aiohttp session meets them."""
+
+import re
+from collections.abc import AsyncIterator
+from time import monotonic
+from urllib.parse import urlencode
+
+import anyio
+import msgspec
+import pytest
+from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+
+from mlmsg.sandbox import Action, Clock, Fault, Grant, Market, Sandbox
+
+TOKEN = "/oauth/token"
+FORM = "application/x-www-form-urlencoded"
+PACK = "/marketplace/messages/packs/2000007001000011"
+CLAIM = "/marketplace/v2/claims/5204000011"
+FIRST = "sandbox-refresh-0001"
+RIGHT = {
+    "grant_type": "refresh_token",
+    "client_id": "1000000000000001",
+    "client_secret": "sandbox-secret",
+    "refresh_token": FIRST,
+}
+# Only so that a fault of the sandbox fails a test instead of hanging it.
+TIMEOUT = ClientTimeout(total=10)
+
+
+class Issued(msgspec.Struct, forbid_unknown_fields=True):
+    access_token: str
+    token_type: str
+    expires_in: int
+    scope: str
+    user_id: int
+    refresh_token: str
+
+
+class Refused(msgspec.Struct, forbid_unknown_fields=True):
+    message: str
+    error: str
+    status: int
+    cause: list[str]
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    sandbox.clock = Clock(lambda: 0.0)
+    async with ClientSession(sandbox.url, timeout=TIMEOUT) as session:
+        yield session
+
+
+async def refresh(http: ClientSession, refresh_token: str = FIRST, **changed: str) -> Issued:
+    form = {**RIGHT, "refresh_token": refresh_token, **changed}
+    async with http.post(TOKEN, data=form) as answer:
+        assert answer.status == 200, await answer.text()
+        assert answer.content_type == "application/json"
+        return msgspec.json.decode(await answer.read(), type=Issued)
+
+
+async def refusal(http: ClientSession, body: bytes, kind: str = FORM) -> Refused:
+    async with http.post(TOKEN, data=body, headers={"Content-Type": kind}) as answer:
+        assert answer.status == 400
+        assert answer.content_type == "application/json"
+        return msgspec.json.decode(await answer.read(), type=Refused)
+
+
+async def too_late(http: ClientSession, refresh_token: str) -> bool:
+    body = urlencode({**RIGHT, "refresh_token": refresh_token}).encode()
+    return (await refusal(http, body)).error == "invalid_grant"
+
+
+async def status(http: ClientSession, token: str | None, target: str = PACK) -> int:
+    async with http.get(target, headers={"Authorization": f"Bearer {token}"}) as answer:
+        return answer.status
+
+
+# --- refreshing ----------------------------------------------------------------------------
+
+
+async def test_a_refresh_gives_two_new_tokens(http: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(http)
+    assert (issued.token_type, issued.expires_in) == ("bearer", 21600)
+    assert issued.scope == "offline_access read write"
+    assert issued.user_id == sandbox.market.user_id
+    assert issued.access_token != sandbox.token
+    assert issued.refresh_token != FIRST
+    assert await status(http, issued.access_token) == 200
+    assert await status(http, issued.access_token, CLAIM) == 200
+    grant = sandbox.grant
+    assert (grant.access_token, grant.refresh_token) == (issued.access_token, issued.refresh_token)
+    assert grant.refreshes == 1
+    assert issued.access_token in sandbox.tokens
+
+
+async def test_the_fields_come_in_the_documents_order(http: ClientSession) -> None:
+    async with http.post(TOKEN, data=RIGHT) as answer:
+        names = list(await answer.json())
+    assert names == list(Issued.__struct_fields__)
+
+
+async def test_a_refresh_token_works_once_and_only_the_newest(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    used, newest = [FIRST], FIRST
+    for _ in range(3):
+        newest = (await refresh(http, newest)).refresh_token
+        for old in used:
+            assert await too_late(http, old)
+        used.append(newest)
+    assert len(set(used)) == 4
+    assert sandbox.grant.refreshes == 3
+
+
+async def test_of_two_refreshes_at_a_time_one_is_too_late(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    statuses = []
+
+    async def post() -> None:
+        async with http.post(TOKEN, data=RIGHT) as answer:
+            statuses.append(answer.status)
+
+    async with anyio.create_task_group() as tasks:
+        for _ in range(5):
+            tasks.start_soon(post)
+    assert sorted(statuses) == [200, 400, 400, 400, 400]
+    assert sandbox.grant.refreshes == 1
+
+
+def test_tokens_repeat_from_run_to_run_but_not_within_one() -> None:
+    made = []
+    for _ in range(2):
+        grants = [Grant(), Grant(refresh_token="sandbox-refresh-0002")]
+        tokens = [grant.refresh(0.0) for grant in grants for _ in range(3)]
+        made.append(tokens + [grant.refresh_token for grant in grants])
+    assert made[0] == made[1]
+    assert len(set(made[0])) == 8
+
+
+def test_a_refresh_token_that_comes_back_gives_other_tokens() -> None:
+    grant = Grant()
+    first = grant.refresh(0.0)
+    grant.refresh_token = FIRST
+    assert grant.refresh(0.0) != first
+
+
+async def test_no_token_looks_like_a_real_one(http: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(http)
+    for token in (FIRST, issued.access_token, issued.refresh_token, sandbox.grant.client_secret):
+        assert re.fullmatch(r"sandbox-[a-z0-9-]+", token)
+    # Numbered, so that a record can be read: the first refresh gives the second of each.
+    assert issued.access_token.startswith("sandbox-token-0002-")
+    assert issued.refresh_token.startswith("sandbox-refresh-0002-")
+
+
+async def test_an_authorization_header_is_not_looked_at(http: ClientSession) -> None:
+    headers = {"Authorization": "Bearer sandbox-token-expired"}
+    async with http.post(TOKEN, data=RIGHT, headers=headers) as answer:
+        assert answer.status == 200
+
+
+async def test_it_is_a_post(http: ClientSession, sandbox: Sandbox) -> None:
+    assert await status(http, sandbox.token, f"{TOKEN}?{urlencode(RIGHT)}") == 404
+    assert sandbox.grant.refresh_token == FIRST
+
+
+async def test_a_field_too_many_and_a_charset_do_no_harm(http: ClientSession) -> None:
+    body = urlencode({**RIGHT, "site": "MLM"}).encode()
+    headers = {"Content-Type": f"{FORM}; charset=utf-8"}
+    async with http.post(TOKEN, data=body, headers=headers) as answer:
+        assert answer.status == 200
+
+
+# --- refusals ------------------------------------------------------------------------------
+
+
+def without(name: str) -> bytes:
+    return urlencode({key: value for key, value in RIGHT.items() if key != name}).encode()
+
+
+def changed(name: str, value: str) -> bytes:
+    return urlencode({**RIGHT, name: value}).encode()
+
+
+WHOLE = urlencode(RIGHT).encode()
+JSON = msgspec.json.encode(RIGHT)
+REFUSALS = {
+    "nothing": (b"", FORM, "invalid_request"),
+    "json": (JSON, "application/json", "invalid_request"),
+    "json as a form": (JSON, FORM, "invalid_request"),
+    "a form as text": (WHOLE, "text/plain", "invalid_request"),
+    "not utf-8": (WHOLE + b"\xff", FORM, "invalid_request"),
+    "not utf-8 when decoded": (WHOLE + b"%FF", FORM, "invalid_request"),
+    "twice": (WHOLE + b"&client_id=1000000000000001", FORM, "invalid_request"),
+    "no grant_type": (without("grant_type"), FORM, "invalid_request"),
+    "no client_id": (without("client_id"), FORM, "invalid_request"),
+    "no client_secret": (without("client_secret"), FORM, "invalid_request"),
+    "no refresh_token": (without("refresh_token"), FORM, "invalid_request"),
+    "empty refresh_token": (changed("refresh_token", ""), FORM, "invalid_request"),
+    "other grant_type": (
+        changed("grant_type", "client_credentials"),
+        FORM,
+        "unsupported_grant_type",
+    ),
+    "other grant_type alone": (b"grant_type=password", FORM, "unsupported_grant_type"),
+    "wrong client_id": (changed("client_id", "1000000000000002"), FORM, "invalid_client"),
+    "wrong client_secret": (changed("client_secret", "sandbox-guess"), FORM, "invalid_client"),
+    "wrong refresh_token": (changed("refresh_token", "sandbox-guess"), FORM, "invalid_grant"),
+    "an access token": (changed("refresh_token", "sandbox-token-0001"), FORM, "invalid_grant"),
+}
+
+
+@pytest.mark.parametrize(("body", "kind", "word"), REFUSALS.values(), ids=REFUSALS.keys())
+async def test_refusals_change_nothing(
+    http: ClientSession, sandbox: Sandbox, body: bytes, kind: str, word: str
+) -> None:
+    before = sandbox.tokens
+    refused = await refusal(http, body, kind)
+    assert (refused.error, refused.status, refused.cause) == (word, 400, [])
+    assert refused.message
+    for secret in ("sandbox-", "1000000000000", "client_credentials", "password"):
+        assert secret not in refused.message
+    assert (sandbox.grant.refreshes, sandbox.grant.refresh_token) == (0, FIRST)
+    assert sandbox.tokens == before
+    await refresh(http)
+
+
+async def test_what_is_missing_is_named(http: ClientSession) -> None:
+    refused = await refusal(http, b"client_id=1000000000000001")
+    assert refused.message == "Missing: grant_type, client_secret, refresh_token"
+
+
+# --- expiry --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("expires_in", "later", "expected"),
+    [(21600, 0, 200), (21600, 21599.9, 200), (21600, 21600, 401), (60, 60, 401), (0, 0, 401)],
+)
+async def test_an_issued_token_expires(
+    http: ClientSession, sandbox: Sandbox, *, expires_in: int, later: float, expected: int
+) -> None:
+    sandbox.grant.expires_in = expires_in
+    issued = await refresh(http)
+    assert issued.expires_in == expires_in
+    sandbox.clock.advance(later)
+    assert await status(http, issued.access_token) == expected
+    assert await status(http, issued.access_token, CLAIM) == expected
+    assert await status(http, sandbox.token) == 200
+
+
+async def test_the_answer_to_an_expired_token(http: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(http)
+    sandbox.clock.advance(issued.expires_in)
+    headers = {"Authorization": f"Bearer {issued.access_token}"}
+    async with http.get(PACK, headers=headers) as answer:
+        assert await answer.json() == {
+            "message": "The access token has expired",
+            "error": "unauthorized",
+            "status": 401,
+            "cause": [],
+        }
+
+
+async def test_a_refresh_helps(http: ClientSession, sandbox: Sandbox) -> None:
+    first = await refresh(http)
+    sandbox.clock.advance(first.expires_in)
+    second = await refresh(http, first.refresh_token)
+    assert await status(http, first.access_token) == 401
+    assert await status(http, second.access_token) == 200
+
+
+@pytest.mark.parametrize(("revoke_old", "expected"), [(False, 200), (True, 401)])
+async def test_what_becomes_of_earlier_tokens_can_be_chosen(
+    http: ClientSession, sandbox: Sandbox, *, revoke_old: bool, expected: int
+) -> None:
+    sandbox.grant.revoke_old = revoke_old
+    first = await refresh(http)
+    assert await status(http, sandbox.token) == expected
+    second = await refresh(http, first.refresh_token)
+    assert await status(http, sandbox.token) == expected
+    assert await status(http, first.access_token) == expected
+    assert await status(http, second.access_token) == 200
+
+
+def test_revoking_makes_no_token_live_longer() -> None:
+    grant = Grant(expires_in=10, revoke_old=True)
+    first = grant.refresh(0.0)
+    grant.refresh(50.0)
+    assert grant.has_expired(first, 10.0)
+    assert not grant.has_expired(first, 9.9)
+
+
+async def test_one_token_can_be_expired_at_once(http: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(http)
+    sandbox.expire(issued.access_token)
+    assert await status(http, issued.access_token) == 401
+    assert await status(http, sandbox.token) == 200
+    sandbox.expire(sandbox.token)
+    assert await status(http, sandbox.token) == 401
+
+
+async def test_all_tokens_can_be_expired_at_once(http: ClientSession, sandbox: Sandbox) -> None:
+    first = await refresh(http)
+    sandbox.expire()
+    assert await status(http, sandbox.token) == 401
+    assert await status(http, first.access_token) == 401
+    assert await status(http, "sandbox-token-expired") == 401
+    second = await refresh(http, first.refresh_token)
+    assert await status(http, second.access_token) == 200
+
+
+async def test_the_accepted_tokens_can_still_be_replaced(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    first = await refresh(http)
+    sandbox.tokens = frozenset({"sandbox-mine"})
+    assert await status(http, first.access_token) == 400
+    assert await status(http, "sandbox-mine") == 200
+    second = await refresh(http, first.refresh_token)
+    assert sandbox.tokens == {"sandbox-mine", second.access_token}
+    assert await status(http, second.access_token) == 200
+
+
+# --- several grants ------------------------------------------------------------------------
+
+
+async def test_sellers_of_one_application(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.grants.append(Grant(refresh_token="sandbox-other", user_id=42, expires_in=60))
+    other = await refresh(http, "sandbox-other")
+    assert (other.user_id, other.expires_in) == (42, 60)
+    assert await status(http, other.access_token) == 200
+    assert (sandbox.grant.refreshes, sandbox.grants[1].refreshes) == (0, 1)
+    own = await refresh(http)
+    assert own.user_id == sandbox.market.user_id
+    sandbox.clock.advance(60)
+    assert await status(http, other.access_token) == 401
+    assert await status(http, own.access_token) == 200
+    assert await too_late(http, "sandbox-other")
+    await refresh(http, other.refresh_token)
+
+
+async def test_one_application_cannot_refresh_the_grant_of_another(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    sandbox.grants.append(Grant("2", "sandbox-secret-2", "sandbox-other"))
+    assert await too_late(http, "sandbox-other")
+    mixed = {**RIGHT, "client_id": "2", "refresh_token": "sandbox-other"}
+    assert (await refusal(http, urlencode(mixed).encode())).error == "invalid_client"
+    await refresh(http, "sandbox-other", client_id="2", client_secret="sandbox-secret-2")
+
+
+async def test_without_a_grant_nobody_is_known(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.grants.clear()
+    assert (await refusal(http, WHOLE)).error == "invalid_client"
+    assert await status(http, sandbox.token) == 200
+
+
+async def test_a_grant_may_be_withdrawn(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.grant.refresh_token = "sandbox-another"
+    assert await too_late(http, FIRST)
+
+
+async def test_the_seller_is_the_markets() -> None:
+    async with (
+        Sandbox(market=Market(user_id=7)) as sandbox,
+        ClientSession(sandbox.url, timeout=TIMEOUT) as http,
+    ):
+        assert (await refresh(http)).user_id == 7
+
+
+async def test_two_sandboxes_share_no_grant() -> None:
+    one, two = Sandbox(), Sandbox()
+    one.grant.refresh(0.0)
+    assert two.grant.refreshes == 0
+
+
+def test_a_grant_lives_some_time() -> None:
+    with pytest.raises(ValueError, match="0 or more seconds, not -1"):
+        Grant(expires_in=-1)
+
+
+# --- faults and the record -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("action", ["answer", "drop", "cut", "lose", "pass"])
+async def test_whether_a_faulty_request_rotates_the_grant(
+    http: ClientSession, sandbox: Sandbox, action: Action
+) -> None:
+    sandbox.inject(Fault(status=503, path=TOKEN, action=action))
+    try:
+        async with http.post(TOKEN, data=RIGHT) as answer:
+            await answer.read()
+            assert answer.status == (200 if action == "pass" else 503 if action == "answer" else 0)
+    except (ClientConnectionError, ClientPayloadError):
+        assert action in {"drop", "cut", "lose"}
+    rotated = action in {"cut", "lose", "pass"}
+    assert sandbox.grant.refreshes == int(rotated)
+    assert (sandbox.grant.refresh_token != FIRST) is rotated
+    assert len(sandbox.tokens) == 1 + int(rotated)
+    assert sandbox.faults == ()
+
+
+async def test_a_lost_answer_loses_the_refresh_token(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(path=TOKEN, action="lose"))
+    with pytest.raises(ClientConnectionError):
+        await http.post(TOKEN, data=RIGHT)
+    assert sandbox.requests[0].status is None
+    assert await too_late(http, FIRST)
+
+
+@pytest.mark.parametrize("early", [False, True])
+async def test_an_early_fault_leaves_the_form_unread(
+    http: ClientSession, sandbox: Sandbox, *, early: bool
+) -> None:
+    sandbox.inject(Fault(status=503, path=TOKEN, early=early))
+    async with http.post(TOKEN, data=RIGHT) as answer:
+        assert answer.status == 503
+    assert sandbox.requests[0].body_size == (0 if early else len(WHOLE))
+
+
+async def test_a_refresh_is_done_before_its_delay(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.inject(Fault(path=TOKEN, action="pass", delay=60))
+    with pytest.raises(TimeoutError):
+        await http.post(TOKEN, data=RIGHT, timeout=ClientTimeout(total=0.2))
+    assert sandbox.grant.refreshes == 1
+
+
+async def test_neither_the_record_nor_a_repr_shows_a_secret(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    issued = await refresh(http)
+    (request,) = sandbox.requests
+    assert (request.method, request.path, request.status) == ("POST", TOKEN, 200)
+    assert request.body_size == len(WHOLE)
+    kept = [getattr(request, name) for name in request.__slots__]
+    shown = repr([kept, dict(request.headers), sandbox.requests, sandbox.grants])
+    for secret in (FIRST, "sandbox-secret", issued.refresh_token, issued.access_token):
+        assert secret not in shown
+
+
+# --- the clock -----------------------------------------------------------------------------
+
+
+def test_a_clock_goes_on_by_itself_and_on_demand() -> None:
+    clock = Clock()
+    before = monotonic()
+    assert before <= clock.now() <= monotonic()
+    clock.advance(3600)
+    assert before + 3600 <= clock.now() <= monotonic() + 3600
+
+
+def test_a_clock_over_another() -> None:
+    clock = Clock(lambda: 5.0)
+    clock.advance(1.5)
+    clock.advance(0)
+    assert clock.now() == 6.5
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_a_clock_does_not_go_back(seconds: float) -> None:
+    clock = Clock(lambda: 5.0)
+    with pytest.raises(ValueError, match=f"0 or more seconds, not {seconds}"):
+        clock.advance(seconds)
+    assert clock.now() == 5.0
