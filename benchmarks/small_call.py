@@ -36,7 +36,7 @@ async def main() -> None:
     decoder = msgspec.json.Decoder(ThreadPage, strict=False)
     with running("page") as url:
         async with (
-            Client("a-token", base_url=url) as client,
+            Client("a-token", base_url=url, budget=None) as client,
             aiohttp.ClientSession(headers={"Authorization": "Bearer a-token"}) as http,
         ):
             address = f"{url}/marketplace/messages/packs/1?limit=50&offset=0"

@@ -39,28 +39,28 @@ __all__ = ["Session"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+_NO_TOKEN = Secret()
 
-class _Call:
+
+class _Call(Traffic):
     """One call: how often it was tried, and what came of the last time."""
 
-    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply", "traffic")
+    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply")
 
     def __init__(self) -> None:
         self.attempt = 0
         self.free = 0  # of these, those that were repeated in another way after a 401
-        self.first = self.begun = 0.0
-        self.reply: Reply | None = None
+        self.first = 0.0
         self.error: MlmsgError | None = None
         self.refused: str | None = None  # the token that met a 401
 
-    def begin(self) -> Traffic:
-        """One more attempt begins; its bytes are counted in what this returns."""
+    def begin(self) -> None:
+        """One more attempt begins."""
         self.attempt += 1
         self.begun = time.monotonic()
         self.first = self.first or self.begun
-        self.reply = None
-        self.traffic = Traffic()
-        return self.traffic
+        self.reply: Reply | None = None
+        self.up = self.down = 0
 
 
 class Session:
@@ -91,7 +91,8 @@ class Session:
         self._teller = teller
         self._connect = partial(Transport, timeouts, user_agent, connections)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._checked: Secret | None = None
+        self._given: str | None = None
+        self._checked = _NO_TOKEN
         self._heard: tuple[Mapping[str, str], float] = {}, 0.0
 
     def __del__(self) -> None:
@@ -130,15 +131,14 @@ class Session:
         call: _Call,
     ) -> T | R:
         while True:
-            self._opened()
+            transport = self._opened()
             token = await self._token(request, call)
             if not request.secrets:
                 await self._budget.gate(request.effect).passed()
-            transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
-            traffic = call.begin()
+            call.begin()
             try:
-                reply = call.reply = await transport.exchange(request, url, headers, traffic)
+                reply = call.reply = await transport.exchange(request, url, headers, call)
                 verdict = self._decide(self._answered(request, reply, token, call), call)
                 if isinstance(verdict, Accept):
                     answer = decode(request, reply, token)
@@ -200,8 +200,8 @@ class Session:
         if request.secrets:
             return _NO_TOKEN
         token = await self._tokens.token_by(self._ask)
-        if self._checked is None or token is not self._checked:
-            self._checked = Secret(check_token(token))
+        if token is not self._given:
+            self._given, self._checked = token, Secret(check_token(token))
         if call.error is not None and token == call.refused:
             raise call.error
         return self._checked
@@ -257,8 +257,8 @@ class Session:
                 status=reply.status if reply is not None else None,
                 attempt=call.attempt,
                 elapsed=time.monotonic() - call.begun,
-                sent=call.traffic.up,
-                received=call.traffic.down,
+                sent=call.up,
+                received=call.down,
                 request_id=reply.headers.get("X-Request-Id") if reply is not None else None,
                 verdict=_word(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
@@ -280,7 +280,6 @@ class Session:
         return self._transport
 
 
-_NO_TOKEN = Secret()
 _ACCEPT, _FAIL = Accept(), Fail()
 
 

@@ -62,9 +62,8 @@ class Traffic:
 
     __slots__ = ("down", "up")
 
-    def __init__(self) -> None:
-        self.up = 0
-        self.down = 0
+    up: int
+    down: int
 
 
 class Stream(Protocol):

@@ -6,7 +6,6 @@ many with a 429. Waiting here instead costs no request, and a job that waits eve
 
 import asyncio
 import math
-import time
 from collections import deque
 
 from .errors import RuleError
@@ -100,22 +99,22 @@ class Gate:
 
     async def passed(self) -> None:
         """Returns when one more call may leave, and counts it."""
-        now = time.monotonic()
+        loop = asyncio.get_running_loop()
+        now = loop.time()
         if now >= self._free() and not self._turn.locked():
             self._count(now)
             return
-        loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a lock serves one loop, a budget may serve several in turn
             self._loop, self._turn = loop, asyncio.Lock()
         async with self._turn:
             # A clock sets no event, and another 429 may have moved the time on.
-            while (wait := self._free() - time.monotonic()) > 0:  # noqa: ASYNC110
+            while (wait := self._free() - loop.time()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(wait)
-            self._count(time.monotonic())
+            self._count(loop.time())
 
     def hold(self, seconds: float) -> None:
         """Lets nobody through for so long."""
-        self._held = max(self._held, time.monotonic() + seconds)
+        self._held = max(self._held, asyncio.get_running_loop().time() + seconds)
 
     def _free(self) -> float:
         """When the next call may leave."""

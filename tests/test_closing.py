@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import subprocess
+import sys
 import threading
 import warnings
 
@@ -146,3 +148,38 @@ async def test_a_client_of_another_living_loop_is_not_closed(
         await asyncio.to_thread(thread.join, 1)
     assert "in the event loop that it was used in" in str(raised[0])
     await client.packs.page(pack)
+
+
+FORGOTTEN = """
+import asyncio
+from mlmsg import Client
+from mlmsg.sandbox import Sandbox
+
+async def main():
+    async with Sandbox() as sandbox:
+        client = Client(sandbox.token, base_url=sandbox.url)
+        await client.packs.page(next(iter(sandbox.market.packs)))
+        del client
+
+asyncio.run(main())
+"""
+
+
+def test_a_client_that_is_never_closed_says_so() -> None:
+    """In a process of its own: aiohttp has more to say about it, and says it late."""
+    command = [sys.executable, "-W", "always", "-c", FORGOTTEN]
+    said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    first = next(line for line in said.splitlines() if "ResourceWarning" in line)
+    assert "ResourceWarning: a Client was never closed; use `async with Client(...)`" in first
+
+
+async def test_a_client_that_was_closed_or_never_used_says_nothing(sandbox: Sandbox) -> None:
+    async def orderly() -> None:
+        Client(sandbox.token, base_url=sandbox.url)
+        async with Client(sandbox.token, base_url=sandbox.url) as client:
+            await client.packs.page(next(iter(sandbox.market.packs)))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        await orderly()
+        gc.collect()

@@ -96,6 +96,27 @@ def test_a_send_is_repeated_only_on_proof(
     assert kinds(decide(Effect.SEND, status, sent=sent)) == verdict
 
 
+@pytest.mark.parametrize("effect", Effect)
+@pytest.mark.parametrize(
+    ("status", "other_way", "repeatable", "attempt", "verdict"),
+    [
+        (401, True, True, 1, Retry(0.0)),
+        (401, True, True, 99, Retry(0.0)),
+        (401, True, False, 1, FAIL),
+        (401, False, True, 1, FAIL),
+        (400, True, True, 1, FAIL),
+        (403, True, True, 1, FAIL),
+        (200, True, True, 1, Accept()),
+    ],
+)
+def test_after_a_401_anything_goes_out_in_another_way_if_there_is_one(
+    effect: Effect, status: int, other_way: bool, repeatable: bool, attempt: int, verdict: Verdict
+) -> None:
+    """At once, whatever the number of attempts; that it is once is the session's to see to."""
+    outcome = Outcome(effect, status, repeatable=repeatable, other_way=other_way)
+    assert POLICY.decide(outcome, attempt, 1e9, 1.0) == verdict
+
+
 @pytest.mark.parametrize("status", [None, 500, 503])
 def test_a_send_that_may_have_arrived_stays_unknown_to_the_end(status: int | None) -> None:
     for attempt in (1, POLICY.attempts, 99):
