@@ -41,6 +41,10 @@ ANSWER_LIMIT = 16 * 1024 * 1024
 REDIRECTS = 5
 """Redirects followed for one download."""
 
+DECODED_LIMIT = 64 * 1024 * 1024
+"""Bytes of the largest file that a server may compress, which it is asked not to: few bytes on the
+line could fill the disk. A file that comes as it is has no limit here."""
+
 _REDIRECT = frozenset({301, 302, 303, 307, 308})
 
 
@@ -241,6 +245,7 @@ class _Stream:
         try:
             async for chunk in self._response.content.iter_any():
                 self._traffic.down += len(chunk)
+                self._check_size()
                 yield chunk
             self._check_end()
         except (*_FAILURES, RuntimeError) as error:  # the latter when the client is closed
@@ -248,6 +253,10 @@ class _Stream:
         else:
             return
         raise failure
+
+    def _check_size(self) -> None:
+        if self._traffic.down > DECODED_LIMIT and "Content-Encoding" in self._response.headers:
+            raise TransportError(f"a compressed file of more than {DECODED_LIMIT} bytes")
 
     def _check_end(self) -> None:
         headers = self._response.headers
