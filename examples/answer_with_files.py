@@ -42,7 +42,8 @@ async def main() -> None:
         except RuleError as error:
             print(f"refused before anything was sent: {error}")
         except OutcomeUnknown as error:
-            print(f"read the thread before sending again: {error}")
+            found = await error.reconcile()
+            print("delivered all the same" if found else f"to be sent again: {error}")
         else:
             print(f"sent as {sent.id} with 2 files")
 
