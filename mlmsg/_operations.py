@@ -5,6 +5,8 @@ Each names its document and heading. What the endpoints answer is read by `_answ
 
 from urllib.parse import urlencode
 
+from msgspec.structs import replace
+
 from . import _answers as read
 from ._wire import Reply, Request, download_of, form, get, post
 from .models import (
@@ -81,7 +83,8 @@ def unread_of(resource: str) -> Request[Unread]:
     """Pending messages, "Pending messages filtered by resource"."""
     names = dict(zip("abcd", check_resource(resource), strict=False))
     path = UNREAD + "".join(f"/{{{name}}}" for name in names)
-    return get("unread.get", path, read.unread, "tag=post_sale", **names)
+    request = get("unread.get", path, read.unread, "tag=post_sale", **names)
+    return replace(request, template=UNREAD + "/{resource}")
 
 
 def seller_thread(pack_id: Id, seller_id: Id, query: str) -> Request[ThreadPage]:

@@ -25,6 +25,7 @@ from ._wire import (
     moved,
     prepare,
     refusal,
+    request_id,
 )
 from .auth import Tokens
 from .budget import RateBudget
@@ -259,7 +260,7 @@ class Session:
                 elapsed=time.monotonic() - call.begun,
                 sent=call.up,
                 received=call.down,
-                request_id=reply.headers.get("X-Request-Id") if reply is not None else None,
+                request_id=request_id(reply, self._checked) if reply is not None else None,
                 verdict=_word(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 error=type(error).__name__ if error is not None else None,

@@ -109,6 +109,7 @@ class Transport:
         await self._slots.acquire()
         try:
             self._check_open()
+            traffic.up = len(request.body or b"")
             response = await self._http.request(
                 request.method,
                 URL(url, encoded=True),
@@ -116,10 +117,10 @@ class Transport:
                 headers=headers,
                 allow_redirects=False,
             )
-            traffic.up = len(request.body or b"")
             return await _answer(response, request, traffic)
         except _FAILURES as error:
             failure = self._explained(error, request.line)
+            traffic.up = traffic.up if failure.sent else 0
         finally:
             self._slots.release()
         # Raised out here, as everywhere below: aiohttp's error would come along as its context,

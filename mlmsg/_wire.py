@@ -30,6 +30,7 @@ __all__ = [
     "post",
     "prepare",
     "refusal",
+    "request_id",
 ]
 
 T = TypeVar("T")
@@ -128,6 +129,7 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         upload: A multipart body, or None.
         streamed: Whether the answer is bytes to stream, not an answer to read.
         older: The path that answers in place of `path` for claims of the first version, or `""`.
+        older_template: The template of `older`.
         secrets: What the body gives away. Such a request is one for a token: it goes out without
             one, and nothing is kept of what it answers.
     """
@@ -144,6 +146,7 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     upload: Multipart | None = None
     streamed: bool = False
     older: str = ""
+    older_template: str = ""
     secrets: tuple[Secret, ...] = ()
 
     @property
@@ -189,6 +192,7 @@ def get(
         query=query,
         answer=answer,
         older=fill(older, **ids),
+        older_template=older,
     )
 
 
@@ -227,6 +231,7 @@ def post(
         body=msgspec.json.encode(body) if file is None else None,
         upload=file,
         older=fill(older, **ids),
+        older_template=older,
     )
 
 
@@ -303,7 +308,8 @@ def moved(request: Request[T], reply: Reply) -> Request[T] | None:
     executed.
     """
     if reply.status == 401 and request.older and _FIRST_VERSION in reply.body:
-        return msgspec.structs.replace(request, path=request.older, older="")
+        path, template = request.older, request.older_template
+        return msgspec.structs.replace(request, path=path, template=template, older="")
     return None
 
 
@@ -321,6 +327,12 @@ def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> Api
     headers = {name.lower(): _blank(value, secrets) for name, value in reply.headers.items()}
     body = _blanked(reply.body, secrets)
     return api_error(reply.status, body, headers, request.line, attempts)
+
+
+def request_id(reply: Reply, token: str) -> str | None:
+    """The answer's `X-Request-Id`, without what it echoes of a token."""
+    value = reply.headers.get("X-Request-Id")
+    return None if value is None else _blank(value, (token,))
 
 
 ERROR_LIMIT = 64 * 1024

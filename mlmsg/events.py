@@ -25,17 +25,19 @@ class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
         operation: The name of the operation, such as `"packs.page"`.
         method: The HTTP method.
         template: The path with the names of its ids: `/marketplace/messages/packs/{pack_id}`.
-        status: The HTTP status, or None when there was no answer.
+        status: The HTTP status, or None when there was no answer, or none that could be taken.
         attempt: Its number in the call, from 1.
-        elapsed: Seconds that it took, without the waits for a token, the budget or a retry.
+        elapsed: Seconds that it took, the wait for a free connection included; not those for a
+            token, the budget or the retry.
         sent: Bytes of the body that went up, the multipart frame included.
-        received: Bytes of the body that came down.
+        received: Bytes of the body that came down, unpacked where the server compressed them.
         request_id: The answer's `X-Request-Id`, where it has one.
-        verdict: What followed: `"accept"`; `"retry"`, the call goes on with another attempt;
-            `"fail"`, it raises; `"unknown"`, it raises `OutcomeUnknown`; `"cancel"`, the caller
-            cancelled it.
+        verdict: What followed: `"accept"`; `"retry"`, the call goes on with another attempt (after
+            a 401 only if the token source has another token); `"fail"`, it raises; `"unknown"`, it
+            raises `OutcomeUnknown`; `"cancel"`, the caller cancelled it.
         delay: Seconds until the next attempt, 0.0 when there is none.
-        error: The class of what was raised or retried, such as `"ServerError"`, or None.
+        error: The class of what failed, such as `"ServerError"`, or None; of an `OutcomeUnknown`
+            that of its cause.
     """
 
     operation: str
@@ -61,9 +63,11 @@ class Teller:
 
     def __init__(self, on_event: OnEvent | None) -> None:
         """Refuses with a `RuleError` what cannot be called for an event."""
-        if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
-            found = "an async function" if callable(on_event) else type(on_event).__name__
-            raise RuleError("`on_event`", found, "a plain function of one event")
+        called = getattr(on_event, "__call__", None)  # noqa: B004  (it may be asynchronous itself)
+        if on_event is not None and called is None:
+            raise RuleError("`on_event`", type(on_event).__name__, "a plain function of one event")
+        if iscoroutinefunction(on_event) or iscoroutinefunction(called):
+            raise RuleError("`on_event`", "an async function", "a plain function of one event")
         self._on_event = on_event
 
     @property
@@ -83,7 +87,9 @@ class Teller:
             return
         try:
             self._on_event(event)
-        except Exception:
+        except Exception as error:
+            # The call's own failure, which is under way here, would be logged along with it.
+            error.__context__ = None
             logger.exception("on_event failed for %s", event.operation)
 
 

@@ -78,6 +78,11 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
 SAYS = {
     "answer_with_files.py": r"Mariana: .*\nsent as [0-9a-f]{32} with 2 files",
     "copy_attachment.py": r"27822 of 27822 bytes\nCaja dañada.jpg is now part of message",
+    "opentelemetry_events.py": (
+        r"answer a buyer.*\n - GET \S+/packs/{pack_id} 503 ServerError retry\n.* 200  accept\n"
+        r" - POST \S+/attachments 200  accept\n.*request\.duration: \S+ s in 4 series.*"
+        r"retries: 1 {retry} in 1 series"
+    ),
 }
 
 
