@@ -92,7 +92,6 @@ class Session:
         self._teller = teller
         self._connect = partial(Transport, timeouts, user_agent, connections)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._given: str | None = None
         self._checked = _NO_TOKEN
         self._heard: tuple[Mapping[str, str], float] = {}, 0.0
 
@@ -132,10 +131,11 @@ class Session:
         call: _Call,
     ) -> T | R:
         while True:
-            transport = self._opened()
+            self._opened()
             token = await self._token(request, call)
             if not request.secrets:
                 await self._budget.gate(request.effect).passed()
+            transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
             call.begin()
             try:
@@ -201,8 +201,8 @@ class Session:
         if request.secrets:
             return _NO_TOKEN
         token = await self._tokens.token_by(self._ask)
-        if token is not self._given:
-            self._given, self._checked = token, Secret(check_token(token))
+        if token != self._checked:
+            self._checked = Secret(check_token(token))
         if call.error is not None and token == call.refused:
             raise call.error
         return self._checked

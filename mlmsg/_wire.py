@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
-from urllib.parse import quote, urlencode
+from typing import Generic, Protocol, SupportsIndex, TypeVar
+from urllib.parse import quote, quote_plus, urlencode
 
 import msgspec
 
@@ -20,6 +20,7 @@ __all__ = [
     "Secret",
     "Stream",
     "Traffic",
+    "concealed",
     "decode",
     "download_of",
     "fill",
@@ -45,12 +46,22 @@ class Secret(str):
     def __repr__(self) -> str:
         return "Secret('…')"
 
+    def __getitem__(self, index: SupportsIndex | slice) -> "Secret":
+        return Secret(super().__getitem__(index))  # what is cut to be shown hides itself too
+
 
 class _SecretBytes(bytes):
+    """The same for a body; the `bytes` that are cut off it are sent, and never shown."""
+
     __slots__ = ()
 
     def __repr__(self) -> str:
         return "SecretBytes(b'…')"
+
+
+def concealed(value: T) -> T | Secret:
+    """A text as a `Secret`; anything else as it is."""
+    return Secret(value) if isinstance(value, str) else value
 
 
 class Traffic:
@@ -106,6 +117,9 @@ class Reply(msgspec.Struct, frozen=True):
     def __repr__(self) -> str:
         # A traceback that shows locals must not show what the server echoed.
         return f"<Reply {self.status}, {len(self.body)} bytes>"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("status", self.status)]
 
     def close(self) -> None:
         """Lets go of a stream, if there is one."""
@@ -248,7 +262,9 @@ def form(
         effect=Effect.SEND,
         body=_SecretBytes(urlencode(fields).encode()),
         body_type="application/x-www-form-urlencoded",
-        secrets=tuple(Secret(fields[name]) for name in names),
+        secrets=tuple(
+            Secret(shape) for name in names for shape in (fields[name], quote_plus(fields[name]))
+        ),
     )
 
 

@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._operations import refresh
 from ._streams import settled
-from ._wire import Request, Secret
+from ._wire import Request, concealed
 from .errors import ApiError, OutcomeUnknown, ReauthorizationRequired, RuleError, UsageError
 from .models import Granted
 from .rules import check_secret, check_token
@@ -65,7 +65,7 @@ class _Static:
     """One token for good."""
 
     def __init__(self, token: str) -> None:
-        self._token = Secret(check_token(token))
+        self._token = check_token(token)
 
     async def token_by(self, _ask: Ask) -> str:
         return self._token
@@ -88,7 +88,7 @@ class _Called:
         if not isawaitable(answer):
             limit = "an async function that returns the token"
             raise RuleError("access token", "a function that returns no awaitable", limit)
-        return await answer
+        return concealed(await answer)
 
     def refused(self, _token: str) -> bool:
         return True  # it may have a newer one by now
@@ -142,8 +142,10 @@ class RefreshingToken:
         Raises:
             RuleError: One of them cannot be what it is called. The error never repeats it.
         """
+        client_secret, refresh_token = concealed(client_secret), concealed(refresh_token)
+        access_token = concealed(access_token)
         self._client_id = str(client_id)
-        self._client_secret = Secret(check_secret("client secret", client_secret))
+        self._client_secret = check_secret("client secret", client_secret)
         self._given = Token(
             access_token=check_token(access_token) if access_token else "",
             refresh_token=check_secret("refresh token", refresh_token),
@@ -175,15 +177,19 @@ class RefreshingToken:
             TransportError: The network failed.
             UsageError: Another event loop is refreshing it now.
         """
-        if self._token is not None and self._clock() < self._due:
-            return self._token.access_token
-        renewal = self._renewal
-        if renewal is None or renewal.done() or renewal.get_loop().is_closed():
-            renewal = self._renewal = asyncio.create_task(self._renewed(ask))
-            renewal.add_done_callback(_looked_at)
-        elif renewal.get_loop() is not asyncio.get_running_loop():
-            raise UsageError("another event loop refreshes this token; use one source per loop")
-        return await asyncio.shield(renewal)
+        while self._token is None or self._clock() >= self._due:
+            renewal = self._renewal
+            if mine := renewal is None or renewal.done() or renewal.get_loop().is_closed():
+                renewal = self._renewal = asyncio.create_task(self._renewed(ask))
+                renewal.add_done_callback(_looked_at)
+            elif renewal.get_loop() is not asyncio.get_running_loop():
+                raise UsageError("another event loop refreshes this token; use one source per loop")
+            try:
+                return await asyncio.shield(renewal)
+            except UsageError:
+                if mine:
+                    raise  # else the client that was to ask is closed, and this one asks
+        return self._token.access_token
 
     def refused(self, token: str) -> bool:
         """Takes note that the API answered 401 to it; there may always be another one."""
@@ -206,11 +212,12 @@ class RefreshingToken:
             if self._token is None or not self._is_good(self._token):
                 raise
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
-            self._due = self._clock() + PAUSE
+            end = math.inf if self._token.expires_at is None else self._token.expires_at
+            self._due = min(self._clock() + PAUSE, end)
             return self._token.access_token
 
     async def _renew(self, ask: Ask) -> Token:
-        if self._unsaved is not None:
+        if self._unsaved is not None and await self._is_ours():
             return await self._keep(self._unsaved)
         refusal: ApiError | None = None
         while (token := await self._newest()) is not None:
@@ -228,6 +235,11 @@ class RefreshingToken:
                 refusal = error
         raise ReauthorizationRequired from refusal
 
+    async def _is_ours(self) -> bool:
+        """Whether the store still holds what the unsaved token was had for, or nothing."""
+        stored = None if self._store is None else await self._store.load()
+        return stored is None or stored.refresh_token in self._spent
+
     async def _newest(self) -> Token | None:
         """The newest grant whose refresh token was not refused yet."""
         stored = None if self._store is None else await self._store.load()
@@ -242,10 +254,12 @@ class RefreshingToken:
         except OutcomeUnknown as error:
             # There is no thread to look into, only the failure itself to tell.
             raise (error.__cause__ or error) from None
+        life = granted.expires_in
         return Token(
-            access_token=check_token(granted.access_token),
+            access_token=check_token(concealed(granted.access_token)),
             refresh_token=granted.refresh_token or token.refresh_token,
-            expires_at=None if granted.expires_in is None else now + granted.expires_in,
+            expires_at=None if life is None else now + life,
+            expires_in=life,
             user_id=granted.user_id or token.user_id,
         )
 
@@ -260,13 +274,13 @@ class RefreshingToken:
 
     def _take(self, token: Token) -> bool:
         """Uses that token from now on; whether it has to be refreshed first."""
-        now = self._clock()
-        left = math.inf if token.expires_at is None else token.expires_at - now
-        self._token = token
-        self._due = now + left - min(AHEAD, left / 2) if left < math.inf else math.inf
+        self._token, self._due = token, math.inf
         if not self._is_good(token):
             self._due = -math.inf
-        return now >= self._due
+        elif token.expires_at is not None:
+            life = math.inf if token.expires_in is None else token.expires_in
+            self._due = token.expires_at - min(AHEAD, life / 2)
+        return self._clock() >= self._due
 
     def _is_good(self, token: Token) -> bool:
         in_time = token.expires_at is None or self._clock() < token.expires_at
@@ -289,6 +303,7 @@ def token_source(token: TokenLike) -> Tokens:
     Raises:
         RuleError: It is none of them, or no possible token. The error never repeats it.
     """
+    token = concealed(token)
     if isinstance(token, str):
         return _Static(token)
     if isinstance(token, RefreshingToken):

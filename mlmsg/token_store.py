@@ -4,19 +4,24 @@ A refresh token works once. Who has an old one has nothing: what is kept here is
 before it is used, and only by whoever holds the lock.
 """
 
+import errno
 import os
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
 from ._streams import in_thread, sync_folder
 from ._wire import Secret
 from .errors import RuleError, UsageError
+
+if TYPE_CHECKING:
+    from filelock import AsyncFileLock
 
 __all__ = ["FileTokenStore", "Token", "TokenStore"]
 
@@ -31,12 +36,14 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
         access_token: What calls are sent with.
         refresh_token: What the next one is had for, once.
         expires_at: When the access token ends, in seconds since the epoch; None if not known.
+        expires_in: Seconds that it lived for when it was new; None if not known.
         user_id: Whose grant it is, where the API told.
     """
 
     access_token: str
     refresh_token: str
     expires_at: float | None = None
+    expires_in: float | None = None
     user_id: int | None = None
 
     def __post_init__(self) -> None:
@@ -46,6 +53,9 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Token of user {self.user_id}>"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("user_id", self.user_id)]
 
 
 class TokenStore(Protocol):
@@ -82,7 +92,8 @@ class FileTokenStore:
             UsageError: The library that locks it is not installed.
         """
         self._path = Path(path)
-        _check_installed()
+        if not _is_installed("filelock"):
+            raise UsageError("FileTokenStore needs filelock: pip install 'mlmsg[tokens]'")
 
     def __repr__(self) -> str:
         return f"FileTokenStore({os.fspath(self._path)!r})"
@@ -110,32 +121,37 @@ class FileTokenStore:
 
         Raises:
             TimeoutError: Another one has held it for two minutes.
+            OSError: The folder is not there, or cannot be written to.
         """
-        from filelock import AsyncFileLock  # noqa: PLC0415  (not there for who needs no file)
-
         # One lock for each time: the same object would let in whoever asks it twice.
-        path = f"{os.fspath(self._path)}.lock"
-        async with AsyncFileLock(path, timeout=PATIENCE, mode=_OWNER_ONLY):
+        async with await in_thread(self._new_lock):
             yield self
+
+    def _new_lock(self) -> "AsyncFileLock":
+        from filelock import AsyncFileLock  # noqa: PLC0415  (takes long, and only this needs it)
+
+        if not self._path.parent.is_dir():  # the lock would make it, and for all to read
+            no = errno.ENOENT
+            raise FileNotFoundError(no, os.strerror(no), os.fspath(self._path.parent))
+        return AsyncFileLock(f"{os.fspath(self._path)}.lock", timeout=PATIENCE, mode=_OWNER_ONLY)
 
     def _load(self) -> Token | None:
         try:
-            text = self._path.read_bytes()
+            token = _decoded(self._path.read_bytes())
         except FileNotFoundError:
             return None
-        try:
-            return msgspec.json.decode(text, type=Token)
-        except msgspec.DecodeError:
+        if token is None:
             found = f"something else in {os.fspath(self._path)!r}"
-        hint = "Remove the file, or pass another path"
-        raise RuleError("file of a token store", found, "what this store wrote", hint)
+            hint = "Remove the file, or pass another path"
+            raise RuleError("file of a token store", found, "what this store wrote", hint)
+        return token
 
     def _save(self, token: Token) -> None:
         part = self._path.with_name(f".{self._path.name}-{secrets.token_hex(8)}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(token)))
+                file.write(msgspec.json.format(msgspec.json.encode(token, enc_hook=str)))
                 file.flush()
                 os.fsync(descriptor)
             part.replace(self._path)
@@ -145,12 +161,19 @@ class FileTokenStore:
         sync_folder(self._path.parent)
 
 
-def _check_installed() -> None:
+def _decoded(text: bytes) -> Token | None:
+    """None if it is none: the caller's frame, and its traceback, then hold nothing of it."""
     try:
-        import filelock  # noqa: F401, PLC0415
-    except ModuleNotFoundError:
-        text = "FileTokenStore needs filelock: pip install 'mlmsg[tokens]'"
-        raise UsageError(text) from None
+        return msgspec.json.decode(text, type=Token)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _is_installed(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ValueError:  # it was forbidden to be imported
+        return False
 
 
 _OWNER_ONLY = 0o600

@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from mlmsg._session import Session
+from mlmsg._wire import concealed
 from mlmsg.auth import TokenLike, token_source
 from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
@@ -66,6 +67,7 @@ class Client:
         Raises:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
+        token = concealed(token)
         if not isinstance(max_connections, int) or max_connections < 1:
             raise RuleError("`max_connections`", repr(max_connections), "1 or more")
         if retry is not None and not isinstance(retry, RetryPolicy):

@@ -22,3 +22,6 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         return f"<Granted to user {self.user_id}>"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("user_id", self.user_id)]
