@@ -248,7 +248,7 @@ class _Stream:
                 self._traffic.down += len(chunk)
                 self._check_size()
                 yield chunk
-            self._check_end()
+            _check_end(self._response)
         except (*_FAILURES, RuntimeError) as error:  # the latter when the client is closed
             failure = self._explained(error)
         else:
@@ -258,15 +258,6 @@ class _Stream:
     def _check_size(self) -> None:
         if self._traffic.down > DECODED_LIMIT and "Content-Encoding" in self._response.headers:
             raise TransportError(f"a compressed file of more than {DECODED_LIMIT} bytes")
-
-    def _check_end(self) -> None:
-        headers = self._response.headers
-        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-            # The end of the connection is the end of the body, and aiohttp takes a reset for it.
-            protocol = getattr(self._response, "_protocol", None)
-            lost = protocol.exception() if protocol is not None else None
-            if isinstance(lost, OSError):
-                raise lost
 
     def close(self) -> None:
         """Gives the slot back; a connection with unread bytes on it is closed."""
@@ -317,6 +308,7 @@ async def _answer(response: aiohttp.ClientResponse, request: Request[T], traffic
         while traffic.down <= limit and not content.at_eof():
             chunks.append(await content.readany())
             traffic.down += len(chunks[-1])
+        _check_end(response)
     except _FAILURES:
         if strict:
             raise
@@ -327,6 +319,19 @@ async def _answer(response: aiohttp.ClientResponse, request: Request[T], traffic
     return Reply(
         response.status, response.headers, body[:limit], cut=strict and traffic.down > limit
     )
+
+
+def _check_end(response: aiohttp.ClientResponse) -> None:
+    """Raises what ended a body that has no length of its own, unless it ended in order.
+
+    The end of the connection is its end, and aiohttp takes a reset for that.
+    """
+    headers = response.headers
+    if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+        protocol = getattr(response, "_protocol", None)
+        lost = protocol.exception() if protocol is not None else None
+        if isinstance(lost, OSError):
+            raise lost
 
 
 class _Body(aiohttp.payload.Payload):

@@ -93,14 +93,14 @@ class Exchange:
         if answer.early:
             response.force_close()
         self.record.status = answer.status
-        await response.prepare(self.request)
-        if cut:
-            # Only after the headers are made: they must not announce what is going to happen.
-            response.force_close()
         end = len(answer.body) // 2 if cut else len(answer.body)
         body = memoryview(answer.body)[:end]
         # A client that has left is no error of ours.
         with suppress(ConnectionError):
+            await response.prepare(self.request)
+            if cut:
+                # Only after the headers are made: they must not announce what is going to happen.
+                response.force_close()
             for start in range(0, end, _CHUNK):
                 await response.write(body[start : start + _CHUNK])
         return response

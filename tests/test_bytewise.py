@@ -1,0 +1,395 @@
+"""Servers that misbehave, byte by byte, towards each kind of call.
+
+What a page alone meets is in `test_misbehaviour`. Here a read, a send, an upload, a download and a
+refresh of the token meet the same, each behind a client with a single slot that has to work on.
+Nothing that is raised or logged shows a secret, though these servers repeat what they were sent.
+"""
+
+import asyncio
+import logging
+import re
+import tempfile
+import traceback
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+import pytest
+from rawserver import Peer, RawServer, Step, answers, each, raw_server, sends
+from test_misbehaviour import Endless
+
+from mlmsg import (
+    BadRequest,
+    Client,
+    DecodeError,
+    MlmsgError,
+    OutcomeUnknown,
+    RefreshingToken,
+    RetryPolicy,
+    ServerError,
+    TimedOut,
+    Timeouts,
+    TransportError,
+)
+from mlmsg.auth import TokenLike
+
+TOKEN, SECRET, OLD = "an-access-token-inside", "a-client-secret-inside", "an-old-refresh-inside"
+INSIDE = "inside"
+"""How all secrets end, and nothing else."""
+ECHO = b"<the secrets of the request>"
+
+GOOD = (
+    b'{"messages": [{"id": "m1"}], "id": "1_a.png", "expires_in": 9999, '
+    b'"access_token": "a-newer-token-inside", "refresh_token": "a-newer-refresh-inside"}'
+)
+"""A success of any kind of call."""
+HEAD = b"HTTP/1.1 200 OK\r\n"
+LENGTH = b"Content-Length: %d\r\n\r\n" % len(GOOD)
+CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
+MIB = 1024 * 1024
+
+Call = Callable[[Client], Awaitable[object]]
+Reading = Callable[[Peer], Awaitable[object]]
+Fared = tuple[type[MlmsgError] | None, int]
+"""What a call raised, and in how many requests."""
+
+
+async def download(client: Client) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            await client.attachments.download("a.bin", folder, site_id="MLM")
+        finally:
+            assert [path.read_bytes() for path in Path(folder).iterdir()] in ([], [GOOD])
+
+
+async def read(client: Client) -> None:
+    async with client.attachments.open("a.bin", site_id="MLM") as opened:
+        assert GOOD.startswith(await opened.read())
+
+
+CALLS: dict[str, Call] = {
+    "read": lambda client: client.packs.page(1),
+    "send": lambda client: client.packs.send(1, "Hola"),
+    "upload": lambda client: client.attachments.upload(b"some bytes", site_id="MLM"),
+    "download": download,
+    "refresh": lambda client: client.packs.page(1),
+}
+LARGE: dict[str, Call] = {
+    "send": lambda client: client.packs.send(1, "Hola" * 80),
+    "upload": lambda client: client.attachments.upload(bytes(8 * MIB), site_id="MLM"),
+    "refresh": CALLS["refresh"],
+}
+ONCE = {"send", "refresh"}  # not repeated without proof that it was not executed
+
+each_kind = pytest.mark.parametrize("kind", CALLS)
+
+
+def at_first(step: Step, reading: Reading = Peer.request) -> Step:
+    """A script: the first request meets the step once it is read, all others a success."""
+    left = [step]
+
+    async def script(peer: Peer) -> None:
+        if left:
+            await reading(peer)
+            await left.pop()(peer)
+        while (await peer.request())[0]:
+            await peer.answer(200, GOOD)
+
+    return script
+
+
+def says(data: bytes, *, reset: bool = False) -> Step:
+    """The step that sends some bytes, the request's own secrets in place of `ECHO`, and ends."""
+
+    async def step(peer: Peer) -> None:
+        secrets = re.findall(rb"(?<=Bearer |secret=|_token=)[\w-]+inside", peer.received)
+        assert secrets
+        await sends(data.replace(ECHO, b"; ".join(secrets)), reset=reset)(peer)
+
+    return step
+
+
+def requests(server: RawServer, kind: str) -> int:
+    posts = sum(received.count(b"POST /oauth/token ") for received in server.received)
+    return posts if kind == "refresh" else server.requests
+
+
+async def met(
+    kind: str, script: Step, call: Call | None = None, *, attempts: int = 2, read: float = 5.0
+) -> Fared:
+    """How a call fared; the next one of the same client works, and nothing showed a secret."""
+    error: MlmsgError | None = None
+    retry, timeout = RetryPolicy(attempts=attempts, base=0), Timeouts(connect=5, read=read)
+    opening = partial(Client, retry=retry, timeout=timeout, max_connections=1)
+    async with (
+        raw_server(script) as server,
+        asyncio.timeout(10),
+        opening(token_for(kind), base_url=server.url) as client,
+    ):
+        try:
+            await (call or CALLS[kind])(client)
+        except MlmsgError as raised:
+            error = raised
+        came = requests(server, kind)
+        thread = await client.packs.page(2)
+        assert [message.id for message in thread.messages] == ["m1"]
+        if kind == "refresh":  # it is asked for again only where nothing came of it
+            assert requests(server, kind) == came + (error is not None)
+    assert error is None or INSIDE not in shown(error)
+    return type(error) if error else None, came
+
+
+def token_for(kind: str) -> TokenLike:
+    return RefreshingToken(1, SECRET, OLD) if kind == "refresh" else TOKEN
+
+
+def shown(error: BaseException) -> str:
+    """All there is to see of an error, and of the values in its traceback."""
+    lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
+    return "".join([*lines, str(error), repr(error), repr(vars(error))])
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_logged_of_a_secret(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert INSIDE not in caplog.text
+
+
+def lost(kind: str) -> Fared:
+    """What comes of a call of which nobody knows whether it was executed."""
+    if kind in ONCE:
+        return OutcomeUnknown if kind == "send" else TransportError, 1
+    return None, 2
+
+
+def refused(kind: str, status: int) -> Fared:
+    """What comes of a call that is answered with that status."""
+    if status == 429 or (status >= 500 and kind not in ONCE):
+        return None, 2
+    if status >= 500:
+        return OutcomeUnknown if kind == "send" else ServerError, 1
+    return BadRequest, 1
+
+
+# --- no answer, or none that can be read as one ----------------------------------------------
+
+LOST = {
+    "closed without an answer": says(b""),
+    "reset without an answer": says(b"", reset=True),
+    "closed in the status line": says(b"HTTP/1.1 20"),
+    "reset in the headers": says(HEAD + b"X-Echo: " + ECHO, reset=True),
+    "closed in the headers": says(HEAD + b"X-Echo: " + ECHO + b"\r\n"),
+    "another protocol": says(b"SSH-2.0-" + ECHO + b"\r\n"),
+    "nonsense": says(b"\x00\xff\x16\x03\r\n\r\n\r\n" + ECHO),
+    "a status of two digits": says(b"HTTP/1.1 20 " + ECHO + b"\r\n\r\n"),
+    "a header without a colon": says(HEAD + ECHO + b"\r\n" + LENGTH + GOOD),
+    "a header with a zero byte": says(HEAD + b"X-Echo: \x00" + ECHO + b"\r\n" + LENGTH + GOOD),
+    "two lengths": says(HEAD + b"Content-Length: 5\r\n" + LENGTH + GOOD),
+    "no number for a length": says(HEAD + b"Content-Length: " + ECHO + b"\r\n\r\n" + GOOD),
+}
+
+
+@each_kind
+@pytest.mark.parametrize("case", LOST)
+async def test_an_answer_that_is_lost(case: str, kind: str) -> None:
+    assert await met(kind, at_first(LOST[case])) == lost(kind)
+
+
+@each_kind
+@pytest.mark.parametrize("size", [0, 20], ids=["at once", "in the request"])
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_connection_that_ends_before_the_request_was_read(
+    kind: str, size: int, *, reset: bool
+) -> None:
+    async def reading(peer: Peer) -> None:
+        await peer.body(size)
+
+    error, _ = await met(kind, at_first(sends(b"", reset=reset), reading))
+    assert error is lost(kind)[0]
+
+
+# --- an answer that is cut -------------------------------------------------------------------
+
+CUT = {
+    "reset in the body": says(HEAD + LENGTH + GOOD[:-9], reset=True),
+    "closed in the body": says(HEAD + LENGTH + GOOD[:-9]),
+    "closed before the body": says(HEAD + LENGTH),
+    "closed in a chunk": says(HEAD + CHUNKED + b"%x\r\n" % len(GOOD) + GOOD[:-9]),
+    "closed after a chunk": says(HEAD + CHUNKED + b"5\r\n" + GOOD[:5] + b"\r\n"),
+    "no gzip": answers(200, GOOD, "Content-Encoding: gzip"),
+    "reset, no length": says(HEAD + b"Connection: close\r\n\r\n" + GOOD[:-9], reset=True),
+}
+
+
+@each_kind
+@pytest.mark.parametrize("case", CUT)
+async def test_a_success_that_is_cut(case: str, kind: str) -> None:
+    """A send is one by its status alone; of a refresh there is no knowing what it got."""
+    error, came = await met(kind, at_first(CUT[case]))
+    assert came == (1 if kind in ONCE else 2)
+    assert error in ({DecodeError, TransportError} if kind == "refresh" else {None})
+
+
+@each_kind
+@pytest.mark.parametrize("size", [b"5", b"-5", b"five", ECHO], ids=["less", "-5", "five", "none"])
+async def test_a_success_in_chunks_that_are_none(size: bytes, kind: str) -> None:
+    """Whether the status was seen before depends on how the bytes arrive."""
+    chunks = CHUNKED + size + b"\r\n" + GOOD + b"\r\n0\r\n\r\n"
+    error, came = await met(kind, at_first(says(HEAD + chunks)))
+    assert came == (1 if kind in ONCE else 2)
+    assert error in ({lost(kind)[0], DecodeError} if kind == "refresh" else {lost(kind)[0], None})
+
+
+@pytest.mark.parametrize("kind", sorted(ONCE))
+async def test_what_is_whole_in_an_answer_that_is_cut_is_taken(kind: str) -> None:
+    step = says(HEAD + b"Content-Length: 999\r\n\r\n" + GOOD)
+    assert await met(kind, at_first(step)) == (None, 1)
+
+
+@each_kind
+@pytest.mark.parametrize("status", [400, 429, 500])
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+async def test_a_refusal_that_is_cut(status: int, kind: str, *, reset: bool) -> None:
+    start = b"HTTP/1.1 %d No: %s\r\nX-Echo: %s\r\n" % (status, ECHO, ECHO)
+    step = says(start + b"Content-Length: 999\r\n\r\nno: " + ECHO, reset=reset)
+    assert await met(kind, at_first(step)) == refused(kind, status)
+
+
+@each_kind
+async def test_a_success_that_is_longer_than_announced(kind: str) -> None:
+    """What is too much is never taken for the next answer; when it comes decides on this one."""
+    call = read if kind == "download" else None
+    error, came = await met(kind, at_first(answers(200, GOOD, length=5)), call)
+    assert error in {None, DecodeError, lost(kind)[0]}
+    assert came == 1 or kind not in ONCE
+
+
+# --- an answer before the request was read ---------------------------------------------------
+
+
+async def goes_on(peer: Peer) -> None:
+    """Reads what is left of the request, and serves the next."""
+    (length,) = re.findall(rb"Content-Length: (\d+)", peer.received)
+    await peer.body(int(length))
+
+
+async def ends(peer: Peer) -> None:
+    peer.end()
+    await peer.rest()
+
+
+@pytest.mark.parametrize("then", [goes_on, ends, Peer.close], ids=["kept", "ended", "closed"])
+@pytest.mark.parametrize("status", [400, 429, 503])
+@pytest.mark.parametrize("kind", LARGE)
+async def test_a_refusal_before_the_body_was_read(kind: str, status: int, then: Step) -> None:
+    """What is not read may cost the answer where the connection is closed: then it is lost."""
+
+    async def step(peer: Peer) -> None:
+        await peer.answer(status, b"no")
+        await then(peer)
+
+    fared = await met(kind, at_first(step, Peer.head), LARGE[kind])
+    assert fared == refused(kind, status) or (then is Peer.close and fared[0] is lost(kind)[0])
+
+
+# --- endless, slow and stalled ones ----------------------------------------------------------
+
+HEADERS = HEAD, b"X-More: and more\r\n" * 64
+JSON = HEAD + b'\r\n{"messages": [', b'{"id": "m1"},' * 5_000
+
+
+@pytest.mark.parametrize(
+    ("kind", "start", "more", "error", "most"),
+    [
+        ("upload", *HEADERS, TransportError, 8),
+        ("refresh", *HEADERS, TransportError, 8),
+        ("send", *JSON, None, 8),
+        ("upload", *JSON, DecodeError, 40),
+        ("refresh", *JSON, DecodeError, 8),
+    ],
+)
+async def test_an_answer_without_end_is_read_up_to_a_limit(
+    kind: str, start: bytes, more: bytes, error: type[MlmsgError] | None, most: int
+) -> None:
+    step = Endless(start, more)
+    assert await met(kind, at_first(step), attempts=1) == (error, 1)
+    assert step.sent < most * MIB
+
+
+@each_kind
+async def test_an_answer_that_drips_faster_than_the_timeout(kind: str) -> None:
+    async def drip(peer: Peer) -> None:
+        for byte in HEAD + LENGTH + GOOD:
+            await asyncio.sleep(0.003)  # 0.6 s in all
+            await peer.send(bytes([byte]))
+
+    assert await met(kind, at_first(drip), read=0.3) == (None, 1)
+
+
+STALLED = {
+    "before the answer": b"",
+    "in the headers": HEAD,
+    "before the body": HEAD + LENGTH,
+    "in the body": HEAD + LENGTH + GOOD[:9],
+    "in a chunk": HEAD + CHUNKED + b"99\r\n" + GOOD[:9],
+}
+
+
+@each_kind
+@pytest.mark.parametrize("where", STALLED)
+async def test_an_answer_that_stops_coming(where: str, kind: str) -> None:
+    async def stall(peer: Peer) -> None:
+        await peer.send(STALLED[where])
+        await peer.rest()
+
+    error, came = await met(kind, at_first(stall), read=0.1)
+    assert came == lost(kind)[1]
+    if where in {"before the answer", "in the headers"}:
+        assert error is (TimedOut if kind == "refresh" else lost(kind)[0])
+    else:
+        assert error in ({TimedOut, DecodeError} if kind == "refresh" else {None})
+
+
+@each_kind
+async def test_hints_before_the_answer_are_none(kind: str) -> None:
+    hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
+    assert await met(kind, at_first(says(hints + HEAD + LENGTH + GOOD))) == (None, 1)
+
+
+# --- a kept connection that dies -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
+@pytest.mark.parametrize("idle", [False, True], ids=["with the next request", "while idle"])
+@pytest.mark.parametrize("kind", ["upload", "download", "refresh"])
+async def test_a_kept_connection_that_dies(kind: str, *, idle: bool, reset: bool) -> None:
+    """The call that wanted it goes out again where it may; a refresh is left to the next call."""
+    answered, dead = asyncio.Event(), asyncio.Event()
+
+    async def script(peer: Peer) -> None:
+        await peer.request()
+        if not answered.is_set():
+            await peer.answer(400 if kind == "refresh" else 200, GOOD)
+            await (answered.wait() if idle else peer.request())
+            await sends(b"", reset=reset)(peer)
+            dead.set()
+            return
+        await peer.answer(200, GOOD)
+        await each(answers(200, GOOD))(peer)
+
+    async def call(client: Client) -> None:
+        with suppress(BadRequest):  # of the refresh
+            await client.packs.page(1)
+        answered.set()
+        if idle:
+            await dead.wait()
+        await CALLS[kind](client)
+
+    error, came = await met(kind, script, call)
+    if kind == "refresh":
+        assert error is TransportError or (error is None and idle)
+        assert came <= 2
+    else:
+        assert (error, came) == (None, 2 if idle else 3)
