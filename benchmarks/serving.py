@@ -6,10 +6,11 @@ A benchmark measures its own process; a server in the same one would be measured
 import asyncio
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 
 import msgspec
+from soak_server import serve as soak
 
 from mlmsg.sandbox import Market, Sandbox
 
@@ -42,9 +43,9 @@ PAGE = {
 
 
 @contextmanager
-def running(kind: str) -> Iterator[str]:
+def running(kind: str, *arguments: str) -> Iterator[str]:
     """The URL of a server of that kind, which ends with the block."""
-    command = [sys.executable, __file__, kind]
+    command = [sys.executable, __file__, kind, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
@@ -85,4 +86,6 @@ async def page() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run({"sandbox": sandbox, "page": page}[sys.argv[1]]())
+    kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
+    kinds = {"sandbox": sandbox, "page": page, "soak": soak}
+    asyncio.run(kinds[sys.argv[1]](*sys.argv[2:]))

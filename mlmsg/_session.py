@@ -92,7 +92,7 @@ class Session:
         self._teller = teller
         self._connect = partial(Transport, timeouts, user_agent, connections)
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._checked = _NO_TOKEN
+        self._checked: Secret | None = None
         self._heard: tuple[Mapping[str, str], float] = {}, 0.0
 
     def __del__(self) -> None:
@@ -201,11 +201,12 @@ class Session:
         if request.secrets:
             return _NO_TOKEN
         token = await self._tokens.token_by(self._ask)
-        if token != self._checked:
-            self._checked = Secret(check_token(token))
+        checked = self._checked
+        if checked is None or token != checked:
+            checked = self._checked = Secret(check_token(token))
         if call.error is not None and token == call.refused:
             raise call.error
-        return self._checked
+        return checked
 
     async def _ask(self, request: Request[Granted]) -> Granted:
         return await self.send(request)
@@ -260,7 +261,9 @@ class Session:
                 elapsed=time.monotonic() - call.begun,
                 sent=call.up,
                 received=call.down,
-                request_id=request_id(reply, self._checked) if reply is not None else None,
+                request_id=request_id(reply, self._checked or _NO_TOKEN)
+                if reply is not None
+                else None,
                 verdict=_word(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 error=type(error).__name__ if error is not None else None,

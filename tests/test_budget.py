@@ -202,8 +202,11 @@ def test_what_is_no_budget_is_refused(make: Callable[[], object]) -> None:
 # --- with a client -------------------------------------------------------------------------
 
 
+# The server's windows are a little shorter than ours: the machine that runs the tests may be busy.
+
+
 async def test_a_client_keeps_to_its_budget_and_meets_no_429(sandbox: Sandbox) -> None:
-    sandbox.rate = RateLimit(reads=40, writes=40, per=1.0)
+    sandbox.rate = RateLimit(reads=40, writes=40, per=0.7)
     budget = RateBudget(reads=40, writes=40, per=1.0, burst=5)
     pack = next(iter(sandbox.market.packs))
     async with Client(sandbox.token, base_url=sandbox.url, budget=budget) as client:
@@ -213,8 +216,8 @@ async def test_a_client_keeps_to_its_budget_and_meets_no_429(sandbox: Sandbox) -
 
 
 async def test_clients_of_one_application_share_a_budget(sandbox: Sandbox) -> None:
-    sandbox.rate = RateLimit(reads=20, writes=20, per=0.5)
-    budget = RateBudget(reads=20, writes=20, per=0.5, burst=5)
+    sandbox.rate = RateLimit(reads=20, writes=20, per=0.7)
+    budget = RateBudget(reads=20, writes=20, per=1.0, burst=5)
     pack = next(iter(sandbox.market.packs))
     async with (
         Client(sandbox.token, base_url=sandbox.url, budget=budget) as one,

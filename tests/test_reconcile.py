@@ -24,7 +24,6 @@ from mlmsg.sandbox import Fault, Sandbox
 
 TOKEN = "a-token-that-stays-inside"
 AT_ONCE = RetryPolicy(base=0)
-NOW = datetime.now(UTC)
 
 LOST = {
     "lost": Fault(action="lose", method="POST"),
@@ -126,8 +125,9 @@ async def unknown_send_not_delivered(client: Client, sandbox: Sandbox, text: str
 
 async def test_it_is_found_in_a_long_thread_whatever_its_order(client: Client) -> None:
     """No document says that the newest comes first: the whole thread is read."""
-    sent = thread_message("mine", NOW)
-    others = [thread_message(str(n), NOW - timedelta(days=n), f"old {n}") for n in range(120)]
+    now = datetime.now(UTC)
+    sent = thread_message("mine", now)
+    others = [thread_message(str(n), now - timedelta(days=n), f"old {n}") for n in range(120)]
     error, script = lost_then([*reversed(others), sent])
     async with raw_server(script) as server, one_client(server.url) as raw:
         found = await error(raw)
@@ -169,10 +169,6 @@ def lost_then(
         return await (await unknown_send(client, "1")).reconcile()
 
     return lambda client: asyncio.ensure_future(reconciled(client)), serve
-
-
-def dated(ahead: float) -> str:
-    return f"Date: {format_datetime(NOW + timedelta(seconds=ahead), usegmt=True)}"
 
 
 WINDOW: dict[str, tuple[float | None, float | None, bool]] = {

@@ -419,11 +419,15 @@ async def test_an_answer_may_lack_all_but_the_token(
     store, body = MemoryStore(), {"access_token": sandbox.token, **more}
     sandbox.inject(Fault(path=TOKEN, status=200, body=body))
     async with client_of(sandbox.url, source_of(sandbox, store=store)) as client:
+        least = Token(access_token=sandbox.token, refresh_token=sandbox.grant.refresh_token)
         await page(client)
         await page(client)
-    least = Token(access_token=sandbox.token, refresh_token=sandbox.grant.refresh_token)
-    assert store.token == msgspec.structs.replace(least, **expected)
-    assert traffic(sandbox) == "T.."
+        assert store.token == msgspec.structs.replace(least, **expected)
+        assert traffic(sandbox) == "T.."
+        if "refresh_token" not in expected:  # then the old one is used once more
+            sandbox.expire()
+            await page(client)
+            assert traffic(sandbox) == "T..xT."
 
 
 @pytest.mark.parametrize(

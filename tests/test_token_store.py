@@ -38,7 +38,9 @@ from mlmsg.sandbox import Fault, Sandbox
 
 TOKEN = "/oauth/token"
 KEPT = b'{"access_token": "kept-access", "refresh_token": "kept-refresh"}'
-NEW = Token(access_token="new-access", refresh_token="new-refresh", expires_at=1.5, user_id=7)
+NEW = Token(
+    access_token="new-access", refresh_token="new-refresh", expires_at=9.5, expires_in=9, user_id=7
+)
 
 
 @pytest.fixture
