@@ -250,7 +250,7 @@ class Session:
     ) -> None:
         if not self._teller.wanted:
             return
-        reply = call.reply
+        reply, token = call.reply, self._checked or _NO_TOKEN
         self._teller.tell(
             AttemptEvent(
                 operation=request.operation,
@@ -261,9 +261,7 @@ class Session:
                 elapsed=time.monotonic() - call.begun,
                 sent=call.up,
                 received=call.down,
-                request_id=request_id(reply, self._checked or _NO_TOKEN)
-                if reply is not None
-                else None,
+                request_id=request_id(reply, token) if reply is not None else None,
                 verdict=_word(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 error=type(error).__name__ if error is not None else None,
