@@ -122,8 +122,10 @@ class _Window(Generic[T]):
             self._asked.appendleft(self._ask(offset))
         while len(self._asked) < self._size and (last := self._asked[-1][0]) + longest < total:
             self._asked.append(self._ask(last + _step(longest)))
-        begin, task = self._asked.popleft()
-        return begin, await task  # who is cancelled here cancels the task as well
+        begin, task = self._asked[0]
+        await asyncio.wait({task})  # cancelled here, `close` ends it together with the others
+        self._asked.popleft()
+        return begin, task.result()
 
     async def close(self) -> None:
         """Ends what is on its way; what came of it, failures too, is of no interest any more."""
