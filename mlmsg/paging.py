@@ -83,11 +83,12 @@ def walk(
         concurrency: Pages that are fetched, or wait to be read, at the same time; 1 or more.
 
     Raises:
-        RuleError: `concurrency` is not 1 or more.
+        RuleError: `limit` or `concurrency` is not 1 or more.
         TransportError: The server goes on answering with what was seen, short of its own total.
     """
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise RuleError("`concurrency`", repr(concurrency), "an int of 1 or more")
+    for name, value in (("limit", limit), ("concurrency", concurrency)):
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+            raise RuleError(f"`{name}` of a walk", repr(value), "an int of 1 or more")
     return _walk(_Window(fetch, max(limit, 2), concurrency), _Trail(key))
 
 

@@ -6,7 +6,7 @@ No test waits for a clock: a server answers after so many turns of the loop, or 
 import asyncio
 import gc
 import math
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -710,16 +710,10 @@ async def test_pages_that_are_not_needed_any_more_may_fail(reports: list[str]) -
     await assert_nothing_left(server, reports)
 
 
-REFUSED: list[Callable[[Thread], AsyncGenerator[int, None]]] = [
-    lambda server: walk(server.fetch, itself, concurrency=0),
-    lambda server: walk(server.fetch, itself, concurrency=-1),
-    lambda server: walk(server.fetch, itself, concurrency=True),
-]
-
-
-@pytest.mark.parametrize("call", REFUSED)
-async def test_a_concurrency_that_cannot_be_is_refused_at_once(
-    call: Callable[[Thread], AsyncGenerator[int, None]],
+@pytest.mark.parametrize("name", ["limit", "concurrency"])
+@pytest.mark.parametrize("value", [0, -1, True])
+async def test_a_number_of_pages_or_items_that_cannot_be_is_refused_at_once(
+    name: str, value: int
 ) -> None:
-    with pytest.raises(RuleError, match="concurrency"):
-        call(thread(3))
+    with pytest.raises(RuleError, match=f"`{name}`.*found {value}"):
+        walk(thread(3).fetch, itself, **{name: value})

@@ -101,10 +101,12 @@ async def test_a_pack_that_is_not_there_is_told_by_the_first_page(client: Client
 
 
 REFUSED: dict[str, Callable[[Client], object]] = {
-    "`limit`": lambda client: client.packs.messages(1, page_size=0),
-    "limit` of": lambda client: client.unread.messages(1, 2, page_size=-1),
-    "`concurrency`": lambda client: client.packs.messages(1, concurrency=0),
-    "`concurrency`: found -1": lambda client: client.unread.messages(1, 2, concurrency=-1),
+    "`limit` of a walk: found 0": lambda client: client.packs.messages(1, page_size=0),
+    "`limit` of a walk: found -1": lambda client: client.unread.messages(1, 2, page_size=-1),
+    "`concurrency` of a walk: found 0": lambda client: client.packs.messages(1, concurrency=0),
+    "`concurrency` of a walk: found -1": lambda client: client.unread.messages(
+        1, 2, concurrency=-1
+    ),
 }
 
 
@@ -119,7 +121,7 @@ async def test_what_cannot_be_is_refused_by_the_call_itself(client: Client, word
 async def test_a_conversation_refuses_the_same(
     client: Client, sandbox: Sandbox, setting: str
 ) -> None:
-    with pytest.raises(RuleError, match="limit|concurrency"):
+    with pytest.raises(RuleError, match=r"limit|concurrency"):
         await client.packs.conversation(1, **{setting: 0})
     assert sandbox.requests == []
 

@@ -67,7 +67,6 @@ class Packs:
             RuleError: An argument is out of range; nothing was sent.
             NotFound: There is no such pack.
         """
-        check_page(page_size, 0)
         fetch = partial(self._fetch, pack_id)
         return walk(fetch, _message_id, limit=page_size, concurrency=concurrency)
 
@@ -85,7 +84,6 @@ class Packs:
             RuleError: An argument is out of range; nothing was sent.
             NotFound: There is no such pack.
         """
-        check_page(page_size, 0)
         states: list[ConversationStatus | None] = []
 
         async def fetch(offset: int, limit: int) -> ThreadPage:

@@ -116,7 +116,6 @@ class UnreadMessages:
         Raises:
             RuleError: An argument is out of range; nothing was sent.
         """
-        check_page(page_size, 0)
 
         async def fetch(offset: int, limit: int) -> ThreadPage:
             return await self.page(pack_id, seller_id, limit, offset, mark_as_read=mark_as_read)
