@@ -8,36 +8,38 @@ import subprocess
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
+from typing import ClassVar
+from urllib.parse import parse_qs, urlsplit
 
 import msgspec
 from soak_server import serve as soak
 
 from mlmsg.sandbox import Market, Sandbox
 
+MESSAGE = {
+    "id": "869412ae6d15580fa9cb81f288921d24",
+    "site_id": "MLM",
+    "from": {"user_id": 700100200, "name": "Tienda"},
+    "to": {"user_id": 700200011, "name": "Ana"},
+    "status": "available",
+    "text": "Hola, ¿cuándo llega mi pedido?",
+    "message_date": {
+        "created": "2024-08-17T15:02:11Z",
+        "received": "2024-08-17T15:02:11Z",
+        "available": "2024-08-17T15:02:11Z",
+        "notified": None,
+        "read": None,
+    },
+    "message_moderation": {"status": "clean", "reason": None, "source": "online"},
+    "message_attachments": None,
+    "message_resources": [{"id": "2000007001000011", "name": "packs"}],
+    "conversation_first_message": False,
+}
+
 PAGE = {
     "paging": {"limit": 50, "offset": 0, "total": 1},
     "conversation_status": {"status": "active", "status_date": "2024-08-17T15:02:11Z"},
-    "messages": [
-        {
-            "id": "869412ae6d15580fa9cb81f288921d24",
-            "site_id": "MLM",
-            "from": {"user_id": 700100200, "name": "Tienda"},
-            "to": {"user_id": 700200011, "name": "Ana"},
-            "status": "available",
-            "text": "Hola, ¿cuándo llega mi pedido?",
-            "message_date": {
-                "created": "2024-08-17T15:02:11Z",
-                "received": "2024-08-17T15:02:11Z",
-                "available": "2024-08-17T15:02:11Z",
-                "notified": None,
-                "read": None,
-            },
-            "message_moderation": {"status": "clean", "reason": None, "source": "online"},
-            "message_attachments": None,
-            "message_resources": [{"id": "2000007001000011", "name": "packs"}],
-            "conversation_first_message": False,
-        }
-    ],
+    "messages": [MESSAGE],
 }
 """A page with one message: about one kilobyte of JSON."""
 
@@ -78,14 +80,49 @@ class _Page(asyncio.Protocol):
             self.transport.write(self.answer % (len(self.body), self.body))
 
 
+THREAD = 200 * 49 + 1
+"""Messages of the long thread: 200 pages of 50 that overlap by one."""
+
+LATENCY = 0.02
+"""Seconds from a request for a page of the long thread to its answer."""
+
+
+class _Thread(_Page):
+    """Answers every request with a page of the long thread, after `LATENCY`."""
+
+    messages: ClassVar[list[bytes]] = []
+
+    def data_received(self, data: bytes) -> None:
+        """Makes the answer only when it is due: pages side by side wait for no other's."""
+        query = parse_qs(urlsplit(data.split(b" ", 2)[1].decode()).query)
+        limit, offset = int(query["limit"][0]), int(query["offset"][0])
+        asyncio.get_running_loop().call_later(LATENCY, self._send, limit, offset)
+
+    def _send(self, limit: int, offset: int) -> None:
+        paging = {"limit": limit, "offset": offset, "total": THREAD}
+        head = msgspec.json.encode({"paging": paging})[:-1]
+        body = head + b',"messages":[%s]}' % b",".join(self.messages[offset : offset + limit])
+        self.transport.write(self.answer % (len(body), body))
+
+
 async def page() -> None:
     """One page of a thread for every request."""
-    server = await asyncio.get_running_loop().create_server(_Page, "127.0.0.1", 0)
+    await _serve(_Page)
+
+
+async def thread() -> None:
+    """A thread of `THREAD` messages, page by page, each `LATENCY` late."""
+    _Thread.messages += [msgspec.json.encode({**MESSAGE, "id": str(n)}) for n in range(THREAD)]
+    await _serve(_Thread)
+
+
+async def _serve(protocol: type[_Page]) -> None:
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 if __name__ == "__main__":
     kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
-    kinds = {"sandbox": sandbox, "page": page, "soak": soak}
+    kinds = {"sandbox": sandbox, "page": page, "thread": thread, "soak": soak}
     asyncio.run(kinds[sys.argv[1]](*sys.argv[2:]))

@@ -6,6 +6,7 @@
     │   ├── ActionNotAvailable            the claim does not take a message to that role now
     │   └── NotificationError             the body of a notification that cannot be read as one
     ├── UsageError (RuntimeError)         a client or download was used as it cannot be
+    │   └── StillUnread                   `unread.drain` is offered what it handed out already
     ├── TargetExists (FileExistsError)    a download would overwrite a file, and was not asked to
     ├── ApiError                          the API answered, and refused
     │   ├── BadRequest                    400
@@ -55,6 +56,7 @@ __all__ = [
     "RequestLine",
     "RuleError",
     "ServerError",
+    "StillUnread",
     "TargetExists",
     "TimedOut",
     "TransportError",
@@ -143,6 +145,29 @@ class NotificationError(RuleError):
 
 class UsageError(MlmsgError, RuntimeError):
     """The client or a download was used in a way that cannot work; the text says what to do."""
+
+
+class StillUnread(UsageError):
+    """`unread.drain` was answered with nothing but conversations that it handed out already.
+
+    They were not marked as read in the loop, or the API does not show it yet; or the same number
+    of new messages has come in since. Calling `drain` again hands them out again.
+
+    Attributes:
+        resources: Which conversations.
+    """
+
+    def __init__(self, resources: tuple[str, ...]) -> None:
+        super().__init__(resources)
+        self.resources = resources
+
+    def __str__(self) -> str:
+        """How many, which one for example, and what to do."""
+        return (
+            f"{len(self.resources)} conversations that were handed out are still unread, "
+            f"such as {self.resources[0]}; mark each as read in the loop "
+            "(client.unread.mark_as_read), or use client.unread.list to look without marking"
+        )
 
 
 class TargetExists(MlmsgError, FileExistsError):

@@ -8,7 +8,14 @@ from typing import TypeAlias
 from mlmsg import _operations
 from mlmsg._session import Session
 from mlmsg.errors import OutcomeUnknown
-from mlmsg.models import Conversation, Message, Sent, ThreadPage, Upload
+from mlmsg.models import (
+    Conversation,
+    ConversationStatus,
+    Message,
+    Sent,
+    ThreadPage,
+    Upload,
+)
 from mlmsg.paging import walk
 from mlmsg.rules import check_attachment_count, check_id, check_page, check_text
 from mlmsg.uploads import SourceLike
@@ -46,38 +53,51 @@ class Packs:
         check_page(limit, offset)
         return await self._session.send(_operations.pack_page(pack_id, limit, offset))
 
-    async def messages(
-        self, pack_id: int | str, *, page_size: int = 50
+    def messages(
+        self, pack_id: int | str, *, page_size: int = 50, concurrency: int = 8
     ) -> AsyncGenerator[Message, None]:
-        """Every message of a thread, page after page, each once; reading marks nothing as read.
+        """Every message of a thread, in the server's order; reading marks nothing as read.
+
+        Each comes once, also when messages come and go meanwhile: whatever is there during the
+        whole walk is not missed. Pages are fetched ahead of the loop once the first is used up;
+        leaving the loop ends that at once. See `mlmsg.paging`.
 
         Args:
             pack_id: The pack.
             page_size: Messages asked for at a time; a server that gives fewer is followed.
-        """
-        check_page(page_size, 0)
-        async for message in walk(partial(self._fetch, pack_id), _message_id, limit=page_size):
-            yield message
+            concurrency: Pages on their way, or waiting for the loop, at the same time.
 
-    async def conversation(self, pack_id: int | str, *, page_size: int = 50) -> Conversation:
+        Raises:
+            RuleError: An argument is out of range; nothing was sent.
+            NotFound: There is no such pack.
+        """
+        fetch = partial(self._fetch, pack_id)
+        return walk(fetch, _message_id, limit=page_size, concurrency=concurrency)
+
+    async def conversation(
+        self, pack_id: int | str, *, page_size: int = 50, concurrency: int = 8
+    ) -> Conversation:
         """A whole thread: all its messages, and its state; reading marks nothing as read.
 
         Args:
             pack_id: The pack.
             page_size: Messages asked for at a time; a server that gives fewer is followed.
+            concurrency: Pages on their way, or waiting for their turn, at the same time.
 
         Raises:
+            RuleError: An argument is out of range; nothing was sent.
             NotFound: There is no such pack.
         """
-        check_page(page_size, 0)
-        pages: list[ThreadPage] = []
+        states: list[ConversationStatus | None] = []
 
         async def fetch(offset: int, limit: int) -> ThreadPage:
-            pages.append(await self.page(pack_id, limit, offset))
-            return pages[-1]
+            page = await self.page(pack_id, limit, offset)
+            states.append(page.conversation_status)
+            return page
 
-        messages = [message async for message in walk(fetch, _message_id, limit=page_size)]
-        return Conversation(messages=messages, status=pages[0].conversation_status)
+        pages = walk(fetch, _message_id, limit=page_size, concurrency=concurrency)
+        messages = [message async for message in pages]
+        return Conversation(messages=messages, status=states[0])  # the first is fetched alone
 
     async def send(
         self,
