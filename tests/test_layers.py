@@ -33,7 +33,8 @@ ROOMS = {
     "client": 6,
     "sync": 7,
     "sandbox": 7,
-    "_cli": 8,
+    "_progress": 8,
+    "_cli": 8.5,
     "__main__": 9,
     "": 9,
 }
