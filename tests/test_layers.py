@@ -111,6 +111,11 @@ def test_aiohttp_stays_in_its_two_rooms(path: Path) -> None:
         assert not {name for name in imports(path) if name.split(".")[0] in {"aiohttp", "yarl"}}
 
 
+def test_obstore_stays_in_one_module() -> None:
+    users = {module(path) for path in MODULES if "obstore" in imports(path)}
+    assert users == {"mlmsg.sync.target"}
+
+
 def test_the_sandbox_knows_nothing_of_the_client() -> None:
     for path in MODULES:
         if room(path) == "sandbox":
