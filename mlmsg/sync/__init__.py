@@ -20,11 +20,12 @@ one of them, and `merge` adds up the reports.
 It needs obstore: `pip install 'mlmsg[sync]'`.
 """
 
-from .job import Ids, sync_attachments
+from .job import sync_attachments
 from .manifest import Listed, Manifest, ManifestEntry
 from .report import EventKind, Failure, SyncEvent, SyncReport, ThreadId, ThreadKind, merge
 from .shards import Shard, plan, run
 from .target import TargetError, TargetLike
+from .workers import Ids
 
 __all__ = [
     "EventKind",
