@@ -181,16 +181,18 @@ async def test_a_damaged_manifest_is_told_and_replaced(
     assert manifest(path.read_bytes()).keys() == before.keys()
 
 
-async def test_a_damaged_entry_costs_one_file_and_the_manifest_is_mended(
-    sandbox: Sandbox, client: Client, tmp_path: Path
+@pytest.mark.parametrize("lost", [0, 1])
+async def test_a_damaged_entry_costs_one_file_at_most_and_the_manifest_is_mended(
+    sandbox: Sandbox, client: Client, tmp_path: Path, lost: int
 ) -> None:
     await mirror(sandbox, client, tmp_path)
     path = tmp_path / "packs/2000007001000011/manifest.json"
-    head, tail = path.read_bytes().rsplit(b'"size": ', 1)
-    path.write_bytes(head + b'"size": -x' + tail.replace(b"-x", b"0", 1))
-    path.write_bytes(head + b'"size": null, "was": ' + tail)
-    report, _ = await mirror(sandbox, client, tmp_path)
-    assert report.downloaded == 1
+    data = path.read_bytes()
+    head, tail = data.rsplit(b'"size": ', 1)
+    junk = data.replace(b'"files": [', b'"files": [{"path": "of what is not listed"},')
+    path.write_bytes(head + b'"size": null, "was": ' + tail if lost else junk)
+    report, events = await mirror(sandbox, client, tmp_path)
+    assert (report.downloaded, events.files("manifest")) == (lost, ["manifest.json"])
     again, events = await mirror(sandbox, client, tmp_path)
     assert (again.downloaded, events.files("manifest")) == (0, [])
 

@@ -246,6 +246,15 @@ async def test_an_id_that_is_named_twice_is_mirrored_once_at_a_time(
     assert (report.downloaded, report.failed) == (5, [])
 
 
+async def test_an_id_that_is_named_again_later_is_looked_at_again(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    report = await sync_attachments(
+        client, packs=[404, 405, 404], to=tmp_path, site_id="MLM", concurrency=1
+    )
+    assert [one.thread.id for one in report.failed] == ["404", "405", "404"]
+
+
 async def test_two_jobs_share_a_target(sandbox: Sandbox, client: Client, tmp_path: Path) -> None:
     packs = [*fill(sandbox.market, 20, files=2), *sandbox.market.packs]
     mine, yours = packs[::2], packs[1::2]

@@ -144,11 +144,12 @@ async def test_every_way_to_name_a_folder(tmp_path: Path, monkeypatch: pytest.Mo
         assert (tmp_path / folder / "k" / "x").read_bytes() == b"x"
 
 
+@pytest.mark.parametrize("own", [False, True])
 async def test_a_relative_folder_stays_where_it_was(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, own: bool
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    target = await Target.open("relative")
+    target = await Target.open(LocalStore("relative", mkdir=True) if own else "relative")
     await target.write("k/x", b"x")
     (tmp_path / "relative/k/x#1").write_text("half")
     monkeypatch.chdir("/")

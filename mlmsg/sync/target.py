@@ -59,7 +59,7 @@ class Target:
             RuleError: It cannot be one.
             TargetError: The folder cannot be made.
         """
-        return cls(await in_thread(partial(_store, to)))
+        return await in_thread(lambda: cls(_store(to)))
 
     async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> None:
         """Stores a file whole, or leaves what was there.
