@@ -12,7 +12,10 @@ from pathlib import Path
 import pytest
 from mirrors import expected, on_disk, without_manifests
 
+from mlmsg import NotFound
+from mlmsg._progress import watch
 from mlmsg.sandbox import example_market
+from mlmsg.sync import SyncEvent, ThreadId
 
 MARKET = example_market()
 FILES = expected(MARKET)
@@ -128,10 +131,16 @@ def test_a_target_that_fails_ends_it_with_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_what_the_api_says_cannot_speak_to_the_terminal(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "x\x1b[31my")
-    assert "\x1b" not in done.stdout + done.stderr
-    assert done.returncode == 1
+def test_what_the_api_says_cannot_speak_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = NotFound(404, None, "no\x1b[2J such\nfile")
+    with watch(None, json=False) as show:
+        show(SyncEvent("failed", ThreadId("pack", "1"), "a\x1b]0;b.jpg", error=error))
+        show(SyncEvent("downloaded", ThreadId("pack", "1"), "a\rb.jpg"))
+    told = capsys.readouterr()
+    assert told.err == "failed: packs/1/a ]0;b.jpg: 404 no [2J such file\n"
+    assert told.out == "downloaded packs/1/a b.jpg\n"
 
 
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
