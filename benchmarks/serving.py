@@ -122,7 +122,45 @@ async def _serve(protocol: type[_Page]) -> None:
     await server.serve_forever()
 
 
+class _Files(asyncio.Protocol):
+    """Any pack, each with one message that lists four files, and any file, of 100,000 bytes."""
+
+    file = bytes(range(256)) * 391
+    size = 100_000
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the connection."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """Answers with what the first line asks for."""
+        path = data.partition(b" ")[2].partition(b"?")[0].decode()
+        name = path.rpartition("/")[2]
+        if "/packs/" in path:
+            files = [{"filename": f"{name}_{n}.jpg", "size": self.size} for n in range(4)]
+            message = PAGE["messages"][0] | {"id": name, "message_attachments": files}  # type: ignore[index]
+            body = msgspec.json.encode(PAGE | {"messages": [message]})
+        else:
+            body = self.file[: self.size]
+        self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+        self.transport.write(body)
+
+
+async def files() -> None:
+    """Packs and their files, without end."""
+    server = await asyncio.get_running_loop().create_server(_Files, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
 if __name__ == "__main__":
     kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
-    kinds = {"sandbox": sandbox, "page": page, "thread": thread, "soak": soak}
+    kinds = {
+        "files": files,
+        "page": page,
+        "sandbox": sandbox,
+        "soak": soak,
+        "thread": thread,
+    }
     asyncio.run(kinds[sys.argv[1]](*sys.argv[2:]))

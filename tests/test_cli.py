@@ -1,24 +1,36 @@
 """The command line as a person meets it: output, files, exit codes, and words for mistakes."""
 
+import json
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from mirrors import expected, on_disk, without_manifests
 
+from mlmsg import NotFound
+from mlmsg._progress import watch
 from mlmsg.sandbox import example_market
+from mlmsg.sync import SyncEvent, ThreadId
 
 MARKET = example_market()
+FILES = expected(MARKET)
+PACK = "2000007001000011"
+CLAIM = "5204000022"
 
 
-def mlmsg(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def mlmsg(
+    *arguments: str, given: str | None = None, **environment: str
+) -> subprocess.CompletedProcess[str]:
     """Runs the command with its output in a pipe."""
     return subprocess.run(
         [sys.executable, "-m", "mlmsg", *arguments],
         capture_output=True,
+        input=given,
         text=True,
         check=False,
         timeout=60,
@@ -26,59 +38,149 @@ def mlmsg(*arguments: str, **environment: str) -> subprocess.CompletedProcess[st
     )
 
 
-def mirrored(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
 def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path / "mirror"))
     assert (done.returncode, done.stderr) == (0, "")
-    expected = {name: file.data for name, file in MARKET.files.items()}
-    assert mirrored(tmp_path / "mirror") == expected
-    assert {path.name for path in (tmp_path / "mirror/packs").iterdir()} == set(MARKET.packs)
-    size = sum(map(len, expected.values()))
-    summary = done.stdout.splitlines()[-1]
+    assert without_manifests(on_disk(tmp_path / "mirror")) == FILES
+    size = sum(map(len, FILES.values()))
+    *lines, summary = done.stdout.splitlines()
     assert summary == (
-        f"mirrored into {tmp_path / 'mirror'}: threads {len(MARKET.packs)}, files fetched "
-        f"{len(expected)} ({size / 1000:.1f} kB), there already 0, failed 0"
+        f"mirrored into {tmp_path / 'mirror'}: threads 7, files fetched "
+        f"{len(FILES)} ({size / 1000:.1f} kB), there already 0, failed 0"
     )
+    assert {line.split()[1] for line in lines} == set(FILES)
 
 
 def test_a_second_run_fetches_only_what_is_missing_or_cut(tmp_path: Path) -> None:
     mlmsg("sync", "--sandbox", "--to", str(tmp_path))
-    before = mirrored(tmp_path)
-    lost, cut, *_ = sorted(path for path in tmp_path.rglob("*") if path.is_file())
-    lost.unlink()
-    cut.write_bytes(b"half")
+    lost, cut, *_ = FILES
+    (tmp_path / lost).unlink()
+    (tmp_path / cut).write_bytes(b"half")
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
     assert "files fetched 2 (" in done.stdout
-    assert f"there already {len(MARKET.files) - 2}," in done.stdout
-    assert mirrored(tmp_path) == before
+    assert f"there already {len(FILES) - 2}," in done.stdout
+    assert without_manifests(on_disk(tmp_path)) == FILES
 
 
-def test_one_pack_can_be_named(tmp_path: Path) -> None:
-    pack, *_ = MARKET.packs
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), pack)
-    assert "threads 1, " in done.stdout
-    assert [path.name for path in (tmp_path / "packs").iterdir()] == [pack]
+def test_verify_reads_what_is_there(tmp_path: Path) -> None:
+    mlmsg("sync", "--sandbox", "--to", str(tmp_path))
+    changed = tmp_path / next(iter(FILES))
+    changed.write_bytes(bytes(changed.stat().st_size))
+    assert "files fetched 0 (" in mlmsg("sync", "--sandbox", "--to", str(tmp_path)).stdout
+    done = mlmsg("sync", "--sandbox", "--verify", "--to", str(tmp_path))
+    assert "files fetched 1 (" in done.stdout
+
+
+NAMED = [
+    pytest.param((PACK,), None, [f"packs/{PACK}"], id="a pack"),
+    pytest.param(("--claim", CLAIM), None, [f"claims/{CLAIM}"], id="a claim"),
+    pytest.param((PACK, "--claim", CLAIM), None, [f"claims/{CLAIM}", f"packs/{PACK}"], id="both"),
+    pytest.param(("--packs-from", "-"), f"{PACK}\n\n", [f"packs/{PACK}"], id="standard input"),
+    pytest.param(("--claims-from", "-"), CLAIM, [f"claims/{CLAIM}"], id="without a line's end"),
+    pytest.param(("--claims-from", "ids"), None, [f"claims/{CLAIM}"], id="a file"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "given", "threads"), NAMED)
+def test_what_is_named_is_mirrored_and_nothing_else(
+    arguments: tuple[str, ...], given: str | None, threads: list[str], tmp_path: Path
+) -> None:
+    ids = tmp_path / "ids"
+    ids.write_text(f"  {CLAIM}\n\n")
+    arguments = tuple(str(ids) if one == "ids" else one for one in arguments)
+    to = tmp_path / "mirror"
+    done = mlmsg("sync", "--sandbox", "--to", str(to), *arguments, given=given)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert sorted({path.rpartition("/")[0] for path in on_disk(to)}) == threads
 
 
 def test_a_pack_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
-    pack, *_ = MARKET.packs
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "404404", pack)
+    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "404404", PACK)
     assert done.returncode == 1
     assert "failed: packs/404404: 404 " in done.stderr
     assert "threads 1, " in done.stdout
     assert "failed 1" in done.stdout
 
 
+def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
+    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "404")
+    assert (done.returncode, done.stderr) == (1, "")
+    *steps, last = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [step["event"] for step in steps].count("downloaded") == 4
+    assert {step["path"] for step in steps if step["path"]} == {
+        path for path in FILES if f"/{PACK}/" in path
+    }
+    (failed,) = [step for step in steps if step["event"] == "failed"]
+    assert (failed["kind"], failed["id"], failed["filename"]) == ("pack", "404", None)
+    assert "404" in failed["error"]
+    assert (last["event"], last["threads"], last["downloaded"], last["failed"]) == (
+        ("report", 1, 4, 1)
+    )
+
+
+def test_a_url_is_a_target(tmp_path: Path) -> None:
+    assert mlmsg("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").returncode == 0
+    assert without_manifests(on_disk(tmp_path / "a b")) == FILES
+
+
+def test_a_target_that_fails_ends_it_with_a_line(tmp_path: Path) -> None:
+    (tmp_path / "packs").write_text("in the way")
+    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
+    assert done.returncode == 1
+    assert "Error: stopped: packs/" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_what_the_api_says_cannot_speak_to_the_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    error = NotFound(404, None, "no\x1b[2J such\nfile")
+    with watch(None, json=False) as show:
+        show(SyncEvent("failed", ThreadId("pack", "1"), "a\x1b]0;b.jpg", error=error))
+        show(SyncEvent("downloaded", ThreadId("pack", "1"), "a\rb.jpg"))
+    told = capsys.readouterr()
+    assert told.err == "failed: packs/1/a ]0;b.jpg: 404 no [2J such file\n"
+    assert told.out == "downloaded packs/1/a b.jpg\n"
+
+
+def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
+    """While it waits for more packs, which never come."""
+    command = [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "--packs-from", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(f"{PACK}\n")
+        process.stdin.flush()
+        for _ in range(4):
+            assert process.stdout.readline().startswith("downloaded ")
+        process.send_signal(signal.SIGINT)
+        told = process.stderr.read()
+        assert process.wait(timeout=20) == 130
+    assert told == "interrupted; the same command goes on from here\n"
+
+
 MISTAKES = [
     pytest.param(("sync",), "Missing option '--to'", id="no folder"),
-    pytest.param(("sync", "--to", "x"), "no PACK is named; to try", id="no pack"),
+    pytest.param(("sync", "--to", "x"), "no PACK or claim is named; to try", id="no pack"),
     pytest.param(("sync", "--to", "x", "1"), "MLMSG_ACCESS_TOKEN is not set", id="no token"),
     pytest.param(("sink",), "No such command 'sink'", id="typo"),
     pytest.param(("sync", "--sandbox", "--to", __file__), "is a file, not a folder", id="a file"),
     pytest.param(("sync", "--sandbox", "--to", "x", "--site-id", "CBT"), "found 'CBT'", id="CBT"),
+    pytest.param(("sync", "--sandbox", "--to", "ftp://x/y"), "`to`: found 'ftp://x/y'", id="URL"),
+    pytest.param(("sync", "--sandbox", "--to", "x", "--concurrency", "0"), "x>=1", id="none"),
+    pytest.param(
+        ("sync", "--to", "x", "--packs-from", "-", "--claims-from", "-"),
+        "standard input holds either",
+        id="both",
+    ),
+    pytest.param(("sync", "--to", "x", "--packs-from", "none"), "does not exist", id="no file"),
 ]
 
 
@@ -87,7 +189,8 @@ def test_wrong_use_is_explained_and_exits_with_2(
     arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    done = mlmsg(*arguments)
+    token = "a-token" if "-" in arguments else ""
+    done = mlmsg(*arguments, MLMSG_ACCESS_TOKEN=token)
     assert done.returncode == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
@@ -96,17 +199,20 @@ def test_wrong_use_is_explained_and_exits_with_2(
 
 def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     leader, follower = pty.openpty()
+    claims = [word for claim in MARKET.claims for word in ("--claim", claim)]
+    command = [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)]
     with subprocess.Popen(
-        [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)],
+        [*command, "404", *MARKET.packs, *claims],
         stdout=follower,
         stderr=follower,
         env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
     ) as process:
         os.close(follower)
         seen = read_all(leader)
-    assert process.returncode == 0
-    assert re.search(r"4/4 threads, \d+ files", seen)
-    assert "threads 4, files fetched" in seen
+    assert process.returncode == 1
+    assert re.search(r"8/8 threads, 16 files, 2\d\d\.\d kB, .*/s, 1 failed", seen)
+    assert "failed: packs/404: 404 " in seen
+    assert "threads 7, files fetched" in seen
 
 
 def read_all(descriptor: int) -> str:
@@ -122,8 +228,24 @@ def read_all(descriptor: int) -> str:
     return seen.decode()
 
 
-def test_without_its_extra_the_command_says_what_to_install(tmp_path: Path) -> None:
-    (tmp_path / "click.py").write_text("raise ModuleNotFoundError(name='click')")
+@pytest.mark.parametrize("missing", ["click", "rich", "obstore"])
+def test_without_its_extra_the_command_says_what_to_install(missing: str, tmp_path: Path) -> None:
+    (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
     done = mlmsg("sync", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "pip install 'mlmsg[cli]'" in done.stderr
+
+
+def test_without_obstore_the_package_works_and_the_mirror_says_what_to_install(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "obstore.py").write_text("raise ModuleNotFoundError(name='obstore')")
+    done = subprocess.run(
+        [sys.executable, "-c", "import mlmsg, mlmsg.sandbox; print('well'); import mlmsg.sync"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    assert done.stdout == "well\n"
+    assert done.stderr.endswith("mlmsg.sync needs obstore: pip install 'mlmsg[sync]'\n")

@@ -36,7 +36,8 @@ ROOMS = {
     "client": 6,
     "sync": 7,
     "sandbox": 7,
-    "_cli": 8,
+    "_progress": 8,
+    "_cli": 8.5,
     "__main__": 9,
     "": 9,
 }
@@ -112,6 +113,11 @@ def test_imports_point_down(path: Path) -> None:
 def test_aiohttp_stays_in_its_two_rooms(path: Path) -> None:
     if room(path) not in {"_transport", "sandbox"}:
         assert not {name for name in imports(path) if name.split(".")[0] in {"aiohttp", "yarl"}}
+
+
+def test_obstore_stays_in_one_module() -> None:
+    users = {module(path) for path in MODULES if "obstore" in imports(path)}
+    assert users == {"mlmsg.sync.target"}
 
 
 def test_the_sandbox_knows_nothing_of_the_client() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import TypeVar
@@ -15,9 +15,10 @@ from mlmsg.errors import RuleError
 from mlmsg.rules import FileRules
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-__all__ = ["opened", "saved", "several", "upload_all"]
+__all__ = ["opened", "received", "saved", "several", "upload_all"]
 
 T = TypeVar("T")
+R = TypeVar("R")
 
 
 _AGAIN = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
@@ -55,6 +56,20 @@ async def opened(session: Session, request: Request[Reply], name: str) -> AsyncI
         yield Download(reply, name)
 
 
+async def received(
+    session: Session, request: Request[Reply], name: str, into: Callable[[Download], Awaitable[R]]
+) -> R:
+    """What `into` makes of a file, in as many tries as the policy allows."""
+
+    async def take(reply: Reply) -> R:
+        try:
+            return await into(Download(reply, name))
+        finally:
+            reply.close()
+
+    return await session.send(request, take)
+
+
 async def saved(
     session: Session,
     request: Request[Reply],
@@ -67,14 +82,10 @@ async def saved(
     """A file saved whole, in as many tries as the policy allows."""
     await in_thread(partial(check_target, to, overwrite=overwrite))
 
-    async def save(reply: Reply) -> Saved:
-        try:
-            download = Download(reply, name)
-            return await download.save(to, overwrite=overwrite, progress=progress)
-        finally:
-            reply.close()
+    async def save(download: Download) -> Saved:
+        return await download.save(to, overwrite=overwrite, progress=progress)
 
-    return await session.send(request, save)
+    return await received(session, request, name, save)
 
 
 async def _side_by_side(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:

@@ -1,8 +1,9 @@
 """The files of packs' threads (Post-sale messages)."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
 
 from mlmsg import _operations
 from mlmsg._session import Session
@@ -11,9 +12,11 @@ from mlmsg.models import Upload
 from mlmsg.rules import POST_SALE_FILES, check_site_id
 from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
 
-from ._shared import opened, saved, upload_all
+from ._shared import opened, received, saved, upload_all
 
 __all__ = ["Attachments"]
+
+R = TypeVar("R")
 
 
 class Attachments:
@@ -78,6 +81,27 @@ class Attachments:
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
         return opened(self._session, request, str(attachment_id))
+
+    async def receive(
+        self,
+        attachment_id: int | str,
+        into: Callable[[Download], Awaitable[R]],
+        *,
+        site_id: str,
+    ) -> R:
+        """What `into` makes of a file; tried again if the network fails on the way.
+
+        Args:
+            attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
+            into: Takes the `Download`. It is called anew for each try, with a download of its own,
+                and has to begin anew then; what it raises on its own account ends the tries.
+            site_id: The order's site, such as `"MLM"`.
+
+        Raises:
+            IncompleteDownload: The file goes on arriving short, empty or cut.
+        """
+        request = _operations.download(attachment_id, check_site_id(site_id))
+        return await received(self._session, request, str(attachment_id), into)
 
     async def download(
         self,

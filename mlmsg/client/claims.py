@@ -2,10 +2,10 @@
 
 import os
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import TypeAlias
+from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
 from mlmsg._session import Session
@@ -16,9 +16,11 @@ from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_id, check_receiver, check_
 from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
 
 from ._deliveries import Deliveries, claim_look
-from ._shared import opened, saved, several, upload_all
+from ._shared import opened, received, saved, several, upload_all
 
 __all__ = ["Claims"]
+
+R = TypeVar("R")
 
 AttachmentLike: TypeAlias = str | ClaimUpload
 """The name of an uploaded file, or what the upload answered."""
@@ -140,6 +142,23 @@ class Claims:
         """
         request = _operations.claim_download(claim_id, file_name)
         return opened(self._session, request, str(file_name))
+
+    async def receive(
+        self, claim_id: int | str, file_name: str, into: Callable[[Download], Awaitable[R]]
+    ) -> R:
+        """What `into` makes of a file; tried again if the network fails on the way.
+
+        Args:
+            claim_id: The claim.
+            file_name: `filename` of one of a message's attachments, not `original_filename`.
+            into: Takes the `Download`. It is called anew for each try, with a download of its own,
+                and has to begin anew then; what it raises on its own account ends the tries.
+
+        Raises:
+            IncompleteDownload: The file goes on arriving short, empty or cut.
+        """
+        request = _operations.claim_download(claim_id, file_name)
+        return await received(self._session, request, str(file_name), into)
 
     async def download(
         self,

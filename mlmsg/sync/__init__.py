@@ -1,0 +1,48 @@
+"""The bulk attachment job: mirrors the attachments of packs and claims into a folder or a bucket.
+
+    report = await sync_attachments(client, packs=ids, claims=ids, to="archive", site_id="MLM")
+    report.downloaded, report.skipped, report.failed, report.bytes
+
+What the target holds afterwards explains itself without the API:
+
+    packs/{pack}/{filename}              each file, under the name that the API gave it
+    packs/{pack}/manifest.json           what each file is, see `Manifest`
+    claims/{claim}/…                     the same for claims
+    quarantine/packs/{pack}/{filename}   what the API flags as a potential security threat
+
+Run it as often as you like: what is there as its manifest says is not fetched again, what is
+damaged is, and a job that was killed goes on where it stopped. A name is given only to a whole
+file. Several jobs may share a target when their ids differ.
+
+For more than one machine, `plan` cuts the ids into `Shard`s, which can be pickled, `run` mirrors
+one of them, and `merge` adds up the reports.
+
+It needs obstore: `pip install 'mlmsg[sync]'`.
+"""
+
+from .job import sync_attachments
+from .manifest import Listed, Manifest, ManifestEntry
+from .report import EventKind, Failure, SyncEvent, SyncReport, ThreadId, ThreadKind, merge
+from .shards import Shard, plan, run
+from .target import TargetError, TargetLike
+from .workers import Ids
+
+__all__ = [
+    "EventKind",
+    "Failure",
+    "Ids",
+    "Listed",
+    "Manifest",
+    "ManifestEntry",
+    "Shard",
+    "SyncEvent",
+    "SyncReport",
+    "TargetError",
+    "TargetLike",
+    "ThreadId",
+    "ThreadKind",
+    "merge",
+    "plan",
+    "run",
+    "sync_attachments",
+]

@@ -1,0 +1,128 @@
+"""The job in parts, for an engine that runs them on many machines.
+
+    shards = plan(token=token, packs=ids, to="s3://archive/seller-1", site_id="MLM")
+    report = merge(pool.map(run, shards))
+
+A shard is a value that can be pickled, `run` a plain function. Shards of different sellers, or with
+different ids, may run side by side into one target; a shard that is run again goes on where it
+stopped.
+"""
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import TypeVar
+
+from mlmsg.auth import TokenSource
+from mlmsg.client import Client
+from mlmsg.errors import RuleError
+
+from .job import sync_attachments
+from .report import SyncReport
+from .target import TargetLike
+
+__all__ = ["Shard", "plan", "run"]
+
+T = TypeVar("T")
+
+BASE_URL = "https://api.mercadolibre.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of a job. Its pickle holds the token, its repr does not.
+
+    Attributes:
+        name: What to call it in logs, such as `"seller-1/0007"`.
+        token: An access token, or a token source that can be pickled.
+        to: A folder that every machine sees, a URL, or a store of obstore's that can be pickled.
+        site_id: The site of the packs.
+        packs: Ids of packs.
+        claims: Ids of claims.
+        concurrency: Files that are fetched at the same time.
+        base_url: Where the API is.
+    """
+
+    name: str
+    token: str | TokenSource = field(repr=False)
+    to: TargetLike
+    site_id: str
+    packs: tuple[int | str, ...] = ()
+    claims: tuple[int | str, ...] = ()
+    concurrency: int = 16
+    base_url: str = BASE_URL
+
+
+def plan(
+    *,
+    token: str | TokenSource,
+    packs: Iterable[int | str] = (),
+    claims: Iterable[int | str] = (),
+    to: TargetLike,
+    site_id: str,
+    name: str = "shard",
+    size: int = 1000,
+    concurrency: int = 16,
+    base_url: str = BASE_URL,
+) -> Iterator[Shard]:
+    """The shards of one seller, made one at a time as they are asked for.
+
+    Args:
+        token: An access token, or a token source that can be pickled.
+        packs: Ids of packs.
+        claims: Ids of claims.
+        to: Where to, as `sync_attachments` takes it; it has to be picklable.
+        site_id: The site of the packs.
+        name: What the shards are called, before their number.
+        size: Ids of a shard.
+        concurrency: Files that each shard fetches at the same time.
+        base_url: Where the API is.
+
+    Raises:
+        RuleError: `size` is under 1.
+    """
+    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
+        raise RuleError("`size` of a shard", repr(size), "an int of 1 or more")
+    parts = chain(
+        ((part, ()) for part in _cut(packs, size)),
+        (((), part) for part in _cut(claims, size)),
+    )
+    return (
+        Shard(f"{name}/{number:04}", token, to, site_id, *ids, concurrency, base_url)
+        for number, ids in enumerate(parts)
+    )
+
+
+def run(shard: Shard) -> SyncReport:
+    """Mirrors a shard, in an event loop of its own, and says what it did.
+
+    Call it where no event loop is running: in a worker process, or in a worker's thread.
+
+    Raises:
+        Exception: What concerns the whole shard, as `sync_attachments` raises it.
+    """
+    return asyncio.run(_run(shard))
+
+
+async def _run(shard: Shard) -> SyncReport:
+    async with _client(shard) as client:
+        return await sync_attachments(
+            client,
+            packs=shard.packs,
+            claims=shard.claims,
+            to=shard.to,
+            site_id=shard.site_id,
+            concurrency=shard.concurrency,
+        )
+
+
+def _client(shard: Shard) -> Client:
+    """The client of a shard: whatever a shard says of how to talk to the API ends up here."""
+    return Client(shard.token, base_url=shard.base_url)
+
+
+def _cut(ids: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:
+    rest = iter(ids)
+    while part := tuple(islice(rest, size)):
+        yield part

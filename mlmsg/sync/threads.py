@@ -1,0 +1,68 @@
+"""The threads: which attachments a pack or a claim lists, and how each is fetched."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import TypeVar
+
+from mlmsg.client import Client
+from mlmsg.downloads import Download
+from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
+
+from .manifest import Listed
+from .report import ThreadId
+
+__all__ = ["fetch", "listed"]
+
+R = TypeVar("R")
+
+
+async def listed(client: Client, thread: ThreadId, site_id: str) -> AsyncGenerator[Listed, None]:
+    """Every attachment that the thread lists; one that is in two messages comes twice."""
+    if thread.kind == "claim":
+        for message in await client.claims.messages(thread.id):
+            for attachment in message.attachments or ():
+                yield _of_claim(message, attachment)
+        return
+    async with aclosing(client.packs.messages(thread.id)) as messages:
+        async for one in messages:
+            for file in one.attachments:
+                yield _of_pack(one, file, site_id)
+
+
+async def fetch(
+    client: Client, thread: ThreadId, file: Listed, into: Callable[[Download], Awaitable[R]]
+) -> R:
+    """What `into` makes of the file; called anew for each try."""
+    if thread.kind == "claim" or file.site_id is None:
+        return await client.claims.receive(thread.id, file.filename, into)
+    return await client.attachments.receive(file.filename, into, site_id=file.site_id)
+
+
+def _of_pack(message: Message, attachment: Attachment, site_id: str) -> Listed:
+    sender = message.from_
+    # `CBT` is the seller's account, and no site that files are kept at.
+    named = message.site_id if message.site_id != "CBT" else None
+    return Listed(
+        message=message.id,
+        sender=str(sender.user_id) if sender and sender.user_id is not None else None,
+        sender_name=(sender.name or None) if sender else None,
+        date=message.message_date.created if message.message_date else None,
+        filename=attachment.filename or "",
+        original_filename=attachment.original_filename,
+        type=attachment.type,
+        announced=attachment.size,
+        potential_security_threat=bool(attachment.potential_security_threat),
+        site_id=named or site_id,
+    )
+
+
+def _of_claim(message: ClaimMessage, attachment: ClaimAttachment) -> Listed:
+    return Listed(
+        message=message.hash,
+        sender=message.sender_role,
+        date=message.message_date or message.date_created,
+        filename=attachment.filename or "",
+        original_filename=attachment.original_filename,
+        type=attachment.type,
+        announced=attachment.size,
+    )

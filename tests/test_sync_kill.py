@@ -1,0 +1,107 @@
+"""A job that is killed: what it left is sound, and the next one goes on from there."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+from mirrors import expected, fill, manifest, on_disk, without_manifests
+
+from mlmsg import Client
+from mlmsg.sandbox import Sandbox
+from mlmsg.sync import sync_attachments
+
+PACKS, FILES = 16, 2
+SIZE = 1_300_000  # over one block: written in several steps
+
+
+@asynccontextmanager
+async def job(
+    sandbox: Sandbox, packs: list[str], to: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The job in a process of its own, which prints a line for each thing that is done."""
+    program = (
+        "import asyncio, sys\n"
+        "from mlmsg import Client\n"
+        "from mlmsg.sync import sync_attachments\n"
+        "url, token, to, *packs = sys.argv[1:]\n"
+        "async def main():\n"
+        "    async with Client(token, base_url=url) as client:\n"
+        "        await sync_attachments(client, packs=packs, to=to, site_id='MLM', concurrency=8,\n"
+        "                               on_event=lambda one: print(one.kind, flush=True))\n"
+        "asyncio.run(main())\n"
+    )
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, sandbox.url, sandbox.token, str(to), *packs,
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.communicate()
+
+
+async def killed_after(threads: int, sandbox: Sandbox, packs: list[str], to: Path) -> None:
+    """Lets a job finish that many threads, and kills it as it goes on."""
+    async with job(sandbox, packs, to) as process:
+        assert process.stdout is not None
+        while threads:
+            line = await process.stdout.readline()
+            assert line
+            threads -= line == b"thread\n"
+        os.kill(process.pid, signal.SIGKILL)
+        assert await process.wait() == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("kills", [1, 3])
+async def test_a_killed_job_goes_on_where_it_stopped(
+    sandbox: Sandbox, client: Client, tmp_path: Path, kills: int
+) -> None:
+    packs = fill(sandbox.market, PACKS, files=FILES, size=SIZE)
+    whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}
+    entries = 0
+    async with asyncio.timeout(60):
+        for kill in range(kills):
+            await killed_after(3 + 3 * kill, sandbox, packs, tmp_path)
+            left = on_disk(tmp_path)
+            named = {path: data for path, data in left.items() if "#" not in path}
+            # Every name stands for a whole file, and every entry for a file that is there.
+            assert without_manifests(named).items() <= whole.items()
+            for path, data in named.items():
+                if path.endswith("/manifest.json"):
+                    assert set(manifest(data)) <= set(named)
+            entries = sum(
+                len(manifest(d)) for p, d in named.items() if p.endswith("/manifest.json")
+            )
+            assert entries >= FILES * 3
+        report = await sync_attachments(client, packs=packs, to=tmp_path, site_id="MLM")
+    assert (report.threads, report.failed) == (PACKS, [])
+    assert report.skipped == entries
+    assert report.downloaded == PACKS * FILES - entries
+    files = on_disk(tmp_path)
+    assert without_manifests(files) == whole  # and nothing half written beside it
+    assert len(files) == len(whole) + PACKS
+    again = await sync_attachments(client, packs=packs, to=tmp_path, site_id="MLM", verify=True)
+    assert (again.skipped, again.downloaded) == (PACKS * FILES, 0)
+
+
+async def test_two_processes_share_a_target_and_one_is_killed(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    packs = fill(sandbox.market, PACKS, files=FILES, size=SIZE)
+    mine, yours = packs[::2], packs[1::2]
+    async with asyncio.timeout(60), job(sandbox, mine, tmp_path) as process:
+        await killed_after(2, sandbox, yours, tmp_path)
+        told, _ = await process.communicate()
+        assert process.returncode == 0
+        assert told.count(b"downloaded") == len(mine) * FILES
+        report = await sync_attachments(client, packs=yours, to=tmp_path, site_id="MLM")
+    assert report.failed == []
+    whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}
+    assert without_manifests(on_disk(tmp_path)) == whole
