@@ -46,7 +46,7 @@ _NO_TOKEN = Secret()
 class _Call(Traffic):
     """One call: how often it was tried, and what came of the last time."""
 
-    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply")
+    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply", "token")
 
     def __init__(self) -> None:
         self.attempt = 0
@@ -54,6 +54,7 @@ class _Call(Traffic):
         self.first = 0.0
         self.error: MlmsgError | None = None
         self.refused: str | None = None  # the token that met a 401
+        self.token = _NO_TOKEN
 
     def begin(self) -> None:
         """One more attempt begins."""
@@ -132,9 +133,9 @@ class Session:
     ) -> T | R:
         while True:
             self._opened()
-            token = await self._token(request, call)
             if not request.secrets:
-                await self._budget.gate(request.effect).passed()
+                await self._budget.gate(request.effect).acquire()
+            token = call.token = await self._token(request, call)
             transport = self._opened()
             url, headers = prepare(request, self._base_url, token)
             call.begin()
@@ -155,6 +156,7 @@ class Session:
                 self._tell(request, call, _FAIL, stopped)
                 raise
             self._tell(request, call, verdict, call.error)
+            self._hold(request, call, verdict)
             if not isinstance(verdict, Retry):
                 raise _final(request, verdict, call.error)
             request = _again(request, call.reply)
@@ -217,13 +219,19 @@ class Session:
         verdict = self._retry.decide(outcome, tries, elapsed, random.random())  # noqa: S311
         if outcome.other_way and isinstance(verdict, Retry):
             call.free += 1
-        if outcome.status == 429:
-            # Everyone on this budget would meet it, not only this call.
-            asked = outcome.retry_after or 0.0
-            bearable = asked if asked <= self._retry.max_retry_after else 0.0
-            pause = verdict.delay if isinstance(verdict, Retry) else bearable
-            self._budget.gate(outcome.effect).hold(pause)
         return verdict
+
+    def _hold(self, request: Request[T], call: _Call, verdict: Verdict) -> None:
+        """After a 429 everyone on this budget would meet the next one, not only this call."""
+        if call.reply is None or call.reply.status != 429 or request.secrets:
+            return
+        asked = retry_after(call.reply.headers.get("Retry-After"), time.time())
+        pause = self._retry.base if asked is None else asked
+        if isinstance(verdict, Retry):
+            pause = verdict.delay
+        elif pause > self._retry.max_retry_after:
+            return  # nobody waits that long: who calls gets an answer of their own
+        self._budget.gate(request.effect).hold(pause)
 
     def _answered(self, request: Request[T], reply: Reply, token: str, call: _Call) -> Outcome:
         self._heard = (reply.headers, time.time())
@@ -250,7 +258,7 @@ class Session:
     ) -> None:
         if not self._teller.wanted:
             return
-        reply, token = call.reply, self._checked or _NO_TOKEN
+        reply = call.reply
         self._teller.tell(
             AttemptEvent(
                 operation=request.operation,
@@ -261,7 +269,7 @@ class Session:
                 elapsed=time.monotonic() - call.begun,
                 sent=call.up,
                 received=call.down,
-                request_id=request_id(reply, token) if reply is not None else None,
+                request_id=request_id(reply, call.token) if reply is not None else None,
                 verdict=_word(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 error=type(error).__name__ if error is not None else None,

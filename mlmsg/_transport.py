@@ -373,7 +373,6 @@ class _Body(aiohttp.payload.Payload):
             async with aclosing(self._upload.blocks()) as blocks:
                 async for block in blocks:
                     await self._send(writer, block)
-            self.complete = True
         except Exception as error:
             if error is self._network:
                 raise
@@ -420,6 +419,8 @@ class _Body(aiohttp.payload.Payload):
         try:
             await writer.write(block, drain=False)
             self._traffic.up += len(block)
+            # Not only when all is drained: the answer may come first, and ends the writing.
+            self.complete = self._traffic.up == self._size
             await self._drained(writer)
         except OSError as error:
             self._network = error

@@ -163,6 +163,9 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     older_template: str = ""
     secrets: tuple[Secret, ...] = ()
 
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("line", str(self.line))]
+
     @property
     def line(self) -> RequestLine:
         """The request as errors name it."""

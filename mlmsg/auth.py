@@ -15,7 +15,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 
 from ._operations import refresh
 from ._streams import settled
-from ._wire import Request, concealed
+from ._wire import Request, Secret, concealed
 from .errors import ApiError, OutcomeUnknown, ReauthorizationRequired, RuleError, UsageError
 from .models import Granted
 from .rules import check_secret, check_token
@@ -27,6 +27,9 @@ logger = logging.getLogger("mlmsg")
 
 AHEAD = 300.0
 """Seconds before its end from which a token is refreshed; half its life, if that is less."""
+
+AHEAD_WAIT = 2.0
+"""Seconds that a call waits for a refresh while the old token is still good."""
 
 PAUSE = 30.0
 """Seconds between two tries to refresh a token that is still good."""
@@ -84,7 +87,7 @@ class _Called:
         self._function = function
 
     async def token_by(self, _ask: Ask) -> str:
-        answer = self._function()
+        answer = concealed(self._function())
         if not isawaitable(answer):
             limit = "an async function that returns the token"
             raise RuleError("access token", "a function that returns no awaitable", limit)
@@ -100,8 +103,9 @@ class _Called:
 class RefreshingToken:
     """A seller's grant: an access token, and the refresh token that the next one is had for.
 
-    - It is refreshed five minutes before its end (earlier than that: half its life), and after a
-      401. While the old one is good still, a refresh that fails fails no call.
+    - It is refreshed from five minutes before its end (of a short one: in the second half of its
+      life), and after a 401. While the old one is good still, a refresh that fails fails no call,
+      and a slow one holds none for longer than two seconds.
     - A refresh is one task, and all who need a token wait for it. Cancelling any of them, or
       closing a client, does not end it: a refresh token works once, and who loses the answer has
       nothing.
@@ -111,10 +115,13 @@ class RefreshingToken:
     - A refresh whose fate is open fails the calls that wait for it. It is not sent again by itself;
       the next call that needs a token reads the store and tries.
 
+    What ends the event loop, such as returning from `asyncio.run` while calls are under way, ends a
+    refresh too: close the client before.
+
     It works inside of a `Client`, which sends the request by its own `base_url` and timeouts, and
-    may be passed to several clients of one event loop. With a store it can be pickled, without
-    secrets being shown, and each copy shares the grant; without one, each copy would use up the
-    refresh token of the others.
+    may be passed to several clients of one event loop. With a store it can be pickled, secrets and
+    all, and each copy shares the grant; without one, each copy would use up the refresh token of
+    the others.
     """
 
     def __init__(
@@ -142,6 +149,7 @@ class RefreshingToken:
         Raises:
             RuleError: One of them cannot be what it is called. The error never repeats it.
         """
+        _check_grant(client_id, store)
         client_secret, refresh_token = concealed(client_secret), concealed(refresh_token)
         access_token = concealed(access_token)
         self._client_id = str(client_id)
@@ -153,14 +161,17 @@ class RefreshingToken:
         self._store = store
         self._clock = clock
         self._token: Token | None = None
+        self._access = Secret()
         self._due = -math.inf
         self._unsaved: Token | None = None
         self._refused = ""
         self._spent: set[str] = set()
+        self._refusal: ApiError | None = None
+        self._asking = False
         self._renewal: asyncio.Task[str] | None = None
 
     def __repr__(self) -> str:
-        return f"<RefreshingToken of application {self._client_id}>"
+        return "<RefreshingToken>"
 
     def __reduce__(self) -> tuple[type["RefreshingToken"], tuple[str | TokenStore | None, ...]]:
         if self._store is None:
@@ -178,18 +189,21 @@ class RefreshingToken:
             UsageError: Another event loop is refreshing it now.
         """
         while self._token is None or self._clock() >= self._due:
-            renewal = self._renewal
-            if mine := renewal is None or renewal.done() or renewal.get_loop().is_closed():
-                renewal = self._renewal = asyncio.create_task(self._renewed(ask))
-                renewal.add_done_callback(_looked_at)
-            elif renewal.get_loop() is not asyncio.get_running_loop():
-                raise UsageError("another event loop refreshes this token; use one source per loop")
+            renewal, mine = self._begun(ask)
+            if self._token is not None and self._is_good(self._token):
+                await asyncio.wait({renewal}, timeout=AHEAD_WAIT)
+                break
             try:
                 return await asyncio.shield(renewal)
             except UsageError:
                 if mine:
-                    raise  # else the client that was to ask is closed, and this one asks
-        return self._token.access_token
+                    raise
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if not renewal.cancelled() or task is None or task.cancelling():
+                    raise
+            # The client that was to ask is closed: this one asks.
+        return self._access
 
     def refused(self, token: str) -> bool:
         """Takes note that the API answered 401 to it; there may always be another one."""
@@ -198,47 +212,55 @@ class RefreshingToken:
         return True
 
     async def settled(self) -> None:
-        """Returns when no refresh is under way in this event loop."""
+        """Returns when no refresh is under way in this event loop; one not yet sent is not."""
         renewal = self._renewal
         if renewal is not None and renewal.get_loop() is asyncio.get_running_loop():
+            if not self._asking:
+                renewal.cancel()
             await settled(renewal)
+
+    def _begun(self, ask: Ask) -> tuple["asyncio.Task[str]", bool]:
+        """The refresh that is under way, or a new one, and whether it is that."""
+        renewal = self._renewal
+        if renewal is None or renewal.done() or renewal.get_loop().is_closed():
+            renewal = self._renewal = asyncio.create_task(self._renewed(ask))
+            renewal.add_done_callback(_looked_at)
+            return renewal, True
+        if renewal.get_loop() is not asyncio.get_running_loop():
+            raise UsageError("another event loop refreshes this token; use one source per loop")
+        return renewal, False
 
     async def _renewed(self, ask: Ask) -> str:
         """The access token after a look into the store, and a refresh if that holds no good one."""
         try:
             async with self._store.lock() if self._store is not None else nullcontext():
-                return (await self._renew(ask)).access_token
+                await self._renew(ask)
         except Exception as error:
             if self._token is None or not self._is_good(self._token):
                 raise
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
             end = math.inf if self._token.expires_at is None else self._token.expires_at
             self._due = min(self._clock() + PAUSE, end)
-            return self._token.access_token
+        return self._access
 
-    async def _renew(self, ask: Ask) -> Token:
-        if self._unsaved is not None and await self._is_ours():
-            return await self._keep(self._unsaved)
-        refusal: ApiError | None = None
+    async def _renew(self, ask: Ask) -> None:
+        if self._unsaved is not None:
+            await self._save_again(self._unsaved)
         while (token := await self._newest()) is not None:
-            if not self._take(token):
-                return token
+            if self._clock() < self._due_of(token):
+                self._use(token)
+                return
             try:
-                fresh = await self._refresh(token, ask)
-                self._spent |= {token.refresh_token} - {fresh.refresh_token}
-                return await self._keep(fresh)
+                await self._exchange(token, ask)
             except ApiError as error:
                 if error.code != "invalid_grant":
                     raise
                 # Another process may have used it, and left a newer one in the store.
                 self._spent.add(token.refresh_token)
-                refusal = error
-        raise ReauthorizationRequired from refusal
-
-    async def _is_ours(self) -> bool:
-        """Whether the store still holds what the unsaved token was had for, or nothing."""
-        stored = None if self._store is None else await self._store.load()
-        return stored is None or stored.refresh_token in self._spent
+                self._refusal = error
+            else:
+                return
+        raise ReauthorizationRequired from self._refusal
 
     async def _newest(self) -> Token | None:
         """The newest grant whose refresh token was not refused yet."""
@@ -246,45 +268,77 @@ class RefreshingToken:
         known = (one for one in (stored, self._token, self._given) if one is not None)
         return next((one for one in known if one.refresh_token not in self._spent), None)
 
-    async def _refresh(self, token: Token, ask: Ask) -> Token:
+    async def _exchange(self, old: Token, ask: Ask) -> None:
+        """Gets a new grant for the old one, and keeps it."""
         now = self._clock()
-        request = refresh(self._client_id, self._client_secret, token.refresh_token)
+        request = refresh(self._client_id, self._client_secret, Secret(old.refresh_token))
+        self._asking = True
         try:
-            granted = await ask(request)
-        except OutcomeUnknown as error:
-            # There is no thread to look into, only the failure itself to tell.
-            raise (error.__cause__ or error) from None
-        life = granted.expires_in
-        return Token(
-            access_token=check_token(concealed(granted.access_token)),
-            refresh_token=granted.refresh_token or token.refresh_token,
-            expires_at=None if life is None else now + life,
-            expires_in=life,
-            user_id=granted.user_id or token.user_id,
-        )
+            granted = await _told(ask(request))
+            life = granted.expires_in
+            token = Token(
+                access_token=granted.access_token,  # whatever it is: first it is kept
+                refresh_token=granted.refresh_token or old.refresh_token,
+                expires_at=None if life is None else now + life,
+                expires_in=life,
+                user_id=granted.user_id or old.user_id,
+            )
+            self._spent |= {old.refresh_token} - {token.refresh_token}
+            await self._keep(token)
+        finally:
+            self._asking = False
 
-    async def _keep(self, token: Token) -> Token:
+    async def _keep(self, token: Token) -> None:
         """Saves it, then uses it; what could not be saved is saved before anything else is done."""
         self._unsaved = token
         if self._store is not None:
             await self._store.save(token)
         self._unsaved = None
-        self._take(token)
-        return token
+        self._use(token)
 
-    def _take(self, token: Token) -> bool:
-        """Uses that token from now on; whether it has to be refreshed first."""
-        self._token, self._due = token, math.inf
+    async def _save_again(self, token: Token) -> None:
+        """Saves what could not be saved, unless the store holds another grant by now."""
+        stored = None if self._store is None else await self._store.load()
+        if stored is None or stored.refresh_token in self._spent:
+            await self._keep(token)
+        else:
+            self._unsaved = None
+
+    def _use(self, token: Token) -> None:
+        self._token, self._access = token, Secret(token.access_token)
+        self._due = self._due_of(token)
+
+    def _due_of(self, token: Token) -> float:
+        """When it has to be refreshed, in seconds since the epoch."""
         if not self._is_good(token):
-            self._due = -math.inf
-        elif token.expires_at is not None:
-            life = math.inf if token.expires_in is None else token.expires_in
-            self._due = token.expires_at - min(AHEAD, life / 2)
-        return self._clock() >= self._due
+            return -math.inf
+        if token.expires_at is None:
+            return math.inf
+        life = math.inf if token.expires_in is None else token.expires_in
+        return token.expires_at - min(AHEAD, life / 2)
 
     def _is_good(self, token: Token) -> bool:
         in_time = token.expires_at is None or self._clock() < token.expires_at
         return in_time and token.access_token not in {"", self._refused}
+
+
+def _check_grant(client_id: int | str, store: TokenStore | None) -> None:
+    if type(client_id) not in {int, str} or not str(client_id).strip():
+        raise RuleError("`client_id`", type(client_id).__name__, "the application's id, not empty")
+    whole = all(callable(getattr(store, name, None)) for name in ("load", "save", "lock"))
+    if store is not None and (isinstance(store, type) or not whole):
+        limit = "a token store, such as FileTokenStore(path)"
+        raise RuleError("`store` of a RefreshingToken", type(store).__name__, limit)
+
+
+async def _told(asked: Awaitable[Granted]) -> Granted:
+    """What was granted; of a refresh whose fate is open, the failure itself is raised."""
+    failure: BaseException
+    try:
+        return await asked
+    except OutcomeUnknown as error:  # there is no thread to look into
+        failure = error.__cause__ or error
+    raise failure
 
 
 def _looked_at(renewal: "asyncio.Task[str]") -> None:
@@ -308,9 +362,10 @@ def token_source(token: TokenLike) -> Tokens:
         return _Static(token)
     if isinstance(token, RefreshingToken):
         return token
-    if isinstance(token, TokenSource):
-        return _Called(token.token)
-    if callable(token):
-        return _Called(token)
+    if not isinstance(token, type):
+        if isinstance(token, TokenSource) and callable(token.token):
+            return _Called(token.token)
+        if callable(token):
+            return _Called(token)
     limit = "a str, an async function that returns one, or a token source"
     raise RuleError("access token", type(token).__name__, limit)

@@ -17,9 +17,10 @@ __all__ = ["Gate", "RateBudget"]
 class RateBudget:
     """How many calls may leave: reads and writes apart, evenly, with a small burst.
 
-    Uploads and sends are writes, all else is a read. In no `per` seconds do more calls leave than
-    allowed, and after `burst` at once they leave one by one. A 429 holds back every call on the
-    budget that it was met on, not only the one that met it.
+    Uploads and sends are writes, all else is a read; requests for a token are not counted. In no
+    `per` seconds are more calls let go than allowed, and after `burst` at once they are let go one
+    by one; those that then wait for a free connection leave later. A 429 to a read holds back all
+    reads on this budget, one to a write all writes, not only the call that met it.
 
     Clients of one application share one budget: pass the same object to each. Processes share it by
     number: `RateBudget().share(4)` in each of four. A budget can be pickled; what has been used of
@@ -45,8 +46,9 @@ class RateBudget:
             RuleError: An argument is no number that can limit anything.
         """
         for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
-            if value is not None and not (type(value) is int and value >= 1):
-                raise RuleError(f"`{name}` of a rate budget", repr(value), "an int of 1 or more")
+            unlimited = value is None and name != "burst"
+            if not (unlimited or (type(value) is int and 1 <= value <= _MOST)):
+                raise RuleError(f"`{name}` of a rate budget", repr(value), f"an int, 1 to {_MOST}")
         if type(per) not in {int, float} or not 0 < per < math.inf:
             raise RuleError("`per` of a rate budget", repr(per), "seconds over 0")
         self._terms = (reads, writes, per, burst)
@@ -97,7 +99,7 @@ class Gate:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
 
-    async def passed(self) -> None:
+    async def acquire(self) -> None:
         """Returns when one more call may leave, and counts it."""
         loop = asyncio.get_running_loop()
         now = loop.time()
@@ -126,6 +128,8 @@ class Gate:
         self._even = max(self._even, now) + self._gap
         self._left.append(now)
 
+
+_MOST = 1_000_000
 
 _MARGIN = 0.01
 _JITTER = 0.05

@@ -34,7 +34,7 @@ class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
         request_id: The answer's `X-Request-Id`, where it has one.
         verdict: What followed: `"accept"`; `"retry"`, the call goes on with another attempt (after
             a 401 only if the token source has another token); `"fail"`, it raises; `"unknown"`, it
-            raises `OutcomeUnknown`; `"cancel"`, the caller cancelled it.
+            raises `OutcomeUnknown`, as a send's fate is open; `"cancel"`, the caller cancelled it.
         delay: Seconds until the next attempt, 0.0 when there is none.
         error: The class of what failed, such as `"ServerError"`, or None; of an `OutcomeUnknown`
             that of its cause.

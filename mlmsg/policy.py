@@ -138,11 +138,12 @@ class RetryPolicy:
     another token, where the token source may have one.
 
     Attributes:
-        attempts: Tries in all, the first included; 1 never repeats.
+        attempts: Tries in all, the first included; 1 repeats nothing but after such a 401.
         base: Seconds of the first wait; each further one is twice as long.
         cap: Seconds of the longest wait of our own choosing.
         max_retry_after: The longest wait that a server may ask for; over it the call fails.
-        deadline: Seconds since the first attempt after which none is begun; None for no limit.
+        deadline: Seconds since the first attempt after which no wait for another one ends; None
+            for no limit.
     """
 
     attempts: int = 4

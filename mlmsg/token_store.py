@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Protocol, Self
 import msgspec
 
 from ._streams import in_thread, sync_folder
-from ._wire import Secret
 from .errors import RuleError, UsageError
 
 if TYPE_CHECKING:
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FileTokenStore", "Token", "TokenStore"]
 
-PATIENCE = 120.0
-"""Seconds to wait for a lock; whoever holds it makes one request and writes one file."""
+PATIENCE = 600.0
+"""Seconds to wait for a lock; whoever holds it makes one request, with its retries."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,11 +44,6 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: float | None = None
     expires_in: float | None = None
     user_id: int | None = None
-
-    def __post_init__(self) -> None:
-        """Keeps both out of every traceback that shows values."""
-        for name in ("access_token", "refresh_token"):
-            msgspec.structs.force_setattr(self, name, Secret(getattr(self, name)))
 
     def __repr__(self) -> str:
         return f"<Token of user {self.user_id}>"
@@ -89,8 +83,11 @@ class FileTokenStore:
             path: The file; it need not exist.
 
         Raises:
+            RuleError: The path names no file.
             UsageError: The library that locks it is not installed.
         """
+        if not os.fspath(path):
+            raise RuleError("path of a token store", "an empty one", "the path of a file")
         self._path = Path(path)
         if not _is_installed("filelock"):
             raise UsageError("FileTokenStore needs filelock: pip install 'mlmsg[tokens]'")
@@ -120,24 +117,29 @@ class FileTokenStore:
         """Keeps every other process out, and every other store of the same path in this one.
 
         Raises:
-            TimeoutError: Another one has held it for two minutes.
+            TimeoutError: Another one has held it for ten minutes.
             OSError: The folder is not there, or cannot be written to.
         """
         # One lock for each time: the same object would let in whoever asks it twice.
         async with await in_thread(self._new_lock):
             yield self
 
+    def _place(self) -> Path:
+        """The file itself: one that is reached by several links is one, and has one lock."""
+        return self._path.resolve()
+
     def _new_lock(self) -> "AsyncFileLock":
         from filelock import AsyncFileLock  # noqa: PLC0415  (takes long, and only this needs it)
 
-        if not self._path.parent.is_dir():  # the lock would make it, and for all to read
+        path = self._place()
+        if not path.parent.is_dir():  # the lock would make it, and for all to read
             no = errno.ENOENT
-            raise FileNotFoundError(no, os.strerror(no), os.fspath(self._path.parent))
-        return AsyncFileLock(f"{os.fspath(self._path)}.lock", timeout=PATIENCE, mode=_OWNER_ONLY)
+            raise FileNotFoundError(no, os.strerror(no), os.fspath(path.parent))
+        return AsyncFileLock(f"{os.fspath(path)}.lock", timeout=PATIENCE, mode=_OWNER_ONLY)
 
     def _load(self) -> Token | None:
         try:
-            token = _decoded(self._path.read_bytes())
+            token = _decoded(self._place().read_bytes())
         except FileNotFoundError:
             return None
         if token is None:
@@ -147,18 +149,19 @@ class FileTokenStore:
         return token
 
     def _save(self, token: Token) -> None:
-        part = self._path.with_name(f".{self._path.name}-{secrets.token_hex(8)}.part")
+        path = self._place()
+        part = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
         try:
             with os.fdopen(descriptor, "wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(token, enc_hook=str)))
+                file.write(msgspec.json.format(msgspec.json.encode(token)))
                 file.flush()
                 os.fsync(descriptor)
-            part.replace(self._path)
+            part.replace(path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        sync_folder(self._path.parent)
+        sync_folder(path.parent)
 
 
 def _decoded(text: bytes) -> Token | None:

@@ -30,7 +30,7 @@ async def leaving(gate: Gate, arrivals: list[float]) -> list[float]:
     times: dict[int, float] = {}
 
     async def call(number: int) -> None:
-        await gate.passed()
+        await gate.acquire()
         order.append(number)
         times[number] = loop.time()
 
@@ -102,13 +102,13 @@ def test_a_burst_comes_back_after_a_rest() -> None:
 def test_who_is_cancelled_while_waiting_takes_nothing_from_the_others() -> None:
     async def main() -> float:
         gate = Gate(60, 60.0, 1)
-        await gate.passed()
-        waiting = [asyncio.create_task(gate.passed()) for _ in range(100)]
+        await gate.acquire()
+        waiting = [asyncio.create_task(gate.acquire()) for _ in range(100)]
         await asyncio.sleep(0.5)
         for task in waiting:
             task.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
-        await gate.passed()
+        await gate.acquire()
         return asyncio.get_running_loop().time()
 
     assert virtualtime.run(main()) == pytest.approx(1.01)
@@ -118,7 +118,7 @@ def test_reads_and_writes_do_not_wait_for_each_other() -> None:
     async def main() -> float:
         budget = RateBudget(reads=1, writes=2, per=10.0)
         for effect in (Effect.READ, Effect.SEND, Effect.UPLOAD):
-            await budget.gate(effect).passed()
+            await budget.gate(effect).acquire()
         return asyncio.get_running_loop().time()
 
     assert virtualtime.run(main()) == 0.0
@@ -171,10 +171,10 @@ def test_what_cannot_be_divided_is_refused(n: int) -> None:
 def test_a_copied_or_pickled_budget_has_the_same_terms_and_nothing_used() -> None:
     async def main() -> float:
         budget = RateBudget(reads=1, writes=1, per=10.0, burst=1)
-        await budget.gate(Effect.READ).passed()
+        await budget.gate(Effect.READ).acquire()
         twin = copy.copy(budget)
         assert repr(twin) == repr(budget)
-        await twin.gate(Effect.READ).passed()
+        await twin.gate(Effect.READ).acquire()
         return asyncio.get_running_loop().time()
 
     assert virtualtime.run(main()) == 0.0

@@ -316,7 +316,7 @@ async def test_two_dead_grants_are_tried_once_each(sandbox: Sandbox) -> None:
             with pytest.raises(ReauthorizationRequired, match="authorize") as caught:
                 await call(client)
             causes.append(type(caught.value.__cause__))
-    assert causes == [BadRequest, type(None), type(None)]
+    assert causes == [BadRequest] * 3
     assert traffic(sandbox) == "tt"
 
 
@@ -432,7 +432,7 @@ async def test_pickled_copies_share_the_grant(sandbox: Sandbox, tmp_path: Path) 
     pickled = pickle.dumps(given(FileTokenStore(tmp_path / "grant.json")))
     for expected in ("T.", "T..", "T..."):
         source = pickle.loads(pickled)  # noqa: S301  (our own)
-        assert repr(source) == "<RefreshingToken of application 1000000000000001>"
+        assert repr(source) == "<RefreshingToken>"
         async with client_of(sandbox.url, source) as client:
             await page(client)
         assert traffic(sandbox) == expected

@@ -58,6 +58,13 @@ async def test_a_message_that_was_delivered_is_found(sandbox: Sandbox, client: C
     assert found.id == sandbox.market.packs[first_pack(sandbox)].messages[0].id
 
 
+async def test_what_was_found_is_found_again(sandbox: Sandbox, client: Client) -> None:
+    sandbox.inject(LOST["lost"])
+    error = await unknown_send(client, first_pack(sandbox))
+    assert await error.reconcile() is not None
+    assert await error.reconcile() is not None
+
+
 @pytest.mark.parametrize("fault", NEVER.values(), ids=NEVER)
 async def test_a_message_that_was_not_delivered_is_none(
     fault: Fault, sandbox: Sandbox, client: Client
@@ -228,6 +235,27 @@ async def test_a_claim_message_that_was_delivered_is_found(
     found = await (await lost_claim_send(client, claim)).reconcile()
     assert isinstance(found, ClaimMessage)
     assert (found.message, found.receiver_role) == ("Hola", "complainant")
+
+
+async def test_an_answered_claim_send_of_the_same_text_is_not_taken_for_it(
+    sandbox: Sandbox, client: Client
+) -> None:
+    """Its answer names no message, so one message like it is left to it."""
+    claim = first_claim(sandbox)
+    await client.claims.send(claim, "Hola", receiver_role="complainant")
+    sandbox.inject(NEVER["dropped"])
+    assert await (await lost_claim_send(client, claim)).reconcile() is None
+    sandbox.inject(LOST["lost"])
+    assert await (await lost_claim_send(client, claim)).reconcile() is not None
+
+
+async def test_an_answered_send_without_a_message_is_not_taken_for_it(
+    sandbox: Sandbox, client: Client
+) -> None:
+    sandbox.send_answer = "empty"
+    await client.packs.send(first_pack(sandbox), "Gracias")
+    sandbox.inject(NEVER["dropped"])
+    assert await (await unknown_send(client, first_pack(sandbox), "Gracias")).reconcile() is None
 
 
 @pytest.mark.parametrize("fault", NEVER.values(), ids=NEVER)

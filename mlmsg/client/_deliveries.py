@@ -7,7 +7,7 @@ taken for it, so that two lost sends of the same text are not both found in one 
 
 import time
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
@@ -16,11 +16,12 @@ from typing import Generic, TypeVar
 
 from mlmsg._session import Session
 from mlmsg.errors import OutcomeUnknown
-from mlmsg.models import ClaimMessage, Message
+from mlmsg.models import ClaimMessage, ClaimSent, Message, Sent
 
 __all__ = ["Deliveries", "Look", "Trace", "claim_look", "pack_look"]
 
 M = TypeVar("M", Message, ClaimMessage)
+S = TypeVar("S", Sent, ClaimSent)
 
 LATE = 300.0
 """Seconds after the failure in which the server may still come to store the message."""
@@ -54,21 +55,23 @@ class Look:
     ours: bool = True
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Trace:
-    """What the message of a lost send has to look like.
+    """What the message of a send has to look like.
 
     Attributes:
+        thread: Which thread it went to, and to whom in it.
         text: Its text.
         files: The ids of its files.
         begun: When it was sent, by our clock, in seconds since the epoch.
-        failed: When its answer was given up.
+        ended: When it was answered, or its answer was given up.
     """
 
+    thread: str
     text: str
     files: frozenset[str]
     begun: float
-    failed: float
+    ended: float
 
     def fits(self, look: Look, ahead: float, apart: float) -> bool:
         """Whether it may be that message; one without any date may be of any time.
@@ -79,9 +82,15 @@ class Trace:
             apart: Seconds by which that may be wrong.
         """
         dates = [date.timestamp() - ahead for date in look.dates if date is not None]
-        since, until = self.begun - apart, self.failed + apart + LATE
+        since, until = self.begun - apart, self.ended + apart + LATE
         in_time = not dates or any(since <= date <= until for date in dates)
         return look.ours and in_time and _same(look.text, self.text) and look.files == self.files
+
+    def resembles(self, other: "Trace") -> bool:
+        """Whether the message of the one could be taken for that of the other."""
+        near = self.begun - FAR <= other.ended + LATE and other.begun - FAR <= self.ended + LATE
+        alike = self.thread == other.thread and self.files == other.files
+        return near and alike and _same(self.text, other.text)
 
 
 class Deliveries(Generic[M]):
@@ -89,25 +98,38 @@ class Deliveries(Generic[M]):
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._accounted: deque[Hashable] = deque(maxlen=MANY)
+        self._accounted: dict[Hashable, Trace | None] = {}
+        self._nameless: deque[Trace] = deque(maxlen=MANY)
 
-    def account(self, name: str | None) -> None:
-        """Remembers the message of a send that was answered."""
-        if name is not None:
-            self._accounted.append(name)
-
-    def lost(
+    async def watch(
         self,
-        error: OutcomeUnknown,
+        sending: Awaitable[S],
+        thread: str,
         text: str,
         files: Iterable[str],
-        begun: float,
-        thread: Callable[[], AsyncGenerator[M, None]],
+        messages: Callable[[], AsyncGenerator[M, None]],
         look: Callable[[M], Look],
-    ) -> None:
-        """Gives `error` its `reconcile`, which looks through `thread` for the message."""
-        trace = Trace(text, frozenset(files), begun, time.time())
-        error.reconciled_by(partial(self._found, trace, thread, look))
+    ) -> S:
+        """What `sending` answers; its `OutcomeUnknown` can search through `messages`."""
+        begun, known = time.time(), frozenset(files)
+        try:
+            sent = await sending
+        except OutcomeUnknown as error:
+            trace = Trace(thread, text, known, begun, time.time())
+            error.reconciled_by(partial(self._found, trace, messages, look))
+            raise
+        # What a claim's answer calls an id is no name of its message.
+        if isinstance(sent, Sent) and sent.id is not None:
+            self._account(sent.id, None)
+        else:
+            self._nameless.append(Trace(thread, text, known, begun, time.time()))
+        return sent
+
+    def _account(self, name: Hashable, trace: Trace | None) -> None:
+        """Remembers whose message that is: a send's that was answered, or the one of `trace`."""
+        self._accounted[name] = trace
+        if len(self._accounted) > MANY:
+            del self._accounted[next(iter(self._accounted))]
 
     async def _found(
         self,
@@ -115,14 +137,20 @@ class Deliveries(Generic[M]):
         thread: Callable[[], AsyncGenerator[M, None]],
         look: Callable[[M], Look],
     ) -> M | None:
+        # As many messages like it are those of sends that were answered, but not with a name.
+        others = sum(one.resembles(trace) for one in self._nameless)
         async with aclosing(thread()) as messages:
             async for message in messages:
                 ahead = self._session.server_ahead()
                 seen = look(message)
                 fits = trace.fits(seen, ahead or 0.0, FAR if ahead is None else CLOSE)
-                if fits and seen.name not in self._accounted:
-                    self._accounted.append(seen.name)
-                    return message
+                if not fits or self._accounted.get(seen.name, trace) is not trace:
+                    continue
+                if others and seen.name not in self._accounted:
+                    others -= 1
+                    continue
+                self._account(seen.name, trace)
+                return message
         return None
 
 

@@ -1,7 +1,6 @@
 """Claims, their messages and their files (Messages claims)."""
 
 import os
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from functools import partial
@@ -10,7 +9,7 @@ from typing import TypeAlias, TypeVar
 from mlmsg import _operations
 from mlmsg._session import Session
 from mlmsg.downloads import Download, Saved
-from mlmsg.errors import ActionNotAvailable, OutcomeUnknown
+from mlmsg.errors import ActionNotAvailable
 from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimUpload
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_id, check_receiver, check_text
 from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
@@ -121,13 +120,9 @@ class Claims:
             uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
             names += [one.file_name for one in uploads]
         request = _operations.send_to_claim(claim_id, text, receiver_role, names)
-        begun = time.time()
-        try:
-            return await self._session.send(request)
-        except OutcomeUnknown as error:
-            thread, look = partial(self._each, claim_id), partial(claim_look, to=receiver_role)
-            self._deliveries.lost(error, text, names, begun, thread, look)
-            raise
+        sending, thread = self._session.send(request), partial(self._each, claim_id)
+        to, look = f"{claim_id} {receiver_role}", partial(claim_look, to=receiver_role)
+        return await self._deliveries.watch(sending, to, text, names, thread, look)
 
     async def attachment(self, claim_id: int | str, file_name: str) -> ClaimAttachment:
         """What is known of a file of the claim: names, size, date, type."""

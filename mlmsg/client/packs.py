@@ -1,13 +1,11 @@
 """The threads of packs, and single messages (Post-sale messages)."""
 
-import time
 from collections.abc import AsyncGenerator, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from mlmsg import _operations
 from mlmsg._session import Session
-from mlmsg.errors import OutcomeUnknown
 from mlmsg.models import (
     Conversation,
     ConversationStatus,
@@ -136,15 +134,8 @@ class Packs:
         if files:
             ids += [one.id for one in await self._attachments.upload_all(files, site_id)]
         request = _operations.send_to_pack(pack_id, text, text_translated, ids)
-        begun = time.time()
-        try:
-            sent = await self._session.send(request)
-        except OutcomeUnknown as error:
-            thread = partial(self.messages, pack_id)
-            self._deliveries.lost(error, text, ids, begun, thread, pack_look)
-            raise
-        self._deliveries.account(sent.id)
-        return sent
+        sending, thread = self._session.send(request), partial(self.messages, pack_id)
+        return await self._deliveries.watch(sending, str(pack_id), text, ids, thread, pack_look)
 
     async def _fetch(self, pack_id: int | str, offset: int, limit: int) -> ThreadPage:
         return await self.page(pack_id, limit, offset)

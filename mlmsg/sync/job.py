@@ -50,7 +50,8 @@ async def sync_attachments(
         RuleError: An argument is wrong; nothing was done.
         TargetError: The target cannot be read or written (an `OSError`).
         AuthenticationError: The token is refused; a `BadRequest` or `RuleError` where it cannot
-            even be one. What a token source of your own raises comes back as it is.
+            even be one, a `ReauthorizationRequired` where the grant is gone. What a token source of
+            your own raises comes back as it is.
         UsageError: The client is closed, or belongs to another event loop.
     """
     check_site_id(site_id)

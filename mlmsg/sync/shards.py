@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TypeVar
 
-from mlmsg.auth import TokenSource
+from mlmsg.auth import RefreshingToken, TokenSource
+from mlmsg.budget import RateBudget
 from mlmsg.client import Client
 from mlmsg.errors import RuleError
 
@@ -27,6 +28,8 @@ __all__ = ["Shard", "plan", "run"]
 T = TypeVar("T")
 
 BASE_URL = "https://api.mercadolibre.com"
+WHOLE = RateBudget()
+"""The limit of an application, for shards that run one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,21 +45,24 @@ class Shard:
         claims: Ids of claims.
         concurrency: Files that are fetched at the same time.
         base_url: Where the API is.
+        budget: How many calls it may make; None for no limit. What it has used is not carried
+            along: of shards that run at the same time, each needs a share of its own.
     """
 
     name: str
-    token: str | TokenSource = field(repr=False)
+    token: str | TokenSource | RefreshingToken = field(repr=False)
     to: TargetLike
     site_id: str
     packs: tuple[int | str, ...] = ()
     claims: tuple[int | str, ...] = ()
     concurrency: int = 16
     base_url: str = BASE_URL
+    budget: RateBudget | None = field(default_factory=RateBudget)
 
 
 def plan(
     *,
-    token: str | TokenSource,
+    token: str | TokenSource | RefreshingToken,
     packs: Iterable[int | str] = (),
     claims: Iterable[int | str] = (),
     to: TargetLike,
@@ -65,6 +71,7 @@ def plan(
     size: int = 1000,
     concurrency: int = 16,
     base_url: str = BASE_URL,
+    budget: RateBudget | None = WHOLE,
 ) -> Iterator[Shard]:
     """The shards of one seller, made one at a time as they are asked for.
 
@@ -78,6 +85,7 @@ def plan(
         size: Ids of a shard.
         concurrency: Files that each shard fetches at the same time.
         base_url: Where the API is.
+        budget: What each shard may use: `RateBudget().share(n)` where `n` run at the same time.
 
     Raises:
         RuleError: `size` is under 1.
@@ -89,7 +97,7 @@ def plan(
         (((), part) for part in _cut(claims, size)),
     )
     return (
-        Shard(f"{name}/{number:04}", token, to, site_id, *ids, concurrency, base_url)
+        Shard(f"{name}/{number:04}", token, to, site_id, *ids, concurrency, base_url, budget)
         for number, ids in enumerate(parts)
     )
 
@@ -119,7 +127,7 @@ async def _run(shard: Shard) -> SyncReport:
 
 def _client(shard: Shard) -> Client:
     """The client of a shard: whatever a shard says of how to talk to the API ends up here."""
-    return Client(shard.token, base_url=shard.base_url)
+    return Client(shard.token, base_url=shard.base_url, budget=shard.budget)
 
 
 def _cut(ids: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

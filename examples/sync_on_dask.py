@@ -1,0 +1,92 @@
+"""Mirrors the attachments of several sellers on a Dask cluster.
+
+    python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET]
+
+Each shard is a part of one seller's packs and claims: a value that travels to a worker, where `run`
+mirrors it. Without a scheduler's address it starts a cluster of two processes on this machine. The
+target has to be one that all workers see: a bucket, or a shared folder. The sellers here are those
+of a sandbox in this process; real ones have a `RefreshingToken` each, with a store that all workers
+share.
+"""
+
+import argparse
+import asyncio
+import sys
+import tempfile
+from collections.abc import Iterator
+
+from distributed import Client as Cluster
+from distributed import LocalCluster, as_completed
+
+from mlmsg import RateBudget
+from mlmsg.sandbox import Sandbox
+from mlmsg.sync import Shard, SyncReport, merge, plan, run
+
+RETRIES = 2
+"""Times that a shard is run again, on another worker if there is one; it goes on where it was."""
+
+
+def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
+    """The work of every seller; the limit of their application is divided among the workers."""
+    budget = RateBudget().share(at_a_time)
+    for seller in ("seller-1", "seller-2"):
+        yield from plan(
+            name=seller,
+            token=sandbox.token,
+            packs=list(sandbox.market.packs),
+            claims=list(sandbox.market.claims),
+            to=f"{to}/{seller}",
+            site_id="MLM",
+            size=2,
+            budget=budget,
+            base_url=sandbox.url,
+        )
+
+
+def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, BaseException]]:
+    """The report of all shards, and what ended those that could not be run to their end."""
+    names = [shard.name for shard in work]
+    futures = cluster.map(run, work, key=names, retries=RETRIES, pure=False)
+    done: list[SyncReport] = []
+    lost: dict[str, BaseException] = {}
+    for future in as_completed(futures):
+        if future.status == "finished":
+            done.append(future.result())
+        else:
+            lost[future.key] = future.exception()
+        files = sum(report.downloaded for report in done)
+        print(f"{len(done) + len(lost)}/{len(work)} shards, {files} files", flush=True)
+    return merge(done), lost
+
+
+async def main(scheduler: str | None, to: str) -> int:
+    """Plans, runs and reports; the exit code is that of the command line."""
+    local = (
+        None
+        if scheduler
+        else LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    )
+    async with Sandbox() as sandbox:
+        with Cluster(scheduler or local, set_as_default=False) as cluster:
+            at_a_time = sum(cluster.nthreads().values())
+            work = list(shards(sandbox, to, at_a_time))
+            # In a thread of its own: the sandbox answers from this one.
+            report, lost = await asyncio.to_thread(mirror, cluster, work)
+    if local is not None:
+        local.close()
+    for name, error in lost.items():
+        print(f"{name}: {error!r}", file=sys.stderr)
+    print(
+        f"{report.threads} threads, {report.downloaded} files fetched ({report.bytes} bytes), "
+        f"{report.skipped} there already, {len(report.failed)} failed, {len(lost)} shards lost"
+    )
+    return 1 if lost or report.failed else 0
+
+
+if __name__ == "__main__":
+    options = argparse.ArgumentParser(description=__doc__)
+    options.add_argument("--scheduler", help="address of a running scheduler")
+    options.add_argument("--to", help="a folder that all workers see, or a URL")
+    given = options.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        sys.exit(asyncio.run(main(given.scheduler, given.to or folder)))
