@@ -3,9 +3,9 @@
     python examples/inbox_service.py
 
 Notifications are answered at once, and worked on afterwards; what comes twice is handed on once. At
-the start everything that was not read yet is gone through: that is what was missed while the service
-was down. Runs against a sandbox in this process, and notifies itself; a real one goes on with
-`web.run_app(inbox.app())`, behind a proxy that speaks TLS.
+the start everything that was not read yet is gone through: that is what was missed while the
+service was down. Runs against a sandbox in this process, and notifies itself; a real one goes on
+with `web.run_app(inbox.app())`, behind a proxy that speaks TLS.
 """
 
 import asyncio
@@ -31,6 +31,7 @@ class Inbox:
         self._on_message = on_message
         self._queue: asyncio.Queue[Notification] = asyncio.Queue(maxsize=10_000)
         self._known: OrderedDict[str, None] = OrderedDict()
+        self._caught_up = asyncio.Event()
 
     def app(self) -> web.Application:
         """The service: one route, and the work beside it."""
@@ -60,7 +61,8 @@ class Inbox:
             await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
 
     async def worked_off(self) -> None:
-        """Returns when every notification so far was worked on."""
+        """Returns when the backlog and every notification so far were worked on."""
+        await self._caught_up.wait()
         await self._queue.join()
 
     async def _working(self, _app: web.Application) -> AsyncIterator[None]:
@@ -74,6 +76,7 @@ class Inbox:
             await self.catch_up()
         except MlmsgError as error:
             print(f"unread messages: {error}")
+        self._caught_up.set()
         while True:
             notification = await self._queue.get()
             try:

@@ -2,9 +2,9 @@
 
     python examples/mirror_job.py [TARGET]
 
-`TARGET` is a folder or a URL such as `s3://bucket/prefix`. Runs against a sandbox in this process; a
-real job reads its ids from a database or a file, a line at a time, and is started again when it was
-killed: it goes on where it stopped.
+`TARGET` is a folder or a URL such as `s3://bucket/prefix`. Runs against a sandbox in this process;
+a real job reads its ids from a database or a file, a line at a time, and is started again when it
+was killed: it goes on where it stopped.
 """
 
 import asyncio

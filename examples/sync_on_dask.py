@@ -14,6 +14,7 @@ import asyncio
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 from distributed import Client as Cluster
 from distributed import LocalCluster, as_completed
@@ -49,7 +50,7 @@ def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, B
     futures = cluster.map(run, work, key=names, retries=RETRIES, pure=False)
     done: list[SyncReport] = []
     lost: dict[str, BaseException] = {}
-    for future in as_completed(futures):
+    for future in as_completed(futures, loop=cluster.loop):
         if future.status == "finished":
             done.append(future.result())
         else:
@@ -61,19 +62,15 @@ def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, B
 
 async def main(scheduler: str | None, to: str) -> int:
     """Plans, runs and reports; the exit code is that of the command line."""
-    local = (
-        None
-        if scheduler
-        else LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None)
-    )
-    async with Sandbox() as sandbox:
-        with Cluster(scheduler or local, set_as_default=False) as cluster:
-            at_a_time = sum(cluster.nthreads().values())
+    with ExitStack() as stack:
+        here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        where = scheduler or stack.enter_context(LocalCluster(**here))
+        cluster = stack.enter_context(Cluster(where))
+        at_a_time = sum(cluster.nthreads().values())
+        async with Sandbox() as sandbox:
             work = list(shards(sandbox, to, at_a_time))
             # In a thread of its own: the sandbox answers from this one.
             report, lost = await asyncio.to_thread(mirror, cluster, work)
-    if local is not None:
-        local.close()
     for name, error in lost.items():
         print(f"{name}: {error!r}", file=sys.stderr)
     print(

@@ -4,17 +4,21 @@ import ast
 import inspect
 import re
 import runpy
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import nbformat
 import pytest
+from nbclient import NotebookClient
 
 from mlmsg import Client, RetryPolicy
 from mlmsg.sandbox import Sandbox
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples" / "sync_on_dask.py"})
 
 
 def blocks(language: str) -> Iterator[str]:
@@ -76,6 +80,8 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
 
 
 SAYS = {
+    "inbox_service.py": r"(notification [12]: 200\n){4}21 messages, 2 of them new just now\n2 conv",
+    "mirror_job.py": r"first run: 7 threads, 15 .* 1 failed\nsecond run: 7 threads, 1 files",
     "answer_with_files.py": r"Mariana: .*\nsent as [0-9a-f]{32} with 2 files",
     "copy_attachment.py": r"27822 of 27822 bytes\nCaja dañada.jpg is now part of message",
     "opentelemetry_events.py": (
@@ -86,7 +92,29 @@ SAYS = {
 }
 
 
+DASK = r"8/8 shards, 32 files\n14 threads, 32 files fetched .* 0 failed, 0 shards lost"
+
+
+def test_the_shards_run_on_a_cluster_of_two_processes() -> None:
+    """In a process of its own, as a cluster starts others from there."""
+    command = [sys.executable, str(ROOT / "examples" / "sync_on_dask.py")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert re.search(DASK, done.stdout)
+
+
+def test_the_notebook_runs_from_top_to_bottom() -> None:
+    notebook = nbformat.read(ROOT / "examples" / "explore.ipynb", as_version=4)
+    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
+    NotebookClient(notebook, timeout=60).execute()
+    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
+    assert {"image/png", "text/html"} <= {kind for one in outputs for kind in one.data}
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_run_and_say_what_they_did(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_examples_run_and_say_what_they_did(
+    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert re.search(SAYS[path.name], capsys.readouterr().out, re.DOTALL)
