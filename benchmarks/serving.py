@@ -6,6 +6,8 @@ A benchmark measures its own process; a server in the same one would be measured
 import asyncio
 import subprocess
 import sys
+import time
+from collections import deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from typing import ClassVar
@@ -154,10 +156,47 @@ async def files() -> None:
     await server.serve_forever()
 
 
+LIMIT, WINDOW = 500, 3.0
+"""What the limited server allows: requests, and in how many seconds."""
+
+
+class _Limited(_Files):
+    """The same files, as long as no more than `LIMIT` requests came in the last `WINDOW`."""
+
+    came: ClassVar[deque[float]] = deque()
+    counts: ClassVar[list[int]] = [0, 0]
+
+    def data_received(self, data: bytes) -> None:
+        """Answers, or refuses; a refused request does not count."""
+        if b"/counts" in data:
+            body = msgspec.json.encode(self.counts)
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
+            self.transport.write(body)
+            return
+        now = time.monotonic()
+        while self.came and self.came[0] <= now - WINDOW:
+            self.came.popleft()
+        if len(self.came) >= LIMIT:
+            self.counts[1] += 1
+            self.transport.write(b"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n")
+            return
+        self.counts[0] += 1
+        self.came.append(now)
+        super().data_received(data)
+
+
+async def limited() -> None:
+    """The same, with a limit."""
+    server = await asyncio.get_running_loop().create_server(_Limited, "127.0.0.1", 0)
+    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+    await server.serve_forever()
+
+
 if __name__ == "__main__":
     kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
     kinds = {
         "files": files,
+        "limited": limited,
         "page": page,
         "sandbox": sandbox,
         "soak": soak,

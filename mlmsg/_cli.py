@@ -115,7 +115,7 @@ async def _run(job: _Job, token: str | None, *, everything: bool) -> SyncReport:
     async with AsyncExitStack() as stack:
         if token is None:
             sandbox = await stack.enter_async_context(Sandbox())
-            client = Client(sandbox.token, base_url=sandbox.url)
+            client = Client(sandbox.token, base_url=sandbox.url, budget=None)
             if everything:
                 packs, claims = tuple(sandbox.market.packs), tuple(sandbox.market.claims)
                 job = replace(job, packs=packs, claims=claims, count=len(packs) + len(claims))

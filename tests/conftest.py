@@ -38,5 +38,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
-    async with Client(sandbox.token, base_url=sandbox.url, retry=AT_ONCE) as open_client:
+    async with Client(
+        sandbox.token, base_url=sandbox.url, retry=AT_ONCE, budget=None
+    ) as open_client:
         yield open_client

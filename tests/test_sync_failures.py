@@ -178,7 +178,7 @@ async def test_a_token_source_that_fails_ends_the_job(
         return answer
 
     expected_error = RuleError if answer else LookupError
-    async with Client(token, base_url=sandbox.url) as client:
+    async with Client(token, base_url=sandbox.url, budget=None) as client:
         with pytest.raises(expected_error):
             await sync_attachments(client, packs=some(), to=tmp_path, site_id="MLM")
 
@@ -285,7 +285,7 @@ async def test_a_report_with_failures_can_be_pickled(sandbox: Sandbox, tmp_path:
     name = next(iter(sandbox.market.files))
     sandbox.inject(Fault(action="cut", path=name))
     retry = RetryPolicy(attempts=1)
-    async with Client(sandbox.token, base_url=sandbox.url, retry=retry) as client:
+    async with Client(sandbox.token, base_url=sandbox.url, retry=retry, budget=None) as client:
         report = await sync_attachments(
             client, packs=[404, *sandbox.market.packs], to=tmp_path, site_id="MLM"
         )

@@ -30,7 +30,7 @@ async def job(
         "from mlmsg.sync import sync_attachments\n"
         "url, token, to, *packs = sys.argv[1:]\n"
         "async def main():\n"
-        "    async with Client(token, base_url=url) as client:\n"
+        "    async with Client(token, base_url=url, budget=None) as client:\n"
         "        await sync_attachments(client, packs=packs, to=to, site_id='MLM', concurrency=8,\n"
         "                               on_event=lambda one: print(one.kind, flush=True))\n"
         "asyncio.run(main())\n"

@@ -258,7 +258,7 @@ async def test_an_id_that_is_named_again_later_is_looked_at_again(
 async def test_two_jobs_share_a_target(sandbox: Sandbox, client: Client, tmp_path: Path) -> None:
     packs = [*fill(sandbox.market, 20, files=2), *sandbox.market.packs]
     mine, yours = packs[::2], packs[1::2]
-    async with Client(sandbox.token, base_url=sandbox.url) as other:
+    async with Client(sandbox.token, base_url=sandbox.url, budget=None) as other:
         await asyncio.gather(
             sync_attachments(client, packs=mine, to=tmp_path, site_id="MLM"),
             sync_attachments(other, packs=yours, to=tmp_path, site_id="MLM"),

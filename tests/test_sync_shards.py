@@ -41,6 +41,7 @@ def shards(sandbox: Sandbox, to: Path, size: int = 3) -> Iterator[Shard]:
         size=size,
         concurrency=4,
         base_url=sandbox.url,
+        budget=None,
     )
 
 
