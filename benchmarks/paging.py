@@ -72,7 +72,7 @@ async def main() -> None:
     alone: dict[int, list[float]] = {n: [] for n in CONCURRENCIES}
     served: dict[int, list[float]] = {n: [] for n in CONCURRENCIES}
     with running("thread") as url:
-        async with Client("a-token", base_url=url) as client:
+        async with Client("a-token", base_url=url, budget=None) as client:
             for _ in range(rounds):
                 for n in CONCURRENCIES:
                     alone[n].append(await seconds(in_process(n)))
