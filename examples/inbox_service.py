@@ -58,7 +58,9 @@ class Inbox:
                 continue
             async for message in self._client.unread.messages(result.pack_id, result.seller_id):
                 self._hand_on(message)
-            await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
+            page = await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
+            for message in page.messages:  # one that came in between is marked as well
+                self._hand_on(message)
 
     async def worked_off(self) -> None:
         """Returns when the backlog and every notification so far were worked on."""

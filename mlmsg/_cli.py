@@ -143,7 +143,7 @@ def _ids(named: tuple[str, ...], path: str | None) -> Ids:
 
 def _and_lines(named: tuple[str, ...], path: Path) -> Iterator[str]:
     yield from named
-    with path.open(encoding="utf-8") as file:
+    with path.open(encoding="utf-8-sig") as file:
         yield from filter(None, map(str.strip, file))
 
 
@@ -151,7 +151,7 @@ async def _and_standard_input(named: tuple[str, ...]) -> AsyncGenerator[str, Non
     for one in named:
         yield one
     # Not `sys.stdin`, which Python cannot close at its end while a thread waits for a line.
-    file = open(0, encoding="utf-8", closefd=False)  # noqa: ASYNC230, SIM115  (opens no file)
+    file = open(0, encoding="utf-8-sig", closefd=False)  # noqa: ASYNC230, SIM115  (opens no file)
     while line := await asyncio.wrap_future(_line_of(file)):
         if line.strip():
             yield line.strip()

@@ -174,7 +174,12 @@ class _Trail(Generic[T]):
         length, self.total = len(page.items), page.total
         self.longest = max(self.longest, length)
         if not length:
+            doubtful = offset == 0 and self._empty is None and bool(page.total)
             self._empty = offset
+            if doubtful:
+                self.total = None  # no page is to be fetched ahead by it
+                self._count(further=False)
+                return []  # it holds nothing, and tells of more: it is asked once again
         follows_one = length > 0 and self._last == (offset, page.total)  # all others overlap
         if offset == 0 or len(new) < len(items) or follows_one:
             self._go_on(offset, length)

@@ -717,3 +717,26 @@ async def test_a_number_of_pages_or_items_that_cannot_be_is_refused_at_once(
 ) -> None:
     with pytest.raises(RuleError, match=f"`{name}`.*found {value}"):
         walk(thread(3).fetch, itself, **{name: value})
+
+
+async def test_an_empty_first_page_that_tells_of_more_is_asked_for_once_again() -> None:
+    answers = [Batch([], 3), Batch([3, 2, 1], 3)]
+    asked: list[int] = []
+
+    async def fetch(offset: int, limit: int) -> Page[int]:
+        asked.append(offset)
+        return answers.pop(0)
+
+    assert [item async for item in walk(fetch, itself)] == [3, 2, 1]
+    assert asked == [0, 0]
+
+
+async def test_a_thread_that_stays_empty_is_empty_whatever_its_total_says() -> None:
+    asked: list[int] = []
+
+    async def fetch(offset: int, limit: int) -> Page[int]:
+        asked.append(offset)
+        return Batch([], 30)
+
+    assert [item async for item in walk(fetch, itself)] == []
+    assert asked == [0, 0]

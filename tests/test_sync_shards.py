@@ -46,7 +46,7 @@ def shards(sandbox: Sandbox, to: Path, size: int = 3) -> Iterator[Shard]:
 
 
 def test_ids_are_cut_and_none_is_lost() -> None:
-    found = list(plan(token="t", packs=range(7), claims="abc", to="x", site_id="MLM", size=3))
+    found = list(plan(token="t", packs=range(7), claims=list("abc"), to="x", site_id="MLM", size=3))
     assert [shard.packs for shard in found] == [(0, 1, 2), (3, 4, 5), (6,), ()]
     assert [shard.claims for shard in found] == [(), (), (), ("a", "b", "c")]
     assert [shard.name for shard in found] == [f"shard/000{number}" for number in range(4)]
@@ -135,3 +135,17 @@ async def test_what_concerns_a_whole_shard_is_raised(sandbox: Sandbox, tmp_path:
     sandbox.expired = sandbox.tokens
     with pytest.raises(AuthenticationError):
         await run_here(next(shards(sandbox, tmp_path)))
+
+
+@pytest.mark.parametrize(
+    ("packs", "site_id", "rule"),
+    [
+        ("123", "MLM", "`packs`"),
+        (b"1", "MLM", "`packs`"),
+        (123, "MLM", "`packs`"),
+        ([1], "lol!", "site"),
+    ],
+)
+def test_a_plan_refuses_what_the_job_would(packs: list[int], site_id: str, rule: str) -> None:
+    with pytest.raises(RuleError, match=rule):
+        plan(token="t", packs=packs, to="x", site_id=site_id)

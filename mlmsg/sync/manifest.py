@@ -97,11 +97,11 @@ def read_manifest(data: bytes) -> tuple[list[ManifestEntry], msgspec.DecodeError
     damage: msgspec.DecodeError | None = None
     try:
         manifest = _DECODER.decode(data)
-    except msgspec.DecodeError as error:
-        damage = error
+    except (msgspec.DecodeError, RecursionError) as error:
+        damage = msgspec.DecodeError(str(error))
         try:
             manifest = _lenient.convert(_lenient.parse(data), _Readable)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, RecursionError):
             manifest = _Readable()
     if manifest.version > VERSION:
         hint = "A later mlmsg wrote it: use that one for this target"

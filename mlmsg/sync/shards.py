@@ -18,6 +18,7 @@ from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import Client
 from mlmsg.errors import RuleError
+from mlmsg.rules import check_site_id
 
 from .job import sync_attachments
 from .report import SyncReport
@@ -88,8 +89,12 @@ def plan(
         budget: What each shard may use: `RateBudget().share(n)` where `n` run at the same time.
 
     Raises:
-        RuleError: `size` is under 1.
+        RuleError: `size` is under 1, `site_id` is none, or the ids are not several.
     """
+    check_site_id(site_id)
+    for kind, ids in (("packs", packs), ("claims", claims)):
+        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
+            raise RuleError(f"`{kind}`", f"one {type(ids).__name__}", "an iterable of ids")
     if isinstance(size, bool) or not isinstance(size, int) or size < 1:
         raise RuleError("`size` of a shard", repr(size), "an int of 1 or more")
     parts = chain(
