@@ -6,12 +6,11 @@ name or a token, so it can go wherever metrics and logs go.
 
 import logging
 from collections.abc import Callable
-from inspect import iscoroutinefunction
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from .errors import RuleError
+from .rules import check_on_event
 
 __all__ = ["AttemptEvent", "OnEvent", "Teller"]
 
@@ -63,11 +62,7 @@ class Teller:
 
     def __init__(self, on_event: OnEvent | None) -> None:
         """Refuses with a `RuleError` what cannot be called for an event."""
-        called = getattr(on_event, "__call__", None)  # noqa: B004  (it may be asynchronous itself)
-        if on_event is not None and called is None:
-            raise RuleError("`on_event`", type(on_event).__name__, "a plain function of one event")
-        if iscoroutinefunction(on_event) or iscoroutinefunction(called):
-            raise RuleError("`on_event`", "an async function", "a plain function of one event")
+        check_on_event(on_event)
         self._on_event = on_event
 
     @property

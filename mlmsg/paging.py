@@ -32,7 +32,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from .errors import RuleError, TransportError
+from .errors import TransportError
+from .rules import check_count
 
 __all__ = ["Page", "walk"]
 
@@ -87,8 +88,7 @@ def walk(
         TransportError: The server goes on answering with what was seen, short of its own total.
     """
     for name, value in (("limit", limit), ("concurrency", concurrency)):
-        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-            raise RuleError(f"`{name}` of a walk", repr(value), "an int of 1 or more")
+        check_count(f"`{name}` of a walk", value)
     return _walk(_Window(fetch, max(limit, 2), concurrency), _Trail(key))
 
 

@@ -25,7 +25,9 @@ __all__ = [
     "check_attachment_count",
     "check_base_url",
     "check_content_type",
+    "check_count",
     "check_id",
+    "check_on_event",
     "check_page",
     "check_progress",
     "check_receiver",
@@ -206,6 +208,21 @@ def check_site_id(site_id: str | None) -> str:
         hint = "Pass the site of the order, not of the seller's account"
         raise RuleError("`site_id` for a file", _shown(site_id), limit, hint)
     return site_id
+
+
+def check_count(name: str, value: int) -> None:
+    """Refuses what is no number of things, 1 or more."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise RuleError(name, repr(value), "an int of 1 or more")
+
+
+def check_on_event(on_event: object) -> None:
+    """Refuses what cannot be told of an event: nobody would await a coroutine."""
+    called = getattr(on_event, "__call__", None)  # noqa: B004  (it may be asynchronous itself)
+    if on_event is not None and called is None:
+        raise RuleError("`on_event`", type(on_event).__name__, "a plain function of one event")
+    if iscoroutinefunction(on_event) or iscoroutinefunction(called):
+        raise RuleError("`on_event`", "an async function", "a plain function of one event")
 
 
 def check_progress(progress: object) -> None:

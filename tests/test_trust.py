@@ -1,12 +1,15 @@
 """What readers with fresh eyes found in tokens, budgets and waits, and what must not come back."""
 
 import asyncio
+import runpy
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
 from rawserver import answers, in_turn, raw_server
 
 from mlmsg import (
@@ -14,12 +17,14 @@ from mlmsg import (
     FileTokenStore,
     RateBudget,
     RateLimited,
+    ReauthorizationRequired,
     RefreshingToken,
     RetryPolicy,
     RuleError,
     Token,
 )
-from mlmsg.sandbox import Sandbox
+from mlmsg.sandbox import Fault, Sandbox
+from mlmsg.sync import sync_attachments
 
 PAGE = b'{"messages": [{"id": "m1"}]}'
 
@@ -154,3 +159,49 @@ def test_what_is_no_token_source_is_refused(token: str) -> None:
 async def test_a_sandbox_is_no_token_source(sandbox: Sandbox) -> None:
     with pytest.raises(RuleError, match="access token"):
         Client(sandbox)  # type: ignore[arg-type]
+
+
+async def test_a_slow_refresh_ahead_of_time_holds_no_call_for_long(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlmsg.auth.AHEAD_WAIT", 0.05)
+    now = 0.0
+    grant = sandbox.grant
+    secret, pack = grant.client_secret, first_pack(sandbox)
+    source = RefreshingToken(grant.client_id, secret, "sandbox-refresh-0001", clock=lambda: now)
+    async with Client(source, base_url=sandbox.url, budget=None) as client:
+        await client.packs.page(pack)
+        now = 21_400.0  # 200 s before the end
+        sandbox.inject(Fault(action="pass", path="/oauth/token", delay=0.5))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await client.packs.page(pack)
+        assert loop.time() - begun < 0.4
+    assert grant.refreshes == 2
+
+
+async def test_a_grant_that_is_gone_ends_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Else every one of a million threads would fail in the same way."""
+    source = RefreshingToken(sandbox.grant.client_id, sandbox.grant.client_secret, "used-before")
+    async with Client(source, base_url=sandbox.url, budget=None) as client:
+        with pytest.raises(ReauthorizationRequired):
+            await sync_attachments(
+                client, packs=list(sandbox.market.packs), to=tmp_path, site_id="MLM"
+            )
+
+
+async def test_the_inbox_answers_in_time_however_slow_the_api_is(sandbox: Sandbox) -> None:
+    """Mercado Libre gives a receiver of notifications 500 ms."""
+    example = Path(__file__).parent.parent / "examples" / "inbox_service.py"
+    inbox_of = runpy.run_path(str(example))["Inbox"]
+    sandbox.inject(Fault(action="pass", delay=30, times=1000))
+    body = {"topic": "messages", "resource": "m1", "user_id": 1}
+    async with Client(sandbox.token, base_url=sandbox.url) as client:
+        inbox = inbox_of(client, print)
+        async with TestServer(inbox.app()) as server, ClientSession() as http:
+            async with asyncio.timeout(0.5):
+                came = [
+                    (await http.post(server.make_url("/notifications"), json=body)).status
+                    for _ in range(20)
+                ]
+    assert came == [200] * 20

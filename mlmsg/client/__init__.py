@@ -11,7 +11,7 @@ from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
 from mlmsg.events import OnEvent, Teller
 from mlmsg.policy import RetryPolicy, Timeouts
-from mlmsg.rules import check_base_url
+from mlmsg.rules import check_base_url, check_count
 
 from .attachments import Attachments
 from .claims import Claims
@@ -68,8 +68,7 @@ class Client:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
         token = concealed(token)
-        if not isinstance(max_connections, int) or max_connections < 1:
-            raise RuleError("`max_connections`", repr(max_connections), "1 or more")
+        check_count("`max_connections`", max_connections)
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise RuleError("`retry`", repr(retry), "a RetryPolicy")
         if budget is not None and not isinstance(budget, RateBudget):

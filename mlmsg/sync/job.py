@@ -1,15 +1,13 @@
 """The job as one call."""
 
 from collections.abc import AsyncIterable, Callable, Iterable
-from inspect import iscoroutinefunction
 
 from mlmsg.client import Client
-from mlmsg.errors import RuleError
-from mlmsg.rules import check_site_id
+from mlmsg.rules import check_count, check_on_event, check_site_id
 
 from .report import SyncEvent, SyncReport
 from .target import Target, TargetLike
-from .workers import Ids, Workers
+from .workers import Ids, Workers, check_ids
 
 __all__ = ["sync_attachments"]
 
@@ -55,13 +53,10 @@ async def sync_attachments(
         UsageError: The client is closed, or belongs to another event loop.
     """
     check_site_id(site_id)
-    for name, ids in (("packs", packs), ("claims", claims)):
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable | AsyncIterable):
-            raise RuleError(f"`{name}`", f"one {type(ids).__name__}", "an iterable of ids")
-    if isinstance(concurrency, bool) or not isinstance(concurrency, int) or concurrency < 1:
-        raise RuleError("`concurrency`", repr(concurrency), "an int of 1 or more")
-    if on_event is not None and (not callable(on_event) or iscoroutinefunction(on_event)):
-        raise RuleError("`on_event`", repr(on_event), "a plain function of one event, or None")
+    check_ids("packs", packs, Iterable | AsyncIterable)
+    check_ids("claims", claims, Iterable | AsyncIterable)
+    check_count("`concurrency`", concurrency)
+    check_on_event(on_event)
     workers = Workers(client, await Target.open(to), site_id, verify, on_event)
     await workers.run({"pack": packs, "claim": claims}, concurrency)
     return workers.report

@@ -17,12 +17,12 @@ from typing import TypeVar
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import Client
-from mlmsg.errors import RuleError
-from mlmsg.rules import check_site_id
+from mlmsg.rules import check_count, check_site_id
 
 from .job import sync_attachments
 from .report import SyncReport
 from .target import TargetLike
+from .workers import check_ids
 
 __all__ = ["Shard", "plan", "run"]
 
@@ -92,11 +92,9 @@ def plan(
         RuleError: `size` is under 1, `site_id` is none, or the ids are not several.
     """
     check_site_id(site_id)
-    for kind, ids in (("packs", packs), ("claims", claims)):
-        if isinstance(ids, str | bytes) or not isinstance(ids, Iterable):
-            raise RuleError(f"`{kind}`", f"one {type(ids).__name__}", "an iterable of ids")
-    if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-        raise RuleError("`size` of a shard", repr(size), "an int of 1 or more")
+    check_ids("packs", packs, Iterable)
+    check_ids("claims", claims, Iterable)
+    check_count("`size` of a shard", size)
     parts = chain(
         ((part, ()) for part in _cut(packs, size)),
         (((), part) for part in _cut(claims, size)),

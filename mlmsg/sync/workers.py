@@ -14,6 +14,7 @@ from collections.abc import AsyncIterable, Callable, Iterable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from functools import partial
+from types import UnionType
 from typing import TypeAlias
 
 import anyio
@@ -21,7 +22,14 @@ from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from mlmsg.client import Client
-from mlmsg.errors import AuthenticationError, BadRequest, MlmsgError, RuleError, UsageError
+from mlmsg.errors import (
+    AuthenticationError,
+    BadRequest,
+    MlmsgError,
+    ReauthorizationRequired,
+    RuleError,
+    UsageError,
+)
 
 from .keys import MANIFEST
 from .manifest import Listed, ManifestEntry
@@ -30,12 +38,18 @@ from .report import EventKind, SyncEvent, SyncReport, ThreadId, ThreadKind
 from .target import Target, TargetError
 from .threads import fetch, listed
 
-__all__ = ["Ids", "Workers"]
+__all__ = ["Ids", "Workers", "check_ids"]
 
 Ids: TypeAlias = Iterable[int | str] | AsyncIterable[int | str]
 """Ids of packs or claims, drawn one at a time: there may be millions."""
 
 logger = logging.getLogger("mlmsg.sync")
+
+
+def check_ids(name: str, ids: object, kinds: type | UnionType) -> None:
+    """Refuses what are no ids, above all one text in place of several."""
+    if isinstance(ids, str | bytes) or not isinstance(ids, kinds):
+        raise RuleError(f"`{name}`", f"one {type(ids).__name__}", "an iterable of ids")
 
 
 @dataclass(slots=True, eq=False)
@@ -196,4 +210,5 @@ def _concerns_all(error: MlmsgError) -> bool:
         return error.rule == "access token"
     if isinstance(error, BadRequest):  # which is what a token that can be none is answered with
         return "access token" in error.message.lower().replace("_", " ")
-    return isinstance(error, TargetError | AuthenticationError | UsageError)
+    lasting = TargetError | AuthenticationError | ReauthorizationRequired | UsageError
+    return isinstance(error, lasting)
