@@ -20,8 +20,8 @@ import msgspec
 from aiohttp import web
 
 from mlmsg.sandbox import Fault, Market, Sandbox
-from mlmsg.sandbox._answers import Answer, RefusalError
-from mlmsg.sandbox._exchange import Exchange, Handler, Route
+from mlmsg.sandbox._http.exchange import Exchange, Handler, Route
+from mlmsg.sandbox._http.responses import ErrorResponse, Response
 
 TRUTH = "/soak/truth"
 SELLER = 700100200
@@ -108,9 +108,9 @@ class SoakSandbox(Sandbox):
         self._rate = rate
         self._random = random.Random(seed)  # noqa: S311
 
-    def _serving(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
+    def _make_handler(self, route: Route) -> Callable[[web.Request], Awaitable[web.StreamResponse]]:
         watched = replace(route, handler=partial(self._watched, route.handler))
-        serve = super()._serving(watched)
+        serve = super()._make_handler(watched)
 
         async def serve_at_random(request: web.Request) -> web.StreamResponse:
             if request.path == TRUTH:
@@ -130,20 +130,20 @@ class SoakSandbox(Sandbox):
 
         return serve_at_random
 
-    async def _watched(self, handler: Handler, exchange: Exchange) -> Answer:
+    async def _watched(self, handler: Handler, exchange: Exchange) -> Response:
         """Executes a request and notes what was done; then it may be denied."""
         try:
             answer = await handler(exchange)
-        except RefusalError:
+        except ErrorResponse:
             self.truth.refused += exchange.request.path == "/oauth/token"
             raise
         self._note(exchange, answer)
         status = exchange.request.get(LATE)
         if status is not None:
-            raise RefusalError(status, "It was done all the same")
+            raise ErrorResponse(status, "It was done all the same")
         return answer
 
-    def _note(self, exchange: Exchange, answer: Answer) -> None:
+    def _note(self, exchange: Exchange, answer: Response) -> None:
         request, truth = exchange.request, self.truth
         if request.method != "POST":
             return

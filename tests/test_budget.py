@@ -211,7 +211,7 @@ async def test_a_client_keeps_to_its_budget_and_meets_no_429(sandbox: Sandbox) -
     pack = next(iter(sandbox.market.packs))
     async with Client(sandbox.token, base_url=sandbox.url, budget=budget) as client:
         await asyncio.gather(*(client.packs.page(pack) for _ in range(60)))
-    assert sandbox.rate.refused == {"reads": 0, "writes": 0}
+    assert sandbox.rate.rejections == {"reads": 0, "writes": 0}
     assert sandbox.rate.accepted["reads"] == 60
 
 
@@ -225,7 +225,7 @@ async def test_clients_of_one_application_share_a_budget(sandbox: Sandbox) -> No
     ):
         calls = [client.packs.page(pack) for client in (one, other) for _ in range(20)]
         await asyncio.gather(*calls)
-    assert sandbox.rate.refused == {"reads": 0, "writes": 0}
+    assert sandbox.rate.rejections == {"reads": 0, "writes": 0}
 
 
 def test_each_client_has_a_budget_of_its_own_unless_told_otherwise() -> None:

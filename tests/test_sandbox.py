@@ -600,7 +600,7 @@ async def test_nothing_in_it_blocks_the_event_loop(caplog: pytest.LogCaptureFixt
 
 # --- the room ------------------------------------------------------------------------------
 
-SOURCES = sorted(Path(mlmsg.sandbox.__file__).parent.glob("*.py"))
+SOURCES = sorted(Path(mlmsg.sandbox.__file__).parent.rglob("*.py"))
 
 
 @pytest.mark.parametrize("source", SOURCES, ids=lambda path: path.name)

@@ -21,7 +21,7 @@ from mlmsg.sandbox import (
     Sandbox,
     example_market,
 )
-from mlmsg.sandbox.claim_shapes import Role, Stage
+from mlmsg.sandbox.schemas.claims import Role, Stage
 
 V2 = "/marketplace/v2/claims/"
 V1 = "/post-purchase/v1/claims/"

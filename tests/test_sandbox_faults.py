@@ -218,7 +218,7 @@ def test_a_queue_spares_what_no_fault_is_for() -> None:
     queue.add(fault)
     assert queue.take("POST", "/a") is None
     assert queue.take("GET", "/b") is None
-    assert queue.waiting() == (fault,)
+    assert queue.pending() == (fault,)
     assert queue.take("GET", "/x/a?b") is fault
     assert queue.take("GET", "/x/a?b") is None
 

@@ -55,7 +55,7 @@ async def test_reads_and_writes_have_a_limit_each(http: ClientSession, sandbox: 
     assert [await status(http) for _ in range(4)] == [200, 200, 429, 429]
     assert [await status(http, "POST") for _ in range(2)] == [201, 429]
     assert sandbox.rate.accepted == counts(2, 1)
-    assert sandbox.rate.refused == counts(2, 1)
+    assert sandbox.rate.rejections == counts(2, 1)
     # What is refused is not carried out.
     assert len(sandbox.market.packs[MUG].messages) == 14 + 1
 
@@ -105,7 +105,7 @@ async def test_every_path_and_method_counts(
     assert await status(http, method, target) != 429
     assert await status(http, method, target) == 429
     expected = counts(reads=1) if method == "GET" else counts(writes=1)
-    assert sandbox.rate.accepted == sandbox.rate.refused == expected
+    assert sandbox.rate.accepted == sandbox.rate.rejections == expected
 
 
 async def test_it_comes_before_the_token(http: ClientSession, sandbox: Sandbox) -> None:
@@ -118,7 +118,7 @@ async def test_tokens_are_refreshed_outside_of_it(http: ClientSession, sandbox: 
     sandbox.rate = RateLimit(reads=0, writes=0, burst=0)
     async with http.post("/oauth/token", data=REFRESH) as answer:
         assert answer.status == 200
-    assert sandbox.rate.accepted == sandbox.rate.refused == counts()
+    assert sandbox.rate.accepted == sandbox.rate.rejections == counts()
 
 
 async def test_the_body_of_a_refused_upload_is_read_and_forgotten(
@@ -158,7 +158,7 @@ async def test_the_answer_of_a_refused_request_may_still_be_lost(
     sandbox.inject(Fault(action="lose"))
     with pytest.raises(ClientConnectionError):
         await status(http, "POST")
-    assert sandbox.rate.refused == counts(writes=1)
+    assert sandbox.rate.rejections == counts(writes=1)
     assert len(sandbox.market.packs[MUG].messages) == 14
 
 
@@ -216,39 +216,39 @@ READS = {
 
 @pytest.mark.parametrize(("limit", "steps"), READS.values(), ids=READS.keys())
 def test_reads_over_time(limit: RateLimit, steps: list[tuple[float, bool]]) -> None:
-    assert [limit.admits("GET", now) for now, _ in steps] == [room for _, room in steps]
+    assert [limit.admit("GET", now) for now, _ in steps] == [room for _, room in steps]
     taken = sum(room for _, room in steps)
     assert limit.accepted == counts(reads=taken)
-    assert limit.refused == counts(reads=len(steps) - taken)
+    assert limit.rejections == counts(reads=len(steps) - taken)
 
 
 def test_reads_leave_room_for_writes_but_in_a_burst() -> None:
     limit = RateLimit(reads=2, writes=2, burst=3)
     mixed = list(islice(cycle(["GET", "POST"]), 4))
-    assert [limit.admits(method, 0) for method in mixed] == [True, True, True, False]
-    assert limit.admits("POST", 1)
-    assert not limit.admits("POST", 2)
-    assert not limit.admits("GET", 2)
+    assert [limit.admit(method, 0) for method in mixed] == [True, True, True, False]
+    assert limit.admit("POST", 1)
+    assert not limit.admit("POST", 2)
+    assert not limit.admit("GET", 2)
 
 
 def test_it_forgets_what_no_limit_looks_back_to() -> None:
     limit = RateLimit(per=10)
     for now in range(1000):
-        assert limit.admits("GET", now)
+        assert limit.admit("GET", now)
     assert limit._arrivals["reads"] == list(range(990, 1000))
 
 
 def test_two_limits_share_nothing() -> None:
     one, two = RateLimit(reads=1), RateLimit(reads=1)
-    assert one.admits("GET", 0)
+    assert one.admit("GET", 0)
     assert two.accepted == counts()
-    assert two.admits("GET", 0)
+    assert two.admit("GET", 0)
 
 
 def test_its_repr_is_its_settings_and_counters() -> None:
     assert repr(RateLimit(burst=3)) == (
         "RateLimit(reads=500, writes=500, per=60.0, retry_after=None, burst=3, "
-        "accepted={'reads': 0, 'writes': 0}, refused={'reads': 0, 'writes': 0})"
+        "accepted={'reads': 0, 'writes': 0}, rejections={'reads': 0, 'writes': 0})"
     )
 
 
@@ -270,7 +270,7 @@ def test_a_limit_that_makes_no_sense_is_refused(wrong: dict[str, object], words:
 
 
 def test_the_refusal_is_the_same_bytes_each_time() -> None:
-    answer = RateLimit().answer()
+    answer = RateLimit().response()
     expected = (
         b'{"message":"Too many requests","error":"too_many_requests","status":429,"cause":[]}'
     )

@@ -11,7 +11,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout, FormData
 
 from mlmsg.sandbox import Sandbox, StoredFile
-from mlmsg.sandbox._multipart import FramingError, parse_upload
+from mlmsg.sandbox._http.multipart import FramingError, parse_upload
 
 MUG = "2000007001000011"
 FILES = "/marketplace/messages/attachments"

@@ -6,18 +6,11 @@ of the client, so that a wrong path or a wrong field cannot pass its own test.
     async with Sandbox() as sandbox:
         sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
         sandbox.rate = RateLimit(reads=10)
-        ...  # talk to sandbox.url with sandbox.token
+        ...  # call sandbox.url with sandbox.token
         sandbox.expire()  # until the client refreshes sandbox.grant
 """
 
-from mlmsg.sandbox._exchange import RecordedRequest, SendAnswer
-from mlmsg.sandbox.claim_shapes import (
-    AvailableAction,
-    ClaimAttachment,
-    ClaimMessage,
-    ClaimModeration,
-    Player,
-)
+from mlmsg.sandbox._http.exchange import RecordedRequest, SendAnswer
 from mlmsg.sandbox.claims import Claim, ClaimFile
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
@@ -26,8 +19,14 @@ from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
 from mlmsg.sandbox.rates import RateLimit
-from mlmsg.sandbox.server import Sandbox
-from mlmsg.sandbox.shapes import (
+from mlmsg.sandbox.schemas.claims import (
+    AvailableAction,
+    ClaimAttachment,
+    ClaimMessage,
+    ClaimModeration,
+    Player,
+)
+from mlmsg.sandbox.schemas.packs import (
     Attachment,
     ConversationStatus,
     Message,
@@ -35,8 +34,9 @@ from mlmsg.sandbox.shapes import (
     Moderation,
     Person,
     Resource,
-    UnreadCount,
 )
+from mlmsg.sandbox.schemas.unread import UnreadCount
+from mlmsg.sandbox.server import Sandbox
 
 __all__ = [
     "Action",

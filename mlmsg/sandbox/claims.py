@@ -3,8 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from mlmsg.sandbox._dates import claim_date, moment_of
-from mlmsg.sandbox.claim_shapes import (
+from mlmsg.sandbox.schemas.claims import (
     AvailableAction,
     ClaimAttachment,
     ClaimDetails,
@@ -13,10 +12,11 @@ from mlmsg.sandbox.claim_shapes import (
     Role,
     Stage,
 )
+from mlmsg.sandbox.schemas.dates import format_claim_date, parse_date
 
 __all__ = ["Claim", "ClaimFile"]
 
-# "Messages claims", "Actions": who may write to whom, by stage.
+# The receivers that each role may write to, by stage ("Messages claims", "Actions").
 _RECEIVERS: dict[Stage, dict[Role, tuple[Role, ...]]] = {
     "claim": {
         "complainant": ("respondent",),
@@ -25,13 +25,17 @@ _RECEIVERS: dict[Stage, dict[Role, tuple[Role, ...]]] = {
     },
     "dispute": {"complainant": ("mediator",), "respondent": ("mediator",), "mediator": ()},
 }
-_TYPES: dict[Role, str] = {"complainant": "buyer", "respondent": "seller", "mediator": "internal"}
+_PLAYER_TYPES: dict[Role, str] = {
+    "complainant": "buyer",
+    "respondent": "seller",
+    "mediator": "internal",
+}
 _TIME_TO_ANSWER = timedelta(days=3)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimFile:
-    """A file of a claim; `file_name` is what the upload answered."""
+    """A file of a claim; `file_name` is the name in the response to the upload."""
 
     file_name: str
     data: bytes = field(repr=False)
@@ -45,7 +49,7 @@ class ClaimFile:
         return len(self.data)
 
     def attachment(self) -> ClaimAttachment:
-        """The file as it is listed in a message, and as its information is answered."""
+        """Return the file as a message lists it, which is also its information."""
         return ClaimAttachment(
             filename=self.file_name,
             original_filename=self.original_filename,
@@ -60,8 +64,10 @@ class Claim:
     """A claim; `messages` is newest first, as served, and `files` is by file name.
 
     Attributes:
-        players: In the order they came in; their `available_actions` may be changed at will.
-        version_1: It is of "Claims 1.0": the v2 paths refuse it, /post-purchase/v1 answers.
+        players: The players in the order of their arrival; change their `available_actions` at
+            any time.
+        version_1: The claim is of "Claims 1.0": the v2 paths refuse it, /post-purchase/v1
+            serves it.
     """
 
     id: str
@@ -75,32 +81,40 @@ class Claim:
     files: dict[str, ClaimFile] = field(default_factory=dict)
 
     def add_player(self, role: Role, user_id: int) -> Player:
-        """Let a user take part, with the actions of the stage; one player per role."""
+        """Add a player with the actions of the stage, and return it.
+
+        Raises:
+            ValueError: The claim already has a player with this role.
+        """
         if any(player.role == role for player in self.players):
             raise ValueError(f"claim {self.id} already has a {role}")
-        player = Player(role, _TYPES[role], user_id, self._actions(role))
+        player = Player(role, _PLAYER_TYPES[role], user_id, self._available_actions(role))
         self.players.append(player)
         return player
 
     def player(self, role: Role) -> Player:
-        """The player with this role; KeyError if there is none."""
+        """Return the player with this role.
+
+        Raises:
+            KeyError: The claim has no player with this role.
+        """
         for player in self.players:
             if player.role == role:
                 return player
         raise KeyError(role)
 
     def player_of(self, user_id: int) -> Player | None:
-        """The player that this user is, or None."""
+        """Return the player with this user id, or None."""
         return next((player for player in self.players if player.user_id == user_id), None)
 
     def enter(self, stage: Stage) -> None:
-        """Go on to a stage and give each player its actions; a dispute wants a mediator added."""
+        """Change the stage, and give each player its actions; add a mediator to a dispute."""
         self.stage = stage
         for player in self.players:
-            player.available_actions = self._actions(player.role)
+            player.available_actions = self._available_actions(player.role)
 
     def details(self) -> ClaimDetails:
-        """The claim as its own path answers it."""
+        """Return the claim as its own path serves it."""
         newest = self.messages[0].date_created if self.messages else self.date_created
         return ClaimDetails(
             id=int(self.id),
@@ -113,13 +127,14 @@ class Claim:
             last_updated=newest,
         )
 
-    def _actions(self, role: Role) -> list[AvailableAction]:
+    def _available_actions(self, role: Role) -> list[AvailableAction]:
         if self.status != "opened":
             return []
-        # The seller is the one who has to answer in time.
+        # Only the seller has to answer before a date.
         mandatory = role == "respondent"
-        until = claim_date(moment_of(self.date_created) + _TIME_TO_ANSWER) if mandatory else None
+        due = parse_date(self.date_created) + _TIME_TO_ANSWER
+        due_date = format_claim_date(due) if mandatory else None
         return [
-            AvailableAction(f"send_message_to_{receiver}", mandatory, until)
+            AvailableAction(f"send_message_to_{receiver}", mandatory, due_date)
             for receiver in _RECEIVERS[self.stage][role]
         ]

@@ -1,4 +1,4 @@
-"""The sandbox's time, which a test can move forward instead of sleeping."""
+"""The time of the sandbox, which a test can advance instead of sleeping."""
 
 from collections.abc import Callable
 from time import monotonic
@@ -7,10 +7,10 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """Seconds since some moment: real time, plus what it was advanced by.
+    """A clock that shows real time plus the seconds that it was advanced by.
 
-    Access tokens expire by it, and a RateLimit counts by it. Over a `base` that stands still,
-    such as `Clock(lambda: 0.0)`, time passes only by `advance`.
+    Access tokens expire by it, and a RateLimit counts by it. On a constant `base`, such as
+    `Clock(lambda: 0.0)`, time passes only through `advance`.
     """
 
     def __init__(self, base: Callable[[], float] = monotonic) -> None:
@@ -18,11 +18,15 @@ class Clock:
         self._offset = 0.0
 
     def now(self) -> float:
-        """The present moment, in seconds; only differences mean something."""
+        """Return the present time in seconds; only differences have a meaning."""
         return self._base() + self._offset
 
     def advance(self, seconds: float) -> None:
-        """Move forward; ValueError if it would be backward."""
+        """Move the time forward.
+
+        Raises:
+            ValueError: `seconds` is negative or not a number.
+        """
         if not seconds >= 0:
             raise ValueError(f"a clock advances 0 or more seconds, not {seconds}")
         self._offset += seconds

@@ -1,4 +1,4 @@
-"""Faults on demand: what a test asks the sandbox to get wrong, and in which order."""
+"""Faults on demand: the failures that a test wants from the sandbox, and their order."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -6,38 +6,40 @@ from typing import Literal, get_args
 
 import msgspec
 
-from mlmsg.sandbox._answers import JSON, Answer, error_answer
+from mlmsg.sandbox._http.responses import JSON_HEADERS, Response, error_response
 
 __all__ = ["Action", "Fault", "FaultQueue"]
 
 Action = Literal["answer", "drop", "cut", "lose", "pass"]
-"""What a fault does; see `Fault`."""
+"""The effect of a fault; see `Fault`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """Something that goes wrong for the next matching request, or the next `times` of them.
+    """A failure of the next matching request, or of the next `times` of them.
 
-    What happens is the `action`:
+    The `action` selects the effect:
 
-    - `answer`: `status`, `body` and `headers` in place of the real answer; nothing is done
-    - `drop`: nothing is done, the connection is closed without an answer
-    - `lose`: the request is carried out, then the connection is closed without an answer
-    - `cut`: carried out, half of the real body is sent under its full Content-Length, then closed
-      (a body of less than two bytes is not answered at all)
-    - `pass`: carried out and really answered: for a `delay` only
+    - `answer`: respond with `status`, `body` and `headers`; the request is not executed
+    - `drop`: close the connection without a response; the request is not executed
+    - `lose`: execute the request, then close the connection without a response
+    - `cut`: execute the request, send half of the body under its full Content-Length, then close
+      (a body of less than two bytes is not sent at all)
+    - `pass`: execute the request and send its response; useful with a `delay`
 
     Attributes:
         status: The status of an `answer`.
-        body: bytes or a str are sent as they are (text/plain unless `headers` say otherwise),
-            any other value as JSON; None is the API's error body for the status.
-        headers: Headers of an `answer`.
-        times: How many matching requests it is for.
-        method: The method it is for; None for all.
-        path: A part of the path and query as sent, such as `/attachments` or `offset=50`;
-            None for all.
-        delay: Seconds of silence between what is done and the answer, or the end, of it.
-        early: For `answer` and `drop`: before the request's body is read; closes the connection.
+        body: The body of an `answer`. bytes and str are sent as they are (text/plain unless
+            `headers` name another type), any other value as JSON; None is the API's error body
+            for the status.
+        headers: The headers of an `answer`.
+        times: The number of matching requests that fail.
+        method: The method of matching requests; None for all.
+        path: A part of the path and query of matching requests as they were sent, such as
+            `/attachments` or `offset=50`; None for all.
+        delay: The seconds of silence before the response, or before the connection closes.
+        early: Only for `answer` and `drop`: act before the body of the request is read, and
+            close the connection.
     """
 
     status: int = 500
@@ -62,45 +64,45 @@ class Fault:
             raise ValueError(f"delay must be 0 or more seconds, not {self.delay}")
 
     def matches(self, method: str, target: str) -> bool:
-        """Whether it is for a request with this method and this path and query."""
-        wanted_method = self.method is None or self.method.upper() == method
-        return wanted_method and (self.path is None or self.path in target)
+        """Return True if the fault applies to this method and this path and query."""
+        is_method = self.method is None or self.method.upper() == method
+        return is_method and (self.path is None or self.path in target)
 
-    def answer(self) -> Answer:
-        """The answer of a fault whose action is `answer`."""
+    def response(self) -> Response:
+        """Return the response of a fault whose action is `answer`."""
         if self.body is None:
-            answer = error_answer(self.status)
+            response = error_response(self.status)
         elif isinstance(self.body, bytes):
-            answer = Answer(self.status, self.body, {"Content-Type": "text/plain"})
+            response = Response(self.status, self.body, {"Content-Type": "text/plain"})
         elif isinstance(self.body, str):
-            plain = {"Content-Type": "text/plain; charset=utf-8"}
-            answer = Answer(self.status, self.body.encode(), plain)
+            plain_text = {"Content-Type": "text/plain; charset=utf-8"}
+            response = Response(self.status, self.body.encode(), plain_text)
         else:
-            answer = Answer(self.status, msgspec.json.encode(self.body), JSON)
-        # Title case, so that a caller's "content-type" takes the place of ours.
-        given = {name.title(): value for name, value in self.headers.items()}
-        return replace(answer, headers={**answer.headers, **given}, early=self.early)
+            response = Response(self.status, msgspec.json.encode(self.body), JSON_HEADERS)
+        # Title case, so that "content-type" replaces our "Content-Type".
+        headers = {name.title(): value for name, value in self.headers.items()}
+        return replace(response, headers={**response.headers, **headers}, early=self.early)
 
 
 class FaultQueue:
-    """The faults still to come; the first one that matches a request is taken."""
+    """The injected faults; a request takes the first one that matches it."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._pending: list[Fault] = []
 
     def add(self, fault: Fault) -> None:
-        """Put a fault behind the others."""
-        self._waiting.append(fault)
+        """Append a fault."""
+        self._pending.append(fault)
 
-    def waiting(self) -> tuple[Fault, ...]:
-        """The faults still to come, each with the `times` it has left."""
-        return tuple(self._waiting)
+    def pending(self) -> tuple[Fault, ...]:
+        """Return the faults that have not occurred yet, each with its remaining `times`."""
+        return tuple(self._pending)
 
     def take(self, method: str, target: str) -> Fault | None:
-        """The fault for this request, once less in the queue; None if it is spared."""
-        for position, fault in enumerate(self._waiting):
+        """Return the fault of this request and count it down; None if no fault matches."""
+        for position, fault in enumerate(self._pending):
             if fault.matches(method, target):
-                left = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
-                self._waiting[position : position + 1] = left
+                rest = [replace(fault, times=fault.times - 1)] if fault.times > 1 else []
+                self._pending[position : position + 1] = rest
                 return fault
         return None

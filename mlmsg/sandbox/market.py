@@ -1,4 +1,4 @@
-"""What the sandbox knows: packs, their files, and claims. Plain values, no I/O."""
+"""The market of a sandbox: packs, their files, and claims. Plain values, no I/O."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -6,22 +6,27 @@ from itertools import count
 from pathlib import PurePosixPath
 from uuid import UUID, uuid5
 
-from mlmsg.sandbox._dates import claim_date, moment_of, with_millis, zulu
-from mlmsg.sandbox.claim_shapes import ClaimMessage, ClaimModeration, Role, Stage
 from mlmsg.sandbox.claims import Claim, ClaimFile
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
-from mlmsg.sandbox.shapes import (
+from mlmsg.sandbox.schemas.claims import ClaimMessage, ClaimModeration, Role, Stage
+from mlmsg.sandbox.schemas.dates import (
+    add_milliseconds,
+    format_claim_date,
+    format_utc,
+    parse_date,
+)
+from mlmsg.sandbox.schemas.packs import (
     ConversationStatus,
     Message,
     MessageDate,
     Moderation,
     Resource,
-    UnreadCount,
 )
+from mlmsg.sandbox.schemas.unread import UnreadCount
 
 __all__ = ["Market"]
 
-# Ids are derived from a counter, so that the same steps give the same ids in every run.
+# Ids derive from a counter, so that the same steps give the same ids in every run.
 _IDS = UUID("6d6c6d73-6700-5000-8000-73616e64626f")
 _CLIENT_ID = 7001002003004005
 _MAX_EXTENSION = 10
@@ -32,15 +37,20 @@ def _utc_now() -> datetime:
 
 
 class Market:
-    """All packs, files and claims of one sandbox, open to change while the server runs.
+    """All packs, files and claims of one sandbox; change them at any time.
 
-    `packs`, `files` and `claims` are plain dicts by id: taking a file out of `files` makes its
-    download fail as a lost file does. `user_id` is the seller whose tokens are accepted. `now`
-    dates what gets no date of its own. Ids that are not given are the same in every run, for the
-    same steps.
+    Default ids are the same in every run, for the same steps.
+
+    Args:
+        user_id: The seller whose tokens are accepted.
+        now: The clock of every date that is not given.
 
     Attributes:
-        denied: Ids of claims that a PolicyAgent keeps from the seller, whether they exist or not.
+        packs: The packs by id.
+        files: The files of messages by id. The download of a removed file fails as that of a
+            lost file does.
+        claims: The claims by id.
+        denied: The ids of claims that the PolicyAgent denies to the seller, existing or not.
     """
 
     def __init__(self, *, user_id: int = 700100200, now: Callable[[], datetime] = _utc_now) -> None:
@@ -64,7 +74,10 @@ class Market:
         shipping_id: int | None = None,
         status_date: str | None = None,
     ) -> Pack:
-        """Add an active pack without messages; its seller is the market's `user_id` by default."""
+        """Add an active pack without messages, and return it.
+
+        Its seller is the market's `user_id` by default.
+        """
         serial = next(self._serial)
         status = ConversationStatus(
             claim_ids=None,
@@ -99,18 +112,21 @@ class Market:
         message_id: str | None = None,
         status: str = "available",
     ) -> Message:
-        """Add the newest message of a pack and return it; call it oldest message first.
+        """Add the newest message of a pack, and return it; add the oldest message first.
 
         Args:
-            pack_id: A pack of this market (KeyError otherwise).
+            pack_id: The id of a pack of this market.
             text: The text.
-            author: Who wrote it; only a seller's message carries a `client_id`.
-            text_translated: The text in the other side's language.
-            attachments: Ids of files of this market (KeyError otherwise).
-            at: When it was written, such as `2020-03-13T15:14:10Z`; now by default.
-            read: When it was read; a message that was read was also notified.
-            message_id: 32 hex digits by default.
-            status: An open set; `available` by default.
+            author: The author; only a message of the seller has a `client_id`.
+            text_translated: The text in the language of the receiver.
+            attachments: The ids of files of this market.
+            at: The date of the message, such as `2020-03-13T15:14:10Z`; now by default.
+            read: The read date; a message that was read was also notified.
+            message_id: The id; 32 hex digits by default.
+            status: The status, an open set; `available` by default.
+
+        Raises:
+            KeyError: The market has no such pack or file.
         """
         pack = self.packs[str(pack_id)]
         files = [self.files[file_id].attachment() for file_id in attachments]
@@ -124,7 +140,7 @@ class Market:
             status=status,
             subject=None,
             text=text,
-            message_date=MessageDate(at, at, read and with_millis(at), at, read),
+            message_date=MessageDate(at, at, read and add_milliseconds(at), at, read),
             message_moderation=Moderation("clean", None, "online", at),
             message_attachments=files or None,
             message_resources=[
@@ -148,7 +164,7 @@ class Market:
         potential_security_threat: bool = False,
         creation_date: str | None = None,
     ) -> StoredFile:
-        """Store a file as if `user_id` (the market's own by default) had uploaded it."""
+        """Store a file as an upload of `user_id` (the market's by default), and return it."""
         user_id = self.user_id if user_id is None else user_id
         stored = StoredFile(
             id=file_id or f"{user_id}_{self._uuid('file')}{_extension(original_filename)}",
@@ -162,17 +178,17 @@ class Market:
         return stored
 
     def message(self, message_id: str) -> Message | None:
-        """The message with this id in any pack, or None."""
-        # A walk, not an index: tests change the lists of messages directly.
+        """Return the message with this id in any pack, or None."""
+        # Without an index, because tests change the lists of messages directly.
         threads = (pack.messages for pack in self.packs.values())
         return next((m for thread in threads for m in thread if m.id == message_id), None)
 
     def unread(self, role: str | None = None) -> list[UnreadCount]:
-        """The conversations with messages to the user that have no read date, in market order.
+        """Return the conversations with unread messages to the user, in the order of `packs`.
 
         Args:
-            role: `seller` for those the user sold, `buyer` for those the user bought; all of
-                them for anything else.
+            role: `seller` for the packs that the user sold, `buyer` for those that the user
+                bought; any other value for all.
         """
         counts = (
             UnreadCount(pack.resource, pack.unread(self.user_id))
@@ -183,7 +199,11 @@ class Market:
         return [unread for unread in counts if unread.count]
 
     def mark_as_read(self, pack_id: int | str, *, at: str | None = None) -> int:
-        """Give the messages to the user in this pack a read date; return how many had none."""
+        """Set a read date on the unread messages to the user; return their number.
+
+        Raises:
+            KeyError: The market has no such pack.
+        """
         return self.packs[str(pack_id)].mark_as_read(self.user_id, at or self.date())
 
     def add_claim(
@@ -199,18 +219,18 @@ class Market:
         version_1: bool = False,
         at: str | None = None,
     ) -> Claim:
-        """Add a claim without messages; its respondent is the market's `user_id` by default.
+        """Add a claim without messages, and return it.
 
         Args:
-            claim_id: Digits; it is an int in the claim's JSON.
+            claim_id: The id, in digits; the JSON of the claim has an int.
             stage: A `dispute` has a mediator, a `claim` only with a `mediator_id`.
-            status: An open set; only in `opened` may anyone do anything.
-            site_id: Where it happened.
+            status: The status, an open set; players have actions only in `opened`.
+            site_id: The site of the sale.
             complainant_id: The buyer.
-            respondent_id: The seller.
-            mediator_id: Who decides a dispute.
-            version_1: It is of "Claims 1.0": the v2 paths refuse it.
-            at: When it was opened, such as `2024-08-22T17:31:37.000-04:00`; now by default.
+            respondent_id: The seller; the market's `user_id` by default.
+            mediator_id: The mediator.
+            version_1: The claim is of "Claims 1.0": the v2 paths refuse it.
+            at: The date of the claim, such as `2024-08-22T17:31:37.000-04:00`; now by default.
         """
         serial = next(self._serial)
         claim = Claim(
@@ -218,7 +238,7 @@ class Market:
             site_id=site_id,
             stage=stage,
             status=status,
-            date_created=at or claim_date(self._now()),
+            date_created=at or format_claim_date(self._now()),
             version_1=version_1,
         )
         claim.add_player("complainant", complainant_id or 700900000 + serial)
@@ -242,22 +262,27 @@ class Market:
         stage: Stage | None = None,
         status: str = "available",
     ) -> ClaimMessage:
-        """Add the newest message of a claim and return it; call it oldest message first.
+        """Add the newest message of a claim, and return it; add the oldest message first.
 
         Args:
-            claim_id: A claim of this market (KeyError otherwise).
+            claim_id: The id of a claim of this market.
             message: The text.
-            sender: Who wrote it. Nobody checks that they have the action for it.
-            receiver: Whom to: by default the respondent, and from the respondent the complainant.
-            translated_message: The text in the receiver's language.
-            attachments: Names of files of this claim (KeyError otherwise).
-            at: When it was written, such as `2024-08-22T17:31:37.000-04:00`; now by default.
-            read: When it was read, such as `2024-08-22T21:32:21Z`.
-            stage: The stage it was written in; the claim's by default.
-            status: An open set; `available` by default.
+            sender: The role of the author. Its available actions are not checked.
+            receiver: The role of the receiver: by default the respondent, or the complainant
+                for a message of the respondent.
+            translated_message: The text in the language of the receiver.
+            attachments: The names of files of this claim.
+            at: The date of the message, such as `2024-08-22T17:31:37.000-04:00`; now by
+                default.
+            read: The read date, such as `2024-08-22T21:32:21Z`.
+            stage: The stage of the message; the claim's by default.
+            status: The status, an open set; `available` by default.
+
+        Raises:
+            KeyError: The market has no such claim, or the claim no such file.
         """
         claim = self.claims[str(claim_id)]
-        at = at or claim_date(self._now())
+        at = at or format_claim_date(self._now())
         added = ClaimMessage(
             sender_role=sender,
             receiver_role=receiver or ("complainant" if sender == "respondent" else "respondent"),
@@ -270,7 +295,7 @@ class Market:
             attachments=[claim.files[name].attachment() for name in attachments],
             status=status,
             stage=stage or claim.stage,
-            message_moderation=ClaimModeration("clean", "", "online", zulu(moment_of(at))),
+            message_moderation=ClaimModeration("clean", "", "online", format_utc(parse_date(at))),
             repeated=False,
         )
         claim.messages.insert(0, added)
@@ -286,20 +311,24 @@ class Market:
         file_name: str | None = None,
         at: str | None = None,
     ) -> ClaimFile:
-        """Store a file of a claim (KeyError otherwise) under `<uuid>.<ext>`, or `file_name`."""
+        """Store a file of a claim under `<uuid>.<ext>`, or `file_name`, and return it.
+
+        Raises:
+            KeyError: The market has no such claim.
+        """
         stored = ClaimFile(
             file_name=file_name or f"{self._uuid('claim file')}{_extension(original_filename)}",
             data=data,
             original_filename=original_filename,
             content_type=content_type,
-            date_created=at or claim_date(self._now()),
+            date_created=at or format_claim_date(self._now()),
         )
         self.claims[str(claim_id)].files[stored.file_name] = stored
         return stored
 
     def date(self) -> str:
-        """The present moment in the API's shape, such as `2020-03-13T15:14:10Z`."""
-        return zulu(self._now())
+        """Return the present time in the format of the API, such as `2020-03-13T15:14:10Z`."""
+        return format_utc(self._now())
 
     def _uuid(self, kind: str) -> UUID:
         return uuid5(_IDS, f"{kind} {next(self._serial)}")

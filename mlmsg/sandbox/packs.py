@@ -5,18 +5,18 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from mlmsg.sandbox._dates import with_millis
-from mlmsg.sandbox.shapes import Attachment, ConversationStatus, Message, Person
+from mlmsg.sandbox.schemas.dates import add_milliseconds
+from mlmsg.sandbox.schemas.packs import Attachment, ConversationStatus, Message, Person
 
 __all__ = ["Author", "Pack", "StoredFile"]
 
 Author = Literal["seller", "buyer"]
-"""Who wrote a message."""
+"""The author of a message."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """An uploaded file; `id` is `<user>_<uuid>.<ext>`, as "Post-sale messages" shows it."""
+    """An uploaded file; `id` is `<user>_<uuid>.<ext>` as in "Post-sale messages"."""
 
     id: str
     data: bytes = field(repr=False)
@@ -31,7 +31,7 @@ class StoredFile:
         return len(self.data)
 
     def attachment(self) -> Attachment:
-        """The file as it is listed in a message."""
+        """Return the file as a message lists it."""
         return Attachment(
             filename=self.id,
             original_filename=self.original_filename,
@@ -57,35 +57,36 @@ class Pack:
 
     @property
     def resource(self) -> str:
-        """What the unread messages call it: `/packs/{pack}/sellers/{seller}`."""
+        """The resource of the unread counts: `/packs/{pack}/sellers/{seller}`."""
         return f"/packs/{self.id}/sellers/{self.seller_id}"
 
     def person(self, author: Author) -> Person:
-        """The seller or the buyer, as a message shows them."""
+        """Return the seller or the buyer as a message shows them."""
         if author == "seller":
             return Person(self.seller_id, self.seller_name)
         return Person(self.buyer_id, self.buyer_name)
 
     def unread(self, user_id: int) -> int:
-        """How many messages to this user have no read date."""
-        return sum(_waits_for(user_id, message) for message in self.messages)
+        """Return the number of messages to this user without a read date."""
+        return sum(_is_unread(user_id, message) for message in self.messages)
 
     def mark_as_read(self, user_id: int, at: str) -> int:
-        """Give every message to this user that has none the read date `at`; return how many."""
+        """Set the read date `at` on every unread message to this user; return their number."""
         count = self.unread(user_id)
+        # In place: callers may hold the list.
         self.messages[:] = [
-            _read(message, at) if _waits_for(user_id, message) else message
+            _with_read_date(message, at) if _is_unread(user_id, message) else message
             for message in self.messages
         ]
         return count
 
 
-def _waits_for(user_id: int, message: Message) -> bool:
+def _is_unread(user_id: int, message: Message) -> bool:
     return message.recipient.user_id == user_id and message.message_date.read is None
 
 
-def _read(message: Message, at: str) -> Message:
+def _with_read_date(message: Message, at: str) -> Message:
     dates = message.message_date
-    # What was read was also notified, as soon as it was there.
-    notified = dates.notified or with_millis(dates.created)
+    # A message that was read was also notified, at the latest when it was created.
+    notified = dates.notified or add_milliseconds(dates.created)
     return replace(message, message_date=replace(dates, notified=notified, read=at))

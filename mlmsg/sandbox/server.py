@@ -1,13 +1,11 @@
-"""The server: a socket on loopback, the routes of all families, faults, limits, the record."""
+"""The server: a socket on loopback, the routes, the faults, the rate limit, the record."""
 
 import asyncio
 from typing import Self
 
 from aiohttp import typedefs, web
 
-from mlmsg.sandbox._answers import Answer, RefusalError
-from mlmsg.sandbox._claims import ROUTES as CLAIMS
-from mlmsg.sandbox._exchange import (
+from mlmsg.sandbox._http.exchange import (
     ClaimSendAnswer,
     ClaimUploadKey,
     Exchange,
@@ -15,9 +13,8 @@ from mlmsg.sandbox._exchange import (
     Route,
     SendAnswer,
 )
-from mlmsg.sandbox._oauth import ROUTES as OAUTH
-from mlmsg.sandbox._pending import ROUTES as PENDING
-from mlmsg.sandbox._post_sale import ROUTES as POST_SALE
+from mlmsg.sandbox._http.responses import ErrorResponse, Response
+from mlmsg.sandbox._routes import ROUTES
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Fault, FaultQueue
@@ -27,58 +24,57 @@ from mlmsg.sandbox.rates import RateLimit
 
 __all__ = ["Sandbox"]
 
-# A new family of endpoints is a module with ROUTES, and one more entry here.
-_ROUTES = (*POST_SALE, *PENDING, *CLAIMS, *OAUTH)
 _MAX_REQUESTS = 1000
-_ACCEPTED = "sandbox-token-0001"
-_EXPIRED = "sandbox-token-expired"
-# Seconds: what a request in hand gets at the end, and a client that still sends after an early
-# answer. aiohttp takes zero for "without limit".
-_SHUTDOWN = 0.02
-_LINGERING = 0.5
+_VALID_BEARER = "sandbox-token-0001"
+_EXPIRED_BEARER = "sandbox-token-expired"
+# The time that an open request has to end when the sandbox stops. Not zero: aiohttp takes zero
+# for no limit.
+_SHUTDOWN_SECONDS = 0.02
+# The time that a client has to finish sending after an early response.
+_LINGERING_SECONDS = 0.5
 
 
 class Sandbox:
     """An in-process Mercado Libre on 127.0.0.1, at a free port; several can run side by side.
 
-    Every request needs a token of `tokens`: without one it is a 400, with an unknown one a 400,
-    with one of `expired` a 401; the claims answer a missing one with a 401 as well. Only
-    `POST /oauth/token` needs none: it refreshes one of `grants`. Unknown paths are a 404 in JSON.
-    All of these attributes may be changed while it runs.
+    Every request needs a token of `tokens`. A missing or unknown token is a 400, a token of
+    `expired` a 401; claims respond to a missing token with a 401 as well. Only
+    `POST /oauth/token` needs none: it refreshes one of `grants`. An unknown path is a 404 in
+    JSON. All attributes may be changed while the sandbox runs.
 
     Attributes:
         market: The packs, files and claims; `example_market()` by default. Every accepted token
-            is one of its `user_id`, the seller.
-        token: A token that is accepted.
-        tokens: All accepted tokens; what a grant issues is added.
-        expired: Tokens that are answered with 401, even if they are also in `tokens`.
-        grants: What can be refreshed, the grant of `token` to begin with. Grants of several
-            sellers may share an application, but not a refresh token.
-        clock: The time by which issued tokens expire and `rate` counts: real time, unless it is
-            advanced. Put another one in its place before the first request.
-        rate: The rate limit; None, the default, for none. It comes after the faults and before
-            the token is checked; a request that a fault answers or drops is not counted.
-        requests: The last 1000 requests, oldest first, each there from its arrival.
-        max_limit: The server's own cap on `limit`; the answer's `paging.limit` tells it.
+            belongs to its `user_id`, the seller.
+        token: An accepted token.
+        tokens: All accepted tokens; a refresh adds the new one.
+        expired: The tokens that are answered with 401, even if they are in `tokens`.
+        grants: The grants that can be refreshed; at first only that of `token`. The grants of
+            several sellers may share an application, but not a refresh token.
+        clock: The clock of issued tokens and of `rate`: real time, unless it is advanced.
+            Replace it before the first request.
+        rate: The rate limit; None, the default, for none. It applies after the faults and before
+            the check of the token; a request that a fault answers or drops does not count.
+        requests: The last 1000 requests, oldest first; each is added on its arrival.
+        max_limit: The server's own cap on `limit`, shown in the `paging.limit` of responses.
             None for no cap: the real one is not documented.
-        send_answer: The body of the answer to a send. None is documented; the default is the
-            bare message. The others: `{"messages": [...]}`, an array, `{}`, nothing at all.
-        send_status: The status of that answer, 201 by default; 200 has been seen as well.
-        unread_cap: How many conversations one answer about unread messages holds at most.
-        claim_send_answer: The body of the 201 to a claim's send-message. `seed`, the default, is
-            the document's text byte for byte, its quotes included, as text/plain: not a JSON
-            object. The others: `plain`, the same without quotes, which is no JSON at all;
-            `object`, `{"id": ...}`; `empty`, nothing at all.
-        claim_upload_key: What the answer to a claim's upload calls the file: `file_name`, or
-            `filename` as in the domestic edition.
+        send_answer: The body of the response to a send. None is documented; the default is the
+            bare message. The others: `{"messages": [...]}`, an array, `{}`, an empty body.
+        send_status: The status of that response, 201 by default; integrators saw 200 as well.
+        unread_cap: The largest number of conversations in one response with unread counts.
+        claim_send_answer: The body of the 201 to send-message. `seed`, the default, is the text
+            of the document byte for byte, with its quotes, as text/plain: not a JSON object. The
+            others: `plain`, the same without quotes, which is not JSON; `object`,
+            `{"id": ...}`; `empty`, an empty body.
+        claim_upload_key: The key of the file name in the response to a claim upload:
+            `file_name`, or `filename` as in the domestic edition.
     """
 
     def __init__(self, *, market: Market | None = None) -> None:
         self.market = example_market() if market is None else market
-        self.token = _ACCEPTED
-        self.tokens = frozenset({_ACCEPTED})
-        self.expired = frozenset({_EXPIRED})
-        self.grants = [Grant(access_token=_ACCEPTED)]
+        self.token = _VALID_BEARER
+        self.tokens = frozenset({_VALID_BEARER})
+        self.expired = frozenset({_EXPIRED_BEARER})
+        self.grants = [Grant(access_token=_VALID_BEARER)]
         self.clock = Clock()
         self.rate: RateLimit | None = None
         self.requests: list[RecordedRequest] = []
@@ -95,7 +91,11 @@ class Sandbox:
 
     @property
     def url(self) -> str:
-        """`http://127.0.0.1:PORT`, without a slash at the end; RuntimeError when not running."""
+        """The base URL, `http://127.0.0.1:PORT` without a slash at the end.
+
+        Raises:
+            RuntimeError: The sandbox is not running.
+        """
         if self._url is None:
             raise RuntimeError("the sandbox is not running: use `async with Sandbox() as sandbox`")
         return self._url
@@ -107,45 +107,53 @@ class Sandbox:
 
     @property
     def faults(self) -> tuple[Fault, ...]:
-        """The injected faults that are still to come."""
-        return self._faults.waiting()
+        """The injected faults that have not occurred yet."""
+        return self._faults.pending()
 
     def inject(self, fault: Fault) -> None:
-        """Let the next request it matches meet this fault; earlier faults come first."""
+        """Let the next matching request meet this fault; faults injected earlier come first.
+
+        Raises:
+            TypeError: The argument is not a Fault.
+        """
         if not isinstance(fault, Fault):
             raise TypeError(f"inject takes a Fault, not {type(fault).__name__}")
         self._faults.add(fault)
 
     def expire(self, token: str | None = None) -> None:
-        """Answer this token with 401 from now on; without one, every token accepted so far."""
+        """Answer this token with 401 from now on; None expires every token accepted so far."""
         self.expired |= self.tokens if token is None else {token}
 
     async def received(self, count: int) -> None:
-        """Wait until `requests` holds that many, whether they are answered yet or not."""
+        """Wait until `requests` contains that many requests, answered or not."""
         while len(self.requests) < count:
             await self._arrival.wait()
 
     async def start(self) -> None:
-        """Listen at a free port; `async with` does it too."""
+        """Listen at a free port; `async with` calls it.
+
+        Raises:
+            RuntimeError: The sandbox is already running.
+        """
         if self._runner is not None:
             raise RuntimeError("the sandbox is already running")
         application = web.Application()
-        for route in (*_ROUTES, _ANY_OTHER):
-            application.router.add_route(route.method, route.path, self._serving(route))
+        for route in (*ROUTES, _UNKNOWN_PATH):
+            application.router.add_route(route.method, route.path, self._make_handler(route))
         self._runner = web.AppRunner(
             application,
             access_log=None,
-            auto_decompress=False,  # an upload is checked as it came
-            handler_cancellation=True,  # a client that leaves ends the delay it waited in
-            lingering_time=_LINGERING,
-            shutdown_timeout=_SHUTDOWN,
+            auto_decompress=False,  # so that uploads are checked as they arrived
+            handler_cancellation=True,  # a client that disconnects ends the delay of its fault
+            lingering_time=_LINGERING_SECONDS,
+            shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:
-        """Close the port and every connection, idle or not; harmless when not running."""
+        """Close the port and every connection; do nothing if the sandbox is not running."""
         runner, self._runner, self._url = self._runner, None, None
         if runner is not None:
             await runner.cleanup()
@@ -157,15 +165,15 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
-    def _serving(self, route: Route) -> typedefs.Handler:
-        async def serve(request: web.Request) -> web.StreamResponse:
+    def _make_handler(self, route: Route) -> typedefs.Handler:
+        async def handle(request: web.Request) -> web.StreamResponse:
             exchange = Exchange(request, self, self._record(request))
             fault = self._faults.take(request.method, exchange.record.target)
             if fault is not None:
-                return await _misbehave(exchange, route, fault)
-            return await exchange.write(await _answer(exchange, route))
+                return await _apply_fault(exchange, route, fault)
+            return await exchange.write(await _respond(exchange, route))
 
-        return serve
+        return handle
 
     def _record(self, request: web.Request) -> RecordedRequest:
         record = RecordedRequest(
@@ -177,46 +185,46 @@ class Sandbox:
         )
         self.requests.append(record)
         del self.requests[:-_MAX_REQUESTS]
-        # A new event each time: those who wait for the old one look, and wait for the next.
+        # Replaced on each arrival: `received` counts, and waits for the next event if need be.
         self._arrival.set()
         self._arrival = asyncio.Event()
         return record
 
 
-async def _answer(exchange: Exchange, route: Route) -> Answer:
+async def _respond(exchange: Exchange, route: Route) -> Response:
     rate = exchange.settings.rate if route.limited else None
-    if rate is None or rate.admits(exchange.record.method, exchange.settings.clock.now()):
-        answer = await _handled(exchange, route)
+    if rate is None or rate.admit(exchange.record.method, exchange.settings.clock.now()):
+        response = await _call_handler(exchange, route)
     else:
-        answer = rate.answer()
-    if not answer.early:
+        response = rate.response()
+    if not response.early:
         await exchange.drain()
-    return answer
+    return response
 
 
-async def _handled(exchange: Exchange, route: Route) -> Answer:
+async def _call_handler(exchange: Exchange, route: Route) -> Response:
     try:
         route.check(exchange)
         return await route.handler(exchange)
-    except RefusalError as refusal:
-        return refusal.answer
+    except ErrorResponse as error:
+        return error.response
 
 
-async def _misbehave(exchange: Exchange, route: Route, fault: Fault) -> web.StreamResponse:
+async def _apply_fault(exchange: Exchange, route: Route, fault: Fault) -> web.StreamResponse:
     if fault.action in {"answer", "drop"}:
-        answer = fault.answer()
+        response = fault.response()
         if not fault.early:
             await exchange.drain()
     else:
-        answer = await _answer(exchange, route)
+        response = await _respond(exchange, route)
     await asyncio.sleep(fault.delay)
     if fault.action in {"drop", "lose"}:
-        return exchange.hang_up()
-    return await exchange.write(answer, cut=fault.action == "cut")
+        return exchange.disconnect()
+    return await exchange.write(response, cut=fault.action == "cut")
 
 
-async def _unknown_path(exchange: Exchange) -> Answer:
-    raise RefusalError(404, f"Unknown resource: {exchange.request.path}")
+async def _refuse_unknown_path(exchange: Exchange) -> Response:
+    raise ErrorResponse(404, f"Unknown resource: {exchange.request.path}")
 
 
-_ANY_OTHER = Route("*", "/{path:.*}", _unknown_path)
+_UNKNOWN_PATH = Route("*", "/{path:.*}", _refuse_unknown_path)

@@ -1,6 +1,6 @@
-"""The JSON of claims; a message's fields are in the order of the document's example.
+"""The JSON of "Messages claims"; the fields of a message are in the order of the example.
 
-Dates are texts, in the two shapes that document shows: `2024-08-22T18:36:48.000-04:00` and, for
+Dates are texts in the two formats of that document: `2024-08-22T18:36:48.000-04:00` and, for
 `date_read` and `date_moderated`, `2024-08-22T22:36:47Z`.
 """
 
@@ -20,14 +20,14 @@ __all__ = [
 ]
 
 Role = Literal["complainant", "respondent", "mediator"]
-"""Who takes part in a claim: the buyer, the seller, and the one who decides a dispute."""
+"""The roles of a claim: the buyer, the seller, and the mediator of a dispute."""
 
 Stage = Literal["claim", "dispute"]
-"""Where a claim is: between buyer and seller, or before a mediator."""
+"""The stages of a claim: between buyer and seller, or before a mediator."""
 
 
 class ClaimAttachment(Struct, frozen=True):
-    """A file of a claim, as it is listed in a message; `filename` is what it is downloaded by."""
+    """A file of a claim as a message lists it; `filename` is the name of the download."""
 
     filename: str
     original_filename: str
@@ -37,7 +37,7 @@ class ClaimAttachment(Struct, frozen=True):
 
 
 class ClaimModeration(Struct, frozen=True):
-    """The `message_moderation` of a claim's message."""
+    """The `message_moderation` of a claim message."""
 
     status: str
     reason: str | None
@@ -46,7 +46,7 @@ class ClaimModeration(Struct, frozen=True):
 
 
 class ClaimMessage(Struct, frozen=True):
-    """A message of a claim: it has no id."""
+    """A message of a claim; it has no id."""
 
     sender_role: str
     receiver_role: str
@@ -64,7 +64,7 @@ class ClaimMessage(Struct, frozen=True):
 
 
 class AvailableAction(Struct, frozen=True):
-    """Something a player may do now; a date by which it must be done comes with `mandatory`."""
+    """An action that a player may take now; a mandatory one has a `due_date`."""
 
     action: str
     mandatory: bool
@@ -72,7 +72,7 @@ class AvailableAction(Struct, frozen=True):
 
 
 class Player(Struct):
-    """A participant of a claim; `available_actions` decides what the sandbox lets them do."""
+    """A participant of a claim; the sandbox allows the actions of `available_actions`."""
 
     role: Role
     type: str
@@ -81,9 +81,9 @@ class Player(Struct):
 
 
 class ClaimDetails(Struct, frozen=True):
-    """A claim as its own path answers it.
+    """A claim as `GET .../claims/{claim}` returns it.
 
-    The choice of fields beside `players`, `stage` and `status` is the sandbox's own.
+    The fields beside `players`, `stage` and `status` are the sandbox's own choice.
     """
 
     id: int

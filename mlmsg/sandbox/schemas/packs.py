@@ -1,7 +1,7 @@
-"""The JSON of post-sale messages, field by field in the order of its examples.
+"""The JSON of "Post-sale messages", field by field in the order of its examples.
 
-Dates are texts, in the two shapes that document shows: `2020-03-13T15:14:10Z` and, for
-`notified`, `2021-09-26T04:48:25.000Z`.
+Dates are texts in the two formats of that document: `2020-03-13T15:14:10Z` and, for `notified`,
+`2021-09-26T04:48:25.000Z`.
 """
 
 from msgspec import Struct, field
@@ -16,8 +16,6 @@ __all__ = [
     "Person",
     "Resource",
     "ThreadPage",
-    "Unread",
-    "UnreadCount",
 ]
 
 
@@ -29,7 +27,7 @@ class Person(Struct, frozen=True):
 
 
 class MessageDate(Struct, frozen=True):
-    """When a message was received, made available, notified, created and read."""
+    """The dates on which a message was received, available, notified, created and read."""
 
     received: str
     available: str
@@ -48,7 +46,7 @@ class Moderation(Struct, frozen=True):
 
 
 class Attachment(Struct, frozen=True):
-    """One of `message_attachments`; `filename` is the id to download it by, `size` is in bytes."""
+    """An entry of `message_attachments`; `filename` is the id of the download, `size` is bytes."""
 
     filename: str
     original_filename: str
@@ -59,14 +57,14 @@ class Attachment(Struct, frozen=True):
 
 
 class Resource(Struct, frozen=True):
-    """One of `message_resources`: the id of the pack or of the seller."""
+    """An entry of `message_resources`: the id of the pack or of the seller."""
 
     id: str
     name: str
 
 
 class Message(Struct, frozen=True):
-    """A message; `sender` and `recipient` travel as `from` and `to`."""
+    """A message; `sender` and `recipient` are `from` and `to` in JSON."""
 
     id: str
     site_id: str
@@ -96,7 +94,7 @@ class ConversationStatus(Struct, frozen=True):
 
 
 class Paging(Struct, frozen=True):
-    """The `paging` of a thread page: `limit` is the one that was applied, not the one asked."""
+    """The `paging` of a thread page; `limit` is the one that was applied."""
 
     limit: int
     offset: int
@@ -104,22 +102,8 @@ class Paging(Struct, frozen=True):
 
 
 class ThreadPage(Struct, frozen=True):
-    """A page of a pack's thread; for a single message `paging` and the status are null."""
+    """A page of a thread; `paging` and the status are null around a single message."""
 
     paging: Paging | None
     conversation_status: ConversationStatus | None
     messages: list[Message]
-
-
-class UnreadCount(Struct, frozen=True):
-    """A conversation with unread messages; `resource` is `/packs/{pack}/sellers/{seller}`."""
-
-    resource: str
-    count: int
-
-
-class Unread(Struct, frozen=True):
-    """The unread messages of a user ("Pending messages"); without any, `user_id` is a text."""
-
-    user_id: int | str
-    results: list[UnreadCount]

@@ -1,15 +1,14 @@
-"""A strict reader of an upload: one multipart/form-data part, checked byte by byte.
+"""A strict parser of uploads: one multipart/form-data part, checked byte by byte.
 
-It takes what browsers and curl send (the WHATWG HTML standard, "multipart form data", over
-RFC 7578) and nothing looser, because the exact framing is what an upload's test wants checked.
-How much of this the real API would forgive is not documented: the strictness is the sandbox's
-own choice.
+It accepts the framing of browsers and curl (WHATWG HTML standard, "multipart form data", over
+RFC 7578) and nothing looser, because tests of an upload need the exact framing checked. How much
+the real API tolerates is not documented: the strictness is the sandbox's own choice.
 """
 
 import re
 from dataclasses import dataclass, field
 
-# RFC 2046: 1 to 70 of these; without quotes only those that RFC 2045 allows in a token.
+# RFC 2046 allows 1 to 70 of these characters; RFC 2045 allows fewer of them without quotes.
 _CONTENT_TYPE = re.compile(
     r"""multipart/form-data;[ ]?boundary=
     (?: (?P<token>[0-9A-Za-z'+_.-]{1,70})
@@ -25,7 +24,7 @@ _ESCAPE = re.compile("|".join(_ESCAPES))
 
 
 class FramingError(ValueError):
-    """The body is not the one well-framed part it should be; the text says why."""
+    """The body is not one well-framed part; the text names the fault."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,38 +37,41 @@ class Part:
 
 
 def parse_upload(content_type: str, body: bytearray) -> Part:
-    """Read the request's Content-Type and whole body, or raise FramingError.
+    """Return the file of a request with this Content-Type and whole body.
 
     The body is `--B CRLF headers CRLF CRLF data CRLF --B--` and an optional CRLF, nothing else.
-    The part is named `file` and has a `filename`, raw UTF-8 in which only `%22`, `%0D` and `%0A`
-    stand for another character. Without a Content-Type it is `application/octet-stream`.
+    The part is named `file` and has a `filename` in raw UTF-8, in which only `%22`, `%0D` and
+    `%0A` are escapes. A part without a Content-Type is `application/octet-stream`.
+
+    Raises:
+        FramingError: The body has any other form.
     """
-    delimiter = b"--" + _boundary(content_type)
+    delimiter = b"--" + _parse_boundary(content_type)
     if not body.startswith(delimiter + b"\r\n"):
         raise FramingError("the body does not start with the boundary and a CRLF")
-    head = len(delimiter) + 2
-    blank = body.find(b"\r\n\r\n", head)
-    if blank < 0:
+    headers_start = len(delimiter) + 2
+    headers_end = body.find(b"\r\n\r\n", headers_start)
+    if headers_end < 0:
         raise FramingError("no empty line after the headers of the part")
-    headers = _headers(bytes(body[head:blank]))
-    filename = _filename(headers.get("content-disposition"))
+    headers = _parse_headers(bytes(body[headers_start:headers_end]))
+    filename = _parse_filename(headers.get("content-disposition"))
     mime_type = headers.get("content-type", "application/octet-stream")
     if not _MIME_TYPE.fullmatch(mime_type):
         raise FramingError(f"the Content-Type of the part is {mime_type!r}")
-    start = blank + 4
-    end = _end_of_data(body, start, b"\r\n" + delimiter)
+    data_start = headers_end + 4
+    data_end = _find_data_end(body, data_start, b"\r\n" + delimiter)
     # Through a memoryview, so that 25 MB are copied once and not twice.
-    return Part(filename, mime_type, bytes(memoryview(body)[start:end]))
+    return Part(filename, mime_type, bytes(memoryview(body)[data_start:data_end]))
 
 
-def _boundary(content_type: str) -> bytes:
+def _parse_boundary(content_type: str) -> bytes:
     match = _CONTENT_TYPE.fullmatch(content_type)
     if match is None:
         raise FramingError("the Content-Type is not multipart/form-data with just a boundary")
     return (match["token"] or match["quoted"]).encode()
 
 
-def _headers(block: bytes) -> dict[str, str]:
+def _parse_headers(block: bytes) -> dict[str, str]:
     try:
         lines = block.decode().split("\r\n")
     except UnicodeDecodeError:
@@ -86,30 +88,30 @@ def _headers(block: bytes) -> dict[str, str]:
     return headers
 
 
-def _filename(disposition: str | None) -> str:
+def _parse_filename(disposition: str | None) -> str:
     if disposition is None:
         raise FramingError("the part has no Content-Disposition")
     match = _DISPOSITION.fullmatch(disposition)
     if match is None:
         raise FramingError(f"the Content-Disposition is {disposition!r}")
-    parameters = _PARAMETER.findall(match[1])
-    given = dict(parameters)
-    if len(given) < len(parameters) or given.keys() - {"name", "filename"}:
+    pairs = _PARAMETER.findall(match[1])
+    parameters = dict(pairs)
+    if len(parameters) < len(pairs) or parameters.keys() - {"name", "filename"}:
         raise FramingError("the Content-Disposition has more than one name and one filename")
-    if given.get("name") != "file":
+    if parameters.get("name") != "file":
         raise FramingError("the part is not named file")
-    if "filename" not in given:
+    if "filename" not in parameters:
         raise FramingError("the part has no filename")
-    return _ESCAPE.sub(lambda escape: _ESCAPES[escape[0]], given["filename"])
+    return _ESCAPE.sub(lambda escape: _ESCAPES[escape[0]], parameters["filename"])
 
 
-def _end_of_data(body: bytearray, start: int, delimiter: bytes) -> int:
+def _find_data_end(body: bytearray, start: int, delimiter: bytes) -> int:
     end = body.find(delimiter, start)
     if end < 0:
         raise FramingError("no CRLF and boundary after the data")
-    # One byte more than the longest right ending is enough to see that something follows.
-    after = end + len(delimiter)
-    tail = bytes(body[after : after + 5])
+    # The longest valid ending has four bytes; a fifth shows that something follows.
+    tail_start = end + len(delimiter)
+    tail = bytes(body[tail_start : tail_start + 5])
     if tail in {b"--", b"--\r\n"}:
         return end
     if tail.startswith(b"\r\n"):

@@ -1,0 +1,167 @@
+"""One request and its response: the record, the body, the token, and the route."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+from aiohttp import web
+
+from mlmsg.sandbox._http.responses import ErrorResponse, Response
+from mlmsg.sandbox.clock import Clock
+from mlmsg.sandbox.grants import Grant
+from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.rates import RateLimit
+
+SendAnswer = Literal["message", "messages", "array", "object", "empty"]
+"""The bodies that integrators saw in response to a send; none of them is documented."""
+
+ClaimSendAnswer = Literal["seed", "plain", "object", "empty"]
+"""The bodies of the response to send-message; see `Sandbox.claim_send_answer`."""
+
+ClaimUploadKey = Literal["file_name", "filename"]
+"""The key of the file name in the response to a claim upload; see `Sandbox.claim_upload_key`."""
+
+_CHUNK_BYTES = 256 * 1024
+
+
+class Settings(Protocol):
+    """The attributes of a Sandbox that the handlers read."""
+
+    market: Market
+    tokens: frozenset[str]
+    expired: frozenset[str]
+    grants: list[Grant]
+    clock: Clock
+    rate: RateLimit | None
+    max_limit: int | None
+    send_answer: SendAnswer
+    send_status: int
+    unread_cap: int
+    claim_send_answer: ClaimSendAnswer
+    claim_upload_key: ClaimUploadKey
+
+
+@dataclass(slots=True)
+class RecordedRequest:
+    """A request that the sandbox received.
+
+    It is recorded on arrival; `status` and `body_size` are filled in later.
+
+    Attributes:
+        method: The method, such as `GET`.
+        path: The path, percent-decoded.
+        target: The path and query exactly as they were sent.
+        query: The query, percent-decoded; the last value of a repeated parameter.
+        headers: The headers; names match in any case. The repr omits them, because they may
+            contain a token.
+        status: The status of the response; None until one was sent.
+        body_size: The number of bytes of the body that were read.
+    """
+
+    method: str
+    path: str
+    target: str
+    query: dict[str, str]
+    headers: Mapping[str, str] = field(repr=False)
+    status: int | None = None
+    body_size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request, its record, and the settings of the sandbox."""
+
+    request: web.Request
+    settings: Settings
+    record: RecordedRequest
+
+    async def body(self) -> bytearray:
+        """Return the whole body; its size is not limited."""
+        body = bytearray()
+        async for chunk in self.request.content.iter_any():
+            body += chunk
+            self.record.body_size += len(chunk)
+        return body
+
+    async def drain(self) -> None:
+        """Discard the rest of the body, so that the connection can be reused."""
+        async for chunk in self.request.content.iter_any():
+            self.record.body_size += len(chunk)
+
+    async def write(self, response: Response, *, cut: bool = False) -> web.StreamResponse:
+        """Send the response in chunks of 256 KiB; `cut` stops after half of it and closes."""
+        stream = web.StreamResponse(status=response.status, headers=response.headers)
+        stream.content_length = len(response.body)
+        if response.early:
+            stream.force_close()
+        self.record.status = response.status
+        end = len(response.body) // 2 if cut else len(response.body)
+        body = memoryview(response.body)[:end]
+        # The client may disconnect at any time: that is no error of the sandbox.
+        with suppress(ConnectionError):
+            await stream.prepare(self.request)
+            if cut:
+                # After `prepare`, so that the headers do not announce that the connection closes.
+                stream.force_close()
+            for start in range(0, end, _CHUNK_BYTES):
+                await stream.write(body[start : start + _CHUNK_BYTES])
+        return stream
+
+    def disconnect(self) -> web.StreamResponse:
+        """Close the connection without a response."""
+        if self.request.transport is not None:
+            self.request.transport.close()
+        # aiohttp requires a response in any case; it discards it on a closed connection.
+        return web.StreamResponse()
+
+
+Handler = Callable[[Exchange], Awaitable[Response]]
+"""The function that handles the requests of a route; it raises ErrorResponse to refuse one."""
+
+
+def read_token(exchange: Exchange) -> str:
+    """Return the token of a request, or an empty text.
+
+    A header without the scheme Bearer counts as a token as a whole: the sandbox's own choice.
+    """
+    header = exchange.request.headers.get("Authorization", "")
+    scheme, _, rest = header.partition(" ")
+    return rest.strip() if scheme.lower() == "bearer" else header
+
+
+def check_token(exchange: Exchange) -> None:
+    """Refuse a missing, unknown or expired token as the API does.
+
+    The text of the 401 is not documented: it is the sandbox's own choice.
+
+    Raises:
+        ErrorResponse: 400 without a token or with an unknown one, 401 with an expired one.
+    """
+    token = read_token(exchange)
+    if not token:
+        raise ErrorResponse(400, "Access token is required")
+    if _has_expired(token, exchange.settings):
+        raise ErrorResponse(401, "The access token has expired")
+    if token not in exchange.settings.tokens:
+        raise ErrorResponse(400, f"Malformed access_token: {token}")
+
+
+def _has_expired(token: str, settings: Settings) -> bool:
+    now = settings.clock.now()
+    by_clock = any(grant.has_expired(token, now) for grant in settings.grants)
+    return by_clock or token in settings.expired
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """An endpoint: its method and path, its handler, and the check of the token before it.
+
+    The rate limit counts the requests of a `limited` route only.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    check: Callable[[Exchange], None] = check_token
+    limited: bool = True

@@ -1,0 +1,118 @@
+"""Readers of the inputs that several endpoints share: page, pack, JSON body, uploaded file."""
+
+import re
+from dataclasses import dataclass
+from typing import TypeVar
+
+import msgspec
+
+from mlmsg.sandbox._http.exchange import Exchange
+from mlmsg.sandbox._http.multipart import FramingError, Part, parse_upload
+from mlmsg.sandbox._http.responses import ErrorResponse
+from mlmsg.sandbox.packs import Pack
+from mlmsg.sandbox.schemas.packs import Message, Paging
+
+_DEFAULT_LIMIT = 10
+_MEGABYTE = 1024 * 1024
+# The boundaries and headers around a file of the largest size may take this many bytes.
+_MAX_FRAMING_BYTES = 16 * 1024
+# Eighteen digits are enough for any page, and int() refuses to parse several thousand.
+_NUMBER = re.compile(r"-?[0-9]{1,18}")
+
+_Body = TypeVar("_Body")
+
+
+@dataclass(frozen=True, slots=True)
+class PageRequest:
+    """The requested part of a thread; the server's cap is already applied to `limit`."""
+
+    limit: int
+    offset: int
+
+    def select(self, pack: Pack) -> tuple[Paging, list[Message]]:
+        """Return the `paging` of the requested page, and its messages."""
+        paging = Paging(limit=self.limit, offset=self.offset, total=len(pack.messages))
+        return paging, pack.messages[self.offset : self.offset + self.limit]
+
+
+def read_page_request(exchange: Exchange) -> PageRequest:
+    """Return `limit` and `offset` of the query.
+
+    Raises:
+        ErrorResponse: A 400 of "Post-sale messages".
+    """
+    query = exchange.request.query
+    limit_text, offset_text = query.get("limit", str(_DEFAULT_LIMIT)), query.get("offset", "0")
+    if not (_NUMBER.fullmatch(limit_text) and _NUMBER.fullmatch(offset_text)):
+        raise ErrorResponse(400, "Invalid offset or limit param")
+    limit, offset = int(limit_text), int(offset_text)
+    if limit <= 0:
+        raise ErrorResponse(400, "The limit param must be greater than 0")
+    if offset < 0:
+        raise ErrorResponse(400, "Invalid offset or limit param")
+    cap = exchange.settings.max_limit
+    return PageRequest(limit if cap is None else min(limit, cap), offset)
+
+
+def find_pack(exchange: Exchange) -> Pack:
+    """Return the pack that the path names.
+
+    Raises:
+        ErrorResponse: The 404 of "Post-sale messages".
+    """
+    pack = exchange.settings.market.packs.get(exchange.request.match_info["pack"])
+    if pack is None:
+        raise ErrorResponse(404, "Order do not exists")
+    return pack
+
+
+async def read_json(exchange: Exchange, shape: type[_Body]) -> _Body:
+    """Return the JSON body as this type.
+
+    Raises:
+        ErrorResponse: 400 if the body is no JSON, or does not fit the type.
+    """
+    try:
+        return msgspec.json.decode(await exchange.body(), type=shape)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ErrorResponse(400, f"Invalid body: {error}") from None
+
+
+async def read_upload(exchange: Exchange, megabytes: int) -> Part:
+    """Return the file of a multipart body.
+
+    A body whose Content-Length is missing or too large is refused before it is read.
+
+    Args:
+        exchange: The upload.
+        megabytes: The largest file that the endpoint accepts.
+
+    Raises:
+        ErrorResponse: 411 without a Content-Length, 400 for any other fault of the body.
+    """
+    length = exchange.request.content_length
+    if length is None:
+        raise ErrorResponse(411, "Content-Length is required", early=True)
+    if length > megabytes * _MEGABYTE + _MAX_FRAMING_BYTES:
+        raise _file_too_large(megabytes, early=True)
+    content_type = exchange.request.headers.get("Content-Type", "")
+    try:
+        return parse_upload(content_type, await exchange.body())
+    except FramingError as error:
+        raise ErrorResponse(400, f"Malformed multipart: {error}") from None
+
+
+def check_size(part: Part, megabytes: int) -> None:
+    """Refuse an empty file and a file over the limit; exactly the limit is accepted.
+
+    Raises:
+        ErrorResponse: A 400 of the documents.
+    """
+    if not part.data:
+        raise ErrorResponse(400, "Attachment empty or null")
+    if len(part.data) > megabytes * _MEGABYTE:
+        raise _file_too_large(megabytes)
+
+
+def _file_too_large(megabytes: int, *, early: bool = False) -> ErrorResponse:
+    return ErrorResponse(400, f"File size exceeds {megabytes} Mb", early=early)

@@ -1,0 +1,42 @@
+"""The date formats of the documents."""
+
+import re
+from datetime import UTC, datetime, timedelta, timezone
+
+__all__ = ["add_milliseconds", "format_claim_date", "format_utc", "parse_date"]
+
+# "Messages claims" shows the dates of a claim in this zone, all year round.
+_CLAIM_ZONE = timezone(timedelta(hours=-4))
+_WHOLE_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z")
+
+
+def format_utc(moment: datetime) -> str:
+    """Return a date such as `2020-03-13T15:14:10Z` ("Post-sale messages")."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def add_milliseconds(date: str) -> str:
+    """Return a date such as `2019-04-08T20:58:49.000Z` ("Pending messages").
+
+    Any other format than that of `format_utc` is returned unchanged.
+    """
+    match = _WHOLE_SECONDS.fullmatch(date)
+    return date if match is None else f"{match[1]}.000Z"
+
+
+def format_claim_date(moment: datetime) -> str:
+    """Return a date such as `2024-08-22T18:36:48.000-04:00` ("Messages claims")."""
+    local = moment.astimezone(_CLAIM_ZONE).replace(microsecond=0)
+    return local.isoformat(timespec="milliseconds")
+
+
+def parse_date(date: str) -> datetime:
+    """Return the aware datetime of a date in any of these formats.
+
+    Raises:
+        ValueError: The date has no zone, or is no date.
+    """
+    moment = datetime.fromisoformat(date)
+    if moment.tzinfo is None:
+        raise ValueError(f"a date with a zone is needed, not {date!r}")
+    return moment
