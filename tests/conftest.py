@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
+from aiohttp import ClientSession, ClientTimeout
 from blockbuster import blockbuster_ctx
 
 from mlmsg import Client, RetryPolicy
@@ -42,3 +43,13 @@ async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
         sandbox.token, base_url=sandbox.url, retry=AT_ONCE, budget=None
     ) as open_client:
         yield open_client
+
+
+@pytest.fixture
+async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    """A bare aiohttp session with the sandbox's token."""
+    headers = {"Authorization": f"Bearer {sandbox.token}"}
+    # A fault of the sandbox must fail a test, not hang it.
+    timeout = ClientTimeout(total=10)
+    async with ClientSession(sandbox.url, headers=headers, timeout=timeout) as session:
+        yield session

@@ -1,18 +1,26 @@
-"""The example market: that it is what its docstring says, and that its files are real ones."""
+"""The example market: it agrees with its docstring, and its files are real ones."""
 
 import re
 import struct
 import zlib
+from datetime import datetime
 from itertools import pairwise
 
 import pytest
 from blockbuster import blockbuster_ctx
+from sandboxes import EXAMPLE, MUGS, SEED_FILE
 
-from mlmsg.sandbox import Market, Message, Sandbox, StoredFile, example_market
+from mlmsg.sandbox import Claim, Market, Message, Sandbox, StoredFile, example_market
 
 MARKET = example_market()
+
+
 FILES = {file.original_filename: file for file in MARKET.files.values()}
+
+
 MESSAGES = [message for pack in MARKET.packs.values() for message in pack.messages]
+
+
 DATE = re.compile(r"2024-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
 
@@ -20,7 +28,7 @@ def of_type(content_type: str) -> list[StoredFile]:
     return [file for file in FILES.values() if file.content_type == content_type]
 
 
-def test_it_has_what_its_docstring_says() -> None:
+def test_the_packs_are_those_of_the_docstring() -> None:
     text = example_market.__doc__ or ""
     assert (len(MARKET.packs), len(MESSAGES), len(FILES)) == (4, 30, 9)
     assert "4 packs, 30 messages, 9 files" in text
@@ -54,7 +62,7 @@ def test_it_is_the_same_each_time_but_not_shared() -> None:
     assert example_market().packs == MARKET.packs
 
 
-async def test_a_sandbox_starts_with_it_unless_told_otherwise() -> None:
+async def test_a_sandbox_has_the_example_market_by_default() -> None:
     with blockbuster_ctx():
         assert Sandbox().market.packs == MARKET.packs
         assert Sandbox(market=Market()).market.packs == {}
@@ -192,3 +200,60 @@ def test_pdf_files_are_real() -> None:
         for number, entry in enumerate(entries, start=1):
             assert file.data[int(entry) :].startswith(b"%d 0 obj" % number)
         assert b"/CreationDate (D:20000101000000+00'00')" in file.data
+
+
+# --- the example ---------------------------------------------------------------------------
+
+
+def test_the_claims_are_those_of_the_docstring() -> None:
+    text = example_market.__doc__ or ""
+    assert f"{len(EXAMPLE.claims)} claims" in text
+    rows = re.findall(r"\| (\d{10}) \| (claim|dispute)([^|]*)\| (\d+)\b[^|]*\| ([^|]*) \|", text)
+    assert [row[0] for row in rows] == list(EXAMPLE.claims)
+    for claim, (_, stage, version, count, files) in zip(EXAMPLE.claims.values(), rows, strict=True):
+        kinds = [file.content_type.partition("/")[2].upper() for file in claim.files.values()]
+        assert (claim.stage, len(claim.messages)) == (stage, int(count))
+        assert claim.version_1 == ("Claims 1.0" in version)
+        told = {kind: int(number) for number, kind in re.findall(r"(\d) (\w+)", files)}
+        assert {kind: kinds.count(kind) for kind in kinds} == told
+    unread = {count.resource.split("/")[2]: count.count for count in EXAMPLE.unread("seller")}
+    assert unread == dict.fromkeys(list(EXAMPLE.packs)[-2:], 1)
+
+
+def test_the_example_is_the_same_each_time_but_not_shared() -> None:
+    other = example_market()
+    assert other.claims == EXAMPLE.claims
+    other.claims[MUGS].messages.clear()
+    other.claims[MUGS].player("respondent").available_actions.clear()
+    other.denied.add(MUGS)
+    again = example_market()
+    assert again.claims == EXAMPLE.claims
+    assert again.denied == set()
+
+
+@pytest.mark.parametrize("claim", EXAMPLE.claims.values(), ids=EXAMPLE.claims)
+def test_claims_of_the_example_belong_together(claim: Claim) -> None:
+    newest, *others = claim.messages
+    assert newest.date_read is None
+    assert all(message.date_read for message in others)
+    for newer, older in pairwise(claim.messages):
+        assert datetime.fromisoformat(newer.date_created) > datetime.fromisoformat(
+            older.date_created
+        )
+        assert newer.stage == older.stage or (older.stage, newer.stage) == ("claim", "dispute")
+        assert datetime.fromisoformat(older.date_read or "") == datetime.fromisoformat(
+            newer.date_created
+        )
+    roles = {player.role for player in claim.players}
+    for message in claim.messages:
+        assert {message.sender_role, message.receiver_role} <= roles
+        # What the seller wrote needs no translation, what came to the seller has one.
+        assert (message.translated_message is None) == (message.sender_role == "respondent")
+    listed = [file for message in reversed(claim.messages) for file in message.attachments]
+    assert listed == [file.attachment() for file in claim.files.values()]
+    assert all(1000 < file.size <= 30_000 for file in claim.files.values())
+
+
+def test_the_example_names_a_file_as_the_seed_does() -> None:
+    names = [file.original_filename for file in EXAMPLE.claims[MUGS].files.values()]
+    assert SEED_FILE["original_filename"] in names

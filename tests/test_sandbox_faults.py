@@ -1,10 +1,9 @@
-"""The sandbox's faults on demand, as a bare aiohttp session meets them."""
+"""The faults of the sandbox with a bare aiohttp session: effects, order, matching."""
 
 import re
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
-import anyio
 import pytest
 from aiohttp import (
     ClientConnectionError,
@@ -13,28 +12,18 @@ from aiohttp import (
     ClientSession,
     ClientTimeout,
 )
+from sandboxes import FILES, MUG, PACKS, exchange_bytes
 
 from mlmsg.sandbox import Action, Fault, Sandbox
 from mlmsg.sandbox.faults import FaultQueue
 
-MUG = "2000007001000011"
-PACK = f"/marketplace/messages/packs/{MUG}"
-FILES = "/marketplace/messages/attachments"
-# Only so that a fault of the sandbox fails a test instead of hanging it.
-TIMEOUT = ClientTimeout(total=10)
-
-
-@pytest.fixture
-async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
-    headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as session:
-        yield session
+PACK = PACKS + MUG
 
 
 async def status(http: ClientSession, target: str = PACK, method: str = "GET") -> int:
-    async with http.request(method, target) as answer:
-        await answer.read()
-        return answer.status
+    async with http.request(method, target) as response:
+        await response.read()
+        return response.status
 
 
 @pytest.mark.parametrize(
@@ -70,10 +59,10 @@ async def test_an_answer_is_the_one_that_was_injected(
     http: ClientSession, sandbox: Sandbox, fault: Fault, content_type: str, body: bytes
 ) -> None:
     sandbox.inject(fault)
-    async with http.post(PACK, json={"text": "Hola"}) as answer:
-        assert answer.status == fault.status
-        assert answer.headers.getall("Content-Type") == [content_type]
-        assert await answer.read() == body
+    async with http.post(PACK, json={"text": "Hola"}) as response:
+        assert response.status == fault.status
+        assert response.headers.getall("Content-Type") == [content_type]
+        assert await response.read() == body
     assert len(sandbox.market.packs[MUG].messages) == 14
     assert sandbox.requests[0].status == fault.status
     assert sandbox.requests[0].body_size == len(b'{"text": "Hola"}')
@@ -81,8 +70,8 @@ async def test_an_answer_is_the_one_that_was_injected(
 
 async def test_headers_of_an_answer(http: ClientSession, sandbox: Sandbox) -> None:
     sandbox.inject(Fault(status=429, headers={"Retry-After": "7"}))
-    async with http.get(PACK) as answer:
-        assert answer.headers["Retry-After"] == "7"
+    async with http.get(PACK) as response:
+        assert response.headers["Retry-After"] == "7"
 
 
 async def test_faults_come_in_order_and_as_often_as_they_say(
@@ -97,7 +86,9 @@ async def test_faults_come_in_order_and_as_often_as_they_say(
     assert sandbox.faults == ()
 
 
-async def test_faults_meet_only_what_they_are_for(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_a_fault_applies_only_to_matching_requests(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
     sandbox.inject(Fault(status=501, method="post"))
     sandbox.inject(Fault(status=502, path="offset=5"))
     sandbox.inject(Fault(status=503, path="/attachments/", method="GET"))
@@ -115,13 +106,13 @@ async def test_a_fault_comes_before_the_check_of_the_token(sandbox: Sandbox) -> 
 
 
 @pytest.mark.parametrize("action", ["answer", "drop", "cut", "lose", "pass"])
-async def test_whether_the_request_is_carried_out(
+async def test_some_actions_execute_the_request(
     http: ClientSession, sandbox: Sandbox, action: Action
 ) -> None:
     sandbox.inject(Fault(action=action))
     try:
-        async with http.post(PACK, json={"text": "Hola"}) as answer:
-            await answer.read()
+        async with http.post(PACK, json={"text": "Hola"}) as response:
+            await response.read()
     except (ClientConnectionError, ClientPayloadError):
         assert action in {"drop", "cut", "lose"}
     else:
@@ -134,20 +125,8 @@ async def test_whether_the_request_is_carried_out(
 @pytest.mark.parametrize("action", ["drop", "lose"])
 async def test_a_connection_closed_without_an_answer(sandbox: Sandbox, action: Action) -> None:
     sandbox.inject(Fault(action=action))
-    assert await raw(sandbox, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
+    assert await exchange_bytes(sandbox, b"GET / HTTP/1.1\r\nHost: x\r\n\r\n") == b""
     assert sandbox.requests[0].status is None
-
-
-async def raw(sandbox: Sandbox, request: bytes) -> bytes:
-    """Everything the server sends until it closes the connection."""
-    host, port = sandbox.url.removeprefix("http://").split(":")
-    received = b""
-    with anyio.fail_after(5):
-        async with await anyio.connect_tcp(host, int(port)) as stream:
-            await stream.send(request)
-            async for chunk in stream:
-                received += chunk
-    return received
 
 
 @pytest.mark.parametrize("size", [2, 1000, 3_000_001])
@@ -158,18 +137,18 @@ async def test_a_cut_download_is_half_of_it(
     sandbox.inject(Fault(action="cut", path="/attachments/"))
     target = f"{FILES}/{stored.id}?tag=post_sale&site_id=MLM"
     received = bytearray()
-    async with http.get(target) as answer:
-        assert answer.status == 200
-        assert answer.headers["Content-Length"] == str(size)
-        assert "Connection" not in answer.headers
+    async with http.get(target) as response:
+        assert response.status == 200
+        assert response.headers["Content-Length"] == str(size)
+        assert "Connection" not in response.headers
         with pytest.raises(ClientPayloadError):
-            await _read_into(received, answer)
+            await _read_into(received, response)
     assert len(received) == size // 2
     assert sandbox.requests[0].status == 200
 
 
-async def _read_into(received: bytearray, answer: ClientResponse) -> None:
-    async for chunk in answer.content.iter_any():
+async def _read_into(received: bytearray, response: ClientResponse) -> None:
+    async for chunk in response.content.iter_any():
         received += chunk
 
 
@@ -198,7 +177,7 @@ async def test_an_early_fault_does_not_wait_for_the_body(sandbox: Sandbox, actio
     sandbox.inject(Fault(status=413, action=action, early=True))
     # The body that these headers promise is never sent.
     head = f"POST {FILES} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n"
-    received = await raw(sandbox, head.encode())
+    received = await exchange_bytes(sandbox, head.encode())
     assert sandbox.requests[0].body_size == 0
     if action == "drop":
         assert received == b""
@@ -212,7 +191,7 @@ def test_a_fault_happens_at_least_once() -> None:
         Fault(times=0)
 
 
-def test_a_queue_spares_what_no_fault_is_for() -> None:
+def test_a_request_that_no_fault_matches_takes_none() -> None:
     queue = FaultQueue()
     fault = Fault(method="GET", path="/a")
     queue.add(fault)
@@ -232,7 +211,7 @@ def test_a_queue_spares_what_no_fault_is_for() -> None:
         ({"times": 0}, "times must be at least 1, not 0"),
     ],
 )
-def test_a_fault_that_would_test_nothing_is_refused(wrong: dict[str, object], words: str) -> None:
+def test_invalid_faults_are_refused(wrong: dict[str, object], words: str) -> None:
     make: Callable[..., Fault] = Fault
     with pytest.raises(ValueError, match=re.escape(words)):
         make(**wrong)

@@ -1,4 +1,4 @@
-"""The sandbox's token endpoint and its clock, as a bare aiohttp session meets them."""
+"""The token endpoint and the clock of the sandbox with a bare aiohttp session."""
 
 import re
 from collections.abc import AsyncIterator
@@ -9,13 +9,14 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+from sandboxes import MUG, MUGS, PACKS, TIMEOUT, V2
 
 from mlmsg.sandbox import Action, Clock, Fault, Grant, Market, Sandbox
 
 TOKEN = "/oauth/token"
 FORM = "application/x-www-form-urlencoded"
-PACK = "/marketplace/messages/packs/2000007001000011"
-CLAIM = "/marketplace/v2/claims/5204000011"
+PACK = PACKS + MUG
+CLAIM = V2 + MUGS
 FIRST = "sandbox-refresh-0001"
 RIGHT = {
     "grant_type": "refresh_token",
@@ -23,8 +24,6 @@ RIGHT = {
     "client_secret": "sandbox-secret",
     "refresh_token": FIRST,
 }
-# Only so that a fault of the sandbox fails a test instead of hanging it.
-TIMEOUT = ClientTimeout(total=10)
 
 
 class Issued(msgspec.Struct, forbid_unknown_fields=True):
@@ -44,82 +43,83 @@ class Refused(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @pytest.fixture
-async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+async def anonymous(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    """A session without a token, to a sandbox whose clock stands still."""
     sandbox.clock = Clock(lambda: 0.0)
     async with ClientSession(sandbox.url, timeout=TIMEOUT) as session:
         yield session
 
 
-async def refresh(http: ClientSession, refresh_token: str = FIRST, **changed: str) -> Issued:
+async def refresh(anonymous: ClientSession, refresh_token: str = FIRST, **changed: str) -> Issued:
     form = {**RIGHT, "refresh_token": refresh_token, **changed}
-    async with http.post(TOKEN, data=form) as answer:
-        assert answer.status == 200, await answer.text()
-        assert answer.content_type == "application/json"
-        return msgspec.json.decode(await answer.read(), type=Issued)
+    async with anonymous.post(TOKEN, data=form) as response:
+        assert response.status == 200, await response.text()
+        assert response.content_type == "application/json"
+        return msgspec.json.decode(await response.read(), type=Issued)
 
 
-async def refusal(http: ClientSession, body: bytes, kind: str = FORM) -> Refused:
-    async with http.post(TOKEN, data=body, headers={"Content-Type": kind}) as answer:
-        assert answer.status == 400
-        assert answer.content_type == "application/json"
-        return msgspec.json.decode(await answer.read(), type=Refused)
+async def refusal(anonymous: ClientSession, body: bytes, kind: str = FORM) -> Refused:
+    async with anonymous.post(TOKEN, data=body, headers={"Content-Type": kind}) as response:
+        assert response.status == 400
+        assert response.content_type == "application/json"
+        return msgspec.json.decode(await response.read(), type=Refused)
 
 
-async def too_late(http: ClientSession, refresh_token: str) -> bool:
+async def too_late(anonymous: ClientSession, refresh_token: str) -> bool:
     body = urlencode({**RIGHT, "refresh_token": refresh_token}).encode()
-    return (await refusal(http, body)).error == "invalid_grant"
+    return (await refusal(anonymous, body)).error == "invalid_grant"
 
 
-async def status(http: ClientSession, token: str | None, target: str = PACK) -> int:
-    async with http.get(target, headers={"Authorization": f"Bearer {token}"}) as answer:
-        return answer.status
+async def status(anonymous: ClientSession, token: str | None, target: str = PACK) -> int:
+    async with anonymous.get(target, headers={"Authorization": f"Bearer {token}"}) as response:
+        return response.status
 
 
 # --- refreshing ----------------------------------------------------------------------------
 
 
-async def test_a_refresh_gives_two_new_tokens(http: ClientSession, sandbox: Sandbox) -> None:
-    issued = await refresh(http)
+async def test_a_refresh_gives_two_new_tokens(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(anonymous)
     assert (issued.token_type, issued.expires_in) == ("bearer", 21600)
     assert issued.scope == "offline_access read write"
     assert issued.user_id == sandbox.market.user_id
     assert issued.access_token != sandbox.token
     assert issued.refresh_token != FIRST
-    assert await status(http, issued.access_token) == 200
-    assert await status(http, issued.access_token, CLAIM) == 200
+    assert await status(anonymous, issued.access_token) == 200
+    assert await status(anonymous, issued.access_token, CLAIM) == 200
     grant = sandbox.grant
     assert (grant.access_token, grant.refresh_token) == (issued.access_token, issued.refresh_token)
     assert grant.refreshes == 1
     assert issued.access_token in sandbox.tokens
 
 
-async def test_the_fields_come_in_the_documents_order(http: ClientSession) -> None:
-    async with http.post(TOKEN, data=RIGHT) as answer:
-        names = list(await answer.json())
+async def test_the_fields_come_in_the_documents_order(anonymous: ClientSession) -> None:
+    async with anonymous.post(TOKEN, data=RIGHT) as response:
+        names = list(await response.json())
     assert names == list(Issued.__struct_fields__)
 
 
 async def test_a_refresh_token_works_once_and_only_the_newest(
-    http: ClientSession, sandbox: Sandbox
+    anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
     used, newest = [FIRST], FIRST
     for _ in range(3):
-        newest = (await refresh(http, newest)).refresh_token
+        newest = (await refresh(anonymous, newest)).refresh_token
         for old in used:
-            assert await too_late(http, old)
+            assert await too_late(anonymous, old)
         used.append(newest)
     assert len(set(used)) == 4
     assert sandbox.grant.refreshes == 3
 
 
-async def test_of_two_refreshes_at_a_time_one_is_too_late(
-    http: ClientSession, sandbox: Sandbox
+async def test_only_one_of_concurrent_refreshes_succeeds(
+    anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
     statuses = []
 
     async def post() -> None:
-        async with http.post(TOKEN, data=RIGHT) as answer:
-            statuses.append(answer.status)
+        async with anonymous.post(TOKEN, data=RIGHT) as response:
+            statuses.append(response.status)
 
     async with anyio.create_task_group() as tasks:
         for _ in range(5):
@@ -138,38 +138,38 @@ def test_tokens_repeat_from_run_to_run_but_not_within_one() -> None:
     assert len(set(made[0])) == 8
 
 
-def test_a_refresh_token_that_comes_back_gives_other_tokens() -> None:
+def test_a_reused_refresh_token_gives_other_tokens() -> None:
     grant = Grant()
     first = grant.refresh(0.0)
     grant.refresh_token = FIRST
     assert grant.refresh(0.0) != first
 
 
-async def test_no_token_looks_like_a_real_one(http: ClientSession, sandbox: Sandbox) -> None:
-    issued = await refresh(http)
+async def test_no_token_resembles_a_real_one(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(anonymous)
     for token in (FIRST, issued.access_token, issued.refresh_token, sandbox.grant.client_secret):
         assert re.fullmatch(r"sandbox-[a-z0-9-]+", token)
-    # Numbered, so that a record can be read: the first refresh gives the second of each.
+    # The number makes a record readable: the first refresh issues the second tokens.
     assert issued.access_token.startswith("sandbox-token-0002-")
     assert issued.refresh_token.startswith("sandbox-refresh-0002-")
 
 
-async def test_an_authorization_header_is_not_looked_at(http: ClientSession) -> None:
+async def test_an_authorization_header_is_ignored(anonymous: ClientSession) -> None:
     headers = {"Authorization": "Bearer sandbox-token-expired"}
-    async with http.post(TOKEN, data=RIGHT, headers=headers) as answer:
-        assert answer.status == 200
+    async with anonymous.post(TOKEN, data=RIGHT, headers=headers) as response:
+        assert response.status == 200
 
 
-async def test_it_is_a_post(http: ClientSession, sandbox: Sandbox) -> None:
-    assert await status(http, sandbox.token, f"{TOKEN}?{urlencode(RIGHT)}") == 404
+async def test_it_is_a_post(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    assert await status(anonymous, sandbox.token, f"{TOKEN}?{urlencode(RIGHT)}") == 404
     assert sandbox.grant.refresh_token == FIRST
 
 
-async def test_a_field_too_many_and_a_charset_do_no_harm(http: ClientSession) -> None:
+async def test_an_unknown_field_and_a_charset_are_ignored(anonymous: ClientSession) -> None:
     body = urlencode({**RIGHT, "site": "MLM"}).encode()
     headers = {"Content-Type": f"{FORM}; charset=utf-8"}
-    async with http.post(TOKEN, data=body, headers=headers) as answer:
-        assert answer.status == 200
+    async with anonymous.post(TOKEN, data=body, headers=headers) as response:
+        assert response.status == 200
 
 
 # --- refusals ------------------------------------------------------------------------------
@@ -213,21 +213,21 @@ REFUSALS = {
 
 @pytest.mark.parametrize(("body", "kind", "word"), REFUSALS.values(), ids=REFUSALS.keys())
 async def test_refusals_change_nothing(
-    http: ClientSession, sandbox: Sandbox, body: bytes, kind: str, word: str
+    anonymous: ClientSession, sandbox: Sandbox, body: bytes, kind: str, word: str
 ) -> None:
     before = sandbox.tokens
-    refused = await refusal(http, body, kind)
+    refused = await refusal(anonymous, body, kind)
     assert (refused.error, refused.status, refused.cause) == (word, 400, [])
     assert refused.message
     for secret in ("sandbox-", "1000000000000", "client_credentials", "password"):
         assert secret not in refused.message
     assert (sandbox.grant.refreshes, sandbox.grant.refresh_token) == (0, FIRST)
     assert sandbox.tokens == before
-    await refresh(http)
+    await refresh(anonymous)
 
 
-async def test_what_is_missing_is_named(http: ClientSession) -> None:
-    refused = await refusal(http, b"client_id=1000000000000001")
+async def test_the_error_names_missing_fields(anonymous: ClientSession) -> None:
+    refused = await refusal(anonymous, b"client_id=1000000000000001")
     assert refused.message == "Missing: grant_type, client_secret, refresh_token"
 
 
@@ -239,23 +239,23 @@ async def test_what_is_missing_is_named(http: ClientSession) -> None:
     [(21600, 0, 200), (21600, 21599.9, 200), (21600, 21600, 401), (60, 60, 401), (0, 0, 401)],
 )
 async def test_an_issued_token_expires(
-    http: ClientSession, sandbox: Sandbox, *, expires_in: int, later: float, expected: int
+    anonymous: ClientSession, sandbox: Sandbox, *, expires_in: int, later: float, expected: int
 ) -> None:
     sandbox.grant.expires_in = expires_in
-    issued = await refresh(http)
+    issued = await refresh(anonymous)
     assert issued.expires_in == expires_in
     sandbox.clock.advance(later)
-    assert await status(http, issued.access_token) == expected
-    assert await status(http, issued.access_token, CLAIM) == expected
-    assert await status(http, sandbox.token) == 200
+    assert await status(anonymous, issued.access_token) == expected
+    assert await status(anonymous, issued.access_token, CLAIM) == expected
+    assert await status(anonymous, sandbox.token) == 200
 
 
-async def test_the_answer_to_an_expired_token(http: ClientSession, sandbox: Sandbox) -> None:
-    issued = await refresh(http)
+async def test_the_answer_to_an_expired_token(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(anonymous)
     sandbox.clock.advance(issued.expires_in)
     headers = {"Authorization": f"Bearer {issued.access_token}"}
-    async with http.get(PACK, headers=headers) as answer:
-        assert await answer.json() == {
+    async with anonymous.get(PACK, headers=headers) as response:
+        assert await response.json() == {
             "message": "The access token has expired",
             "error": "unauthorized",
             "status": 401,
@@ -263,25 +263,25 @@ async def test_the_answer_to_an_expired_token(http: ClientSession, sandbox: Sand
         }
 
 
-async def test_a_refresh_helps(http: ClientSession, sandbox: Sandbox) -> None:
-    first = await refresh(http)
+async def test_a_refreshed_token_works(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    first = await refresh(anonymous)
     sandbox.clock.advance(first.expires_in)
-    second = await refresh(http, first.refresh_token)
-    assert await status(http, first.access_token) == 401
-    assert await status(http, second.access_token) == 200
+    second = await refresh(anonymous, first.refresh_token)
+    assert await status(anonymous, first.access_token) == 401
+    assert await status(anonymous, second.access_token) == 200
 
 
 @pytest.mark.parametrize(("revoke_old", "expected"), [(False, 200), (True, 401)])
-async def test_what_becomes_of_earlier_tokens_can_be_chosen(
-    http: ClientSession, sandbox: Sandbox, *, revoke_old: bool, expected: int
+async def test_revoke_old_selects_the_fate_of_earlier_tokens(
+    anonymous: ClientSession, sandbox: Sandbox, *, revoke_old: bool, expected: int
 ) -> None:
     sandbox.grant.revoke_old = revoke_old
-    first = await refresh(http)
-    assert await status(http, sandbox.token) == expected
-    second = await refresh(http, first.refresh_token)
-    assert await status(http, sandbox.token) == expected
-    assert await status(http, first.access_token) == expected
-    assert await status(http, second.access_token) == 200
+    first = await refresh(anonymous)
+    assert await status(anonymous, sandbox.token) == expected
+    second = await refresh(anonymous, first.refresh_token)
+    assert await status(anonymous, sandbox.token) == expected
+    assert await status(anonymous, first.access_token) == expected
+    assert await status(anonymous, second.access_token) == 200
 
 
 def test_revoking_makes_no_token_live_longer() -> None:
@@ -292,82 +292,86 @@ def test_revoking_makes_no_token_live_longer() -> None:
     assert not grant.has_expired(first, 9.9)
 
 
-async def test_one_token_can_be_expired_at_once(http: ClientSession, sandbox: Sandbox) -> None:
-    issued = await refresh(http)
+async def test_one_token_can_be_expired_at_once(anonymous: ClientSession, sandbox: Sandbox) -> None:
+    issued = await refresh(anonymous)
     sandbox.expire(issued.access_token)
-    assert await status(http, issued.access_token) == 401
-    assert await status(http, sandbox.token) == 200
+    assert await status(anonymous, issued.access_token) == 401
+    assert await status(anonymous, sandbox.token) == 200
     sandbox.expire(sandbox.token)
-    assert await status(http, sandbox.token) == 401
+    assert await status(anonymous, sandbox.token) == 401
 
 
-async def test_all_tokens_can_be_expired_at_once(http: ClientSession, sandbox: Sandbox) -> None:
-    first = await refresh(http)
+async def test_all_tokens_can_be_expired_at_once(
+    anonymous: ClientSession, sandbox: Sandbox
+) -> None:
+    first = await refresh(anonymous)
     sandbox.expire()
-    assert await status(http, sandbox.token) == 401
-    assert await status(http, first.access_token) == 401
-    assert await status(http, "sandbox-token-expired") == 401
-    second = await refresh(http, first.refresh_token)
-    assert await status(http, second.access_token) == 200
+    assert await status(anonymous, sandbox.token) == 401
+    assert await status(anonymous, first.access_token) == 401
+    assert await status(anonymous, "sandbox-token-expired") == 401
+    second = await refresh(anonymous, first.refresh_token)
+    assert await status(anonymous, second.access_token) == 200
 
 
 async def test_the_accepted_tokens_can_still_be_replaced(
-    http: ClientSession, sandbox: Sandbox
+    anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
-    first = await refresh(http)
+    first = await refresh(anonymous)
     sandbox.tokens = frozenset({"sandbox-mine"})
-    assert await status(http, first.access_token) == 400
-    assert await status(http, "sandbox-mine") == 200
-    second = await refresh(http, first.refresh_token)
+    assert await status(anonymous, first.access_token) == 400
+    assert await status(anonymous, "sandbox-mine") == 200
+    second = await refresh(anonymous, first.refresh_token)
     assert sandbox.tokens == {"sandbox-mine", second.access_token}
-    assert await status(http, second.access_token) == 200
+    assert await status(anonymous, second.access_token) == 200
 
 
 # --- several grants ------------------------------------------------------------------------
 
 
-async def test_sellers_of_one_application(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_sellers_of_one_application(anonymous: ClientSession, sandbox: Sandbox) -> None:
     sandbox.grants.append(Grant(refresh_token="sandbox-other", user_id=42, expires_in=60))
-    other = await refresh(http, "sandbox-other")
+    other = await refresh(anonymous, "sandbox-other")
     assert (other.user_id, other.expires_in) == (42, 60)
-    assert await status(http, other.access_token) == 200
+    assert await status(anonymous, other.access_token) == 200
     assert (sandbox.grant.refreshes, sandbox.grants[1].refreshes) == (0, 1)
-    own = await refresh(http)
+    own = await refresh(anonymous)
     assert own.user_id == sandbox.market.user_id
     sandbox.clock.advance(60)
-    assert await status(http, other.access_token) == 401
-    assert await status(http, own.access_token) == 200
-    assert await too_late(http, "sandbox-other")
-    await refresh(http, other.refresh_token)
+    assert await status(anonymous, other.access_token) == 401
+    assert await status(anonymous, own.access_token) == 200
+    assert await too_late(anonymous, "sandbox-other")
+    await refresh(anonymous, other.refresh_token)
 
 
 async def test_one_application_cannot_refresh_the_grant_of_another(
-    http: ClientSession, sandbox: Sandbox
+    anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
     sandbox.grants.append(Grant("2", "sandbox-secret-2", "sandbox-other"))
-    assert await too_late(http, "sandbox-other")
+    assert await too_late(anonymous, "sandbox-other")
     mixed = {**RIGHT, "client_id": "2", "refresh_token": "sandbox-other"}
-    assert (await refusal(http, urlencode(mixed).encode())).error == "invalid_client"
-    await refresh(http, "sandbox-other", client_id="2", client_secret="sandbox-secret-2")
+    assert (await refusal(anonymous, urlencode(mixed).encode())).error == "invalid_client"
+    await refresh(anonymous, "sandbox-other", client_id="2", client_secret="sandbox-secret-2")
 
 
-async def test_without_a_grant_nobody_is_known(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_without_a_grant_every_client_is_unknown(
+    anonymous: ClientSession, sandbox: Sandbox
+) -> None:
     sandbox.grants.clear()
-    assert (await refusal(http, WHOLE)).error == "invalid_client"
-    assert await status(http, sandbox.token) == 200
+    assert (await refusal(anonymous, WHOLE)).error == "invalid_client"
+    assert await status(anonymous, sandbox.token) == 200
 
 
-async def test_a_grant_may_be_withdrawn(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_a_grant_can_be_withdrawn(anonymous: ClientSession, sandbox: Sandbox) -> None:
     sandbox.grant.refresh_token = "sandbox-another"
-    assert await too_late(http, FIRST)
+    assert await too_late(anonymous, FIRST)
 
 
 async def test_the_seller_is_the_markets() -> None:
     async with (
         Sandbox(market=Market(user_id=7)) as sandbox,
-        ClientSession(sandbox.url, timeout=TIMEOUT) as http,
+        ClientSession(sandbox.url, timeout=TIMEOUT) as anonymous,
     ):
-        assert (await refresh(http)).user_id == 7
+        assert (await refresh(anonymous)).user_id == 7
 
 
 async def test_two_sandboxes_share_no_grant() -> None:
@@ -376,7 +380,7 @@ async def test_two_sandboxes_share_no_grant() -> None:
     assert two.grant.refreshes == 0
 
 
-def test_a_grant_lives_some_time() -> None:
+def test_a_negative_lifetime_is_refused() -> None:
     with pytest.raises(ValueError, match="0 or more seconds, not -1"):
         Grant(expires_in=-1)
 
@@ -385,14 +389,16 @@ def test_a_grant_lives_some_time() -> None:
 
 
 @pytest.mark.parametrize("action", ["answer", "drop", "cut", "lose", "pass"])
-async def test_whether_a_faulty_request_rotates_the_grant(
-    http: ClientSession, sandbox: Sandbox, action: Action
+async def test_some_actions_rotate_the_grant(
+    anonymous: ClientSession, sandbox: Sandbox, action: Action
 ) -> None:
     sandbox.inject(Fault(status=503, path=TOKEN, action=action))
     try:
-        async with http.post(TOKEN, data=RIGHT) as answer:
-            await answer.read()
-            assert answer.status == (200 if action == "pass" else 503 if action == "answer" else 0)
+        async with anonymous.post(TOKEN, data=RIGHT) as response:
+            await response.read()
+            assert response.status == (
+                200 if action == "pass" else 503 if action == "answer" else 0
+            )
     except (ClientConnectionError, ClientPayloadError):
         assert action in {"drop", "cut", "lose"}
     rotated = action in {"cut", "lose", "pass"}
@@ -402,35 +408,39 @@ async def test_whether_a_faulty_request_rotates_the_grant(
     assert sandbox.faults == ()
 
 
-async def test_a_lost_answer_loses_the_refresh_token(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_a_lost_answer_loses_the_refresh_token(
+    anonymous: ClientSession, sandbox: Sandbox
+) -> None:
     sandbox.inject(Fault(path=TOKEN, action="lose"))
     with pytest.raises(ClientConnectionError):
-        await http.post(TOKEN, data=RIGHT)
+        await anonymous.post(TOKEN, data=RIGHT)
     assert sandbox.requests[0].status is None
-    assert await too_late(http, FIRST)
+    assert await too_late(anonymous, FIRST)
 
 
 @pytest.mark.parametrize("early", [False, True])
 async def test_an_early_fault_leaves_the_form_unread(
-    http: ClientSession, sandbox: Sandbox, *, early: bool
+    anonymous: ClientSession, sandbox: Sandbox, *, early: bool
 ) -> None:
     sandbox.inject(Fault(status=503, path=TOKEN, early=early))
-    async with http.post(TOKEN, data=RIGHT) as answer:
-        assert answer.status == 503
+    async with anonymous.post(TOKEN, data=RIGHT) as response:
+        assert response.status == 503
     assert sandbox.requests[0].body_size == (0 if early else len(WHOLE))
 
 
-async def test_a_refresh_is_done_before_its_delay(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_a_refresh_is_executed_before_the_delay(
+    anonymous: ClientSession, sandbox: Sandbox
+) -> None:
     sandbox.inject(Fault(path=TOKEN, action="pass", delay=60))
     with pytest.raises(TimeoutError):
-        await http.post(TOKEN, data=RIGHT, timeout=ClientTimeout(total=0.2))
+        await anonymous.post(TOKEN, data=RIGHT, timeout=ClientTimeout(total=0.2))
     assert sandbox.grant.refreshes == 1
 
 
 async def test_neither_the_record_nor_a_repr_shows_a_secret(
-    http: ClientSession, sandbox: Sandbox
+    anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
-    issued = await refresh(http)
+    issued = await refresh(anonymous)
     (request,) = sandbox.requests
     assert (request.method, request.path, request.status) == ("POST", TOKEN, 200)
     assert request.body_size == len(WHOLE)

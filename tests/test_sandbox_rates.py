@@ -1,17 +1,17 @@
-"""The sandbox's rate limit: the window, the burst, and what it leaves alone."""
+"""The sandbox's rate limit: the window, the burst, the exceptions."""
 
 import re
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from itertools import cycle, islice
 
 import msgspec
 import pytest
-from aiohttp import ClientConnectionError, ClientSession, ClientTimeout
+from aiohttp import ClientConnectionError, ClientSession
+from sandboxes import MUG, PACKS
 
 from mlmsg.sandbox import Clock, Fault, RateLimit, Sandbox
 
-MUG = "2000007001000011"
-PACK = f"/marketplace/messages/packs/{MUG}"
+PACK = PACKS + MUG
 UPLOAD = "/marketplace/messages/attachments?site_id=MLM"
 REFRESH = {
     "grant_type": "refresh_token",
@@ -19,23 +19,20 @@ REFRESH = {
     "client_secret": "sandbox-secret",
     "refresh_token": "sandbox-refresh-0001",
 }
-# Only so that a fault of the sandbox fails a test instead of hanging it.
-TIMEOUT = ClientTimeout(total=10)
 
 
 @pytest.fixture
-async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+def http(http: ClientSession, sandbox: Sandbox) -> ClientSession:
+    """The shared session, to a sandbox whose clock stands still."""
     sandbox.clock = Clock(lambda: 0.0)
-    headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as session:
-        yield session
+    return http
 
 
 async def status(http: ClientSession, method: str = "GET", target: str = PACK) -> int:
     body = b'{"text":"Hola"}' if method == "POST" else None
-    async with http.request(method, target, data=body) as answer:
-        await answer.read()
-        return answer.status
+    async with http.request(method, target, data=body) as response:
+        await response.read()
+        return response.status
 
 
 def counts(reads: int = 0, writes: int = 0) -> dict[str, int]:
@@ -45,7 +42,7 @@ def counts(reads: int = 0, writes: int = 0) -> dict[str, int]:
 # --- over the wire -------------------------------------------------------------------------
 
 
-async def test_there_is_no_limit_unless_it_is_set(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_there_is_no_limit_by_default(http: ClientSession, sandbox: Sandbox) -> None:
     assert sandbox.rate is None
     assert {await status(http) for _ in range(30)} == {200}
 
@@ -56,7 +53,7 @@ async def test_reads_and_writes_have_a_limit_each(http: ClientSession, sandbox: 
     assert [await status(http, "POST") for _ in range(2)] == [201, 429]
     assert sandbox.rate.accepted == counts(2, 1)
     assert sandbox.rate.rejections == counts(2, 1)
-    # What is refused is not carried out.
+    # A rejected request is not executed.
     assert len(sandbox.market.packs[MUG].messages) == 14 + 1
 
 
@@ -83,11 +80,11 @@ async def test_the_refusal(
     http: ClientSession, sandbox: Sandbox, *, retry_after: int | None, header: str | None
 ) -> None:
     sandbox.rate = RateLimit(reads=0, retry_after=retry_after)
-    async with http.get(PACK) as answer:
-        assert answer.status == 429
-        assert answer.headers.get("Retry-After") == header
-        assert answer.headers.getall("Content-Type") == ["application/json; charset=utf-8"]
-        assert await answer.json() == {
+    async with http.get(PACK) as response:
+        assert response.status == 429
+        assert response.headers.get("Retry-After") == header
+        assert response.headers.getall("Content-Type") == ["application/json; charset=utf-8"]
+        assert await response.json() == {
             "message": "Too many requests",
             "error": "too_many_requests",
             "status": 429,
@@ -116,8 +113,8 @@ async def test_it_comes_before_the_token(http: ClientSession, sandbox: Sandbox) 
 
 async def test_tokens_are_refreshed_outside_of_it(http: ClientSession, sandbox: Sandbox) -> None:
     sandbox.rate = RateLimit(reads=0, writes=0, burst=0)
-    async with http.post("/oauth/token", data=REFRESH) as answer:
-        assert answer.status == 200
+    async with http.post("/oauth/token", data=REFRESH) as response:
+        assert response.status == 200
     assert sandbox.rate.accepted == sandbox.rate.rejections == counts()
 
 
@@ -126,9 +123,9 @@ async def test_the_body_of_a_refused_upload_is_read_and_forgotten(
 ) -> None:
     sandbox.rate = RateLimit(writes=0)
     files = dict(sandbox.market.files)
-    async with http.post(UPLOAD, data=bytes(1_000_000)) as answer:
-        assert answer.status == 429
-        assert "Connection" not in answer.headers
+    async with http.post(UPLOAD, data=bytes(1_000_000)) as response:
+        assert response.status == 429
+        assert "Connection" not in response.headers
     assert sandbox.requests[0].body_size == 1_000_000
     assert sandbox.market.files == files
 
@@ -162,7 +159,7 @@ async def test_the_answer_of_a_refused_request_may_still_be_lost(
     assert len(sandbox.market.packs[MUG].messages) == 14
 
 
-async def test_it_can_be_changed_and_taken_away(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_the_limit_can_be_changed_and_removed(http: ClientSession, sandbox: Sandbox) -> None:
     sandbox.rate = RateLimit(reads=1)
     assert [await status(http), await status(http)] == [200, 429]
     sandbox.rate.reads = 2
@@ -180,7 +177,7 @@ async def test_the_clock_is_real_time_by_default(sandbox: Sandbox) -> None:
 
 # --- the window ----------------------------------------------------------------------------
 
-# The limit, and the requests it meets: when, and whether each finds room.
+# Limits with the arrivals of requests; True means that the request is within the limit.
 READS = {
     "the documented minute": (
         RateLimit(),
@@ -231,7 +228,7 @@ def test_reads_leave_room_for_writes_but_in_a_burst() -> None:
     assert not limit.admit("GET", 2)
 
 
-def test_it_forgets_what_no_limit_looks_back_to() -> None:
+def test_arrivals_outside_every_window_are_forgotten() -> None:
     limit = RateLimit(per=10)
     for now in range(1000):
         assert limit.admit("GET", now)
@@ -263,16 +260,16 @@ def test_its_repr_is_its_settings_and_counters() -> None:
         ({"per": float("nan")}, "per must be more than 0 seconds, not nan"),
     ],
 )
-def test_a_limit_that_makes_no_sense_is_refused(wrong: dict[str, object], words: str) -> None:
+def test_invalid_limits_are_refused(wrong: dict[str, object], words: str) -> None:
     make: Callable[..., RateLimit] = RateLimit
     with pytest.raises(ValueError, match=re.escape(words)):
         make(**wrong)
 
 
 def test_the_refusal_is_the_same_bytes_each_time() -> None:
-    answer = RateLimit().response()
+    response = RateLimit().response()
     expected = (
         b'{"message":"Too many requests","error":"too_many_requests","status":429,"cause":[]}'
     )
-    assert answer.body == expected
-    assert msgspec.json.decode(answer.body, type=dict[str, object])["status"] == answer.status
+    assert response.body == expected
+    assert msgspec.json.decode(response.body, type=dict[str, object])["status"] == response.status

@@ -1,61 +1,40 @@
-"""The sandbox's uploads: what it takes, and everything about the framing that it refuses."""
+"""The uploads of the sandbox: accepted framings, refused framings, names and sizes."""
 
 import re
 import time
-from collections.abc import AsyncIterator
 from io import BytesIO
 
 import anyio
 import msgspec
 import pytest
-from aiohttp import ClientSession, ClientTimeout, FormData
+from aiohttp import ClientSession, FormData
+from sandboxes import FILES, MUG, MULTIPART, framed
 
 from mlmsg.sandbox import Sandbox, StoredFile
 from mlmsg.sandbox._http.multipart import FramingError, parse_upload
 
-MUG = "2000007001000011"
-FILES = "/marketplace/messages/attachments"
 UPLOAD = f"{FILES}?site_id=MLM"
-TYPE = "multipart/form-data; boundary=B0undary"
 MEGABYTES_25 = 25 * 1024 * 1024
-# Only so that a fault of the sandbox fails a test instead of hanging it.
-TIMEOUT = ClientTimeout(total=10)
 
 
 class Uploaded(msgspec.Struct, forbid_unknown_fields=True):
     id: str
 
 
-@pytest.fixture
-async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
-    headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with ClientSession(sandbox.url, headers=headers, timeout=TIMEOUT) as session:
-        yield session
-
-
-def framed(data: bytes = b"data", filename: str = "a.png", mime: str = "image/png") -> bytes:
-    """A body like a browser's."""
-    head = (
-        f'--B0undary\r\nContent-Disposition: form-data; name="file"; filename="{filename}"\r\n'
-        f"Content-Type: {mime}\r\n\r\n"
-    )
-    return head.encode() + data + b"\r\n--B0undary--\r\n"
-
-
 async def upload(
-    http: ClientSession, sandbox: Sandbox, body: bytes, kind: str = TYPE
+    http: ClientSession, sandbox: Sandbox, body: bytes, kind: str = MULTIPART
 ) -> StoredFile:
-    async with http.post(UPLOAD, data=BytesIO(body), headers={"Content-Type": kind}) as answer:
-        assert answer.status == 200, await answer.text()
-        uploaded = msgspec.json.decode(await answer.read(), type=Uploaded)
+    async with http.post(UPLOAD, data=BytesIO(body), headers={"Content-Type": kind}) as response:
+        assert response.status == 200, await response.text()
+        uploaded = msgspec.json.decode(await response.read(), type=Uploaded)
     return sandbox.market.files[uploaded.id]
 
 
-async def refused(http: ClientSession, body: bytes, kind: str | None = TYPE) -> str:
+async def refused(http: ClientSession, body: bytes, kind: str | None = MULTIPART) -> str:
     headers = {} if kind is None else {"Content-Type": kind}
-    async with http.post(UPLOAD, data=BytesIO(body), headers=headers) as answer:
-        assert answer.status == 400
-        error = msgspec.json.decode(await answer.read(), type=dict[str, object])
+    async with http.post(UPLOAD, data=BytesIO(body), headers=headers) as response:
+        assert response.status == 400
+        error = msgspec.json.decode(await response.read(), type=dict[str, object])
     assert (error["error"], error["status"], error["cause"]) == ("bad_request", 400, [])
     return str(error["message"])
 
@@ -68,10 +47,10 @@ async def test_from_upload_to_message_to_download(http: ClientSession, sandbox: 
     stored = await upload(http, sandbox, framed(data, "nota fiscal nº 1042.png"))
     assert re.fullmatch(rf"{sandbox.market.user_id}_[0-9a-f-]{{36}}\.png", stored.id)
     pack = f"/marketplace/messages/packs/{MUG}"
-    async with http.post(pack, json={"text": "Va", "attachments": [stored.id]}) as answer:
-        assert answer.status == 201
-    async with http.get(f"{pack}?limit=1") as answer:
-        (message,) = (await answer.json())["messages"]
+    async with http.post(pack, json={"text": "Va", "attachments": [stored.id]}) as response:
+        assert response.status == 201
+    async with http.get(f"{pack}?limit=1") as response:
+        (message,) = (await response.json())["messages"]
     (attachment,) = message["message_attachments"]
     assert attachment == {
         "filename": stored.id,
@@ -82,9 +61,9 @@ async def test_from_upload_to_message_to_download(http: ClientSession, sandbox: 
         "creation_date": stored.creation_date,
     }
     query = {"tag": "post_sale", "site_id": "MLM"}
-    async with http.get(f"{FILES}/{attachment['filename']}", params=query) as answer:
-        assert answer.headers["Content-Type"] == "image/png"
-        assert await answer.read() == data
+    async with http.get(f"{FILES}/{attachment['filename']}", params=query) as response:
+        assert response.headers["Content-Type"] == "image/png"
+        assert await response.read() == data
 
 
 @pytest.mark.parametrize(
@@ -100,7 +79,7 @@ async def test_from_upload_to_message_to_download(http: ClientSession, sandbox: 
         ("n" * 200, "n" * 200),
     ],
 )
-async def test_names_are_read_as_browsers_write_them(
+async def test_names_are_decoded_as_browsers_encode_them(
     http: ClientSession, sandbox: Sandbox, sent: str, meant: str
 ) -> None:
     assert (await upload(http, sandbox, framed(filename=sent))).original_filename == meant
@@ -140,7 +119,7 @@ async def test_the_id_ends_in_the_extension_of_the_name(
         bytes(range(256)),
     ],
 )
-async def test_data_that_looks_like_framing_is_data(
+async def test_data_that_resembles_framing_is_data(
     http: ClientSession, sandbox: Sandbox, data: bytes
 ) -> None:
     assert (await upload(http, sandbox, framed(data))).data == data
@@ -149,17 +128,17 @@ async def test_data_that_looks_like_framing_is_data(
 ACCEPTED = {
     "a quoted boundary": ('multipart/form-data; boundary="B0undary"', framed()),
     "no space, other case": ("Multipart/Form-Data;BOUNDARY=B0undary", framed()),
-    "no final CRLF": (TYPE, framed().removesuffix(b"\r\n")),
+    "no final CRLF": (MULTIPART, framed().removesuffix(b"\r\n")),
     "headers in another order": (
-        TYPE,
+        MULTIPART,
         (
             b"--B0undary\r\nContent-Type: image/png\r\n"
             b'content-disposition: form-data; filename="a.png"; name="file"\r\n\r\n'
             b"data\r\n--B0undary--"
         ),
     ),
-    "a part's type with a parameter": (TYPE, framed(mime="image/png; charset=x")),
-    "another header": (TYPE, framed().replace(b"Content-Type", b"X-Mine: 1\r\nContent-Type")),
+    "a part's type with a parameter": (MULTIPART, framed(mime="image/png; charset=x")),
+    "another header": (MULTIPART, framed().replace(b"Content-Type", b"X-Mine: 1\r\nContent-Type")),
     "curl's boundary": (
         "multipart/form-data; boundary=------------------------d74496d66958873e",
         framed().replace(b"B0undary", b"------------------------d74496d66958873e"),
@@ -168,7 +147,7 @@ ACCEPTED = {
 
 
 @pytest.mark.parametrize(("kind", "body"), ACCEPTED.values(), ids=ACCEPTED)
-async def test_framings_that_are_taken(
+async def test_accepted_framings(
     http: ClientSession, sandbox: Sandbox, kind: str, body: bytes
 ) -> None:
     stored = await upload(http, sandbox, body, kind)
@@ -181,12 +160,12 @@ async def test_a_part_without_a_content_type(http: ClientSession, sandbox: Sandb
     assert stored.content_type == "application/octet-stream"
 
 
-async def test_it_takes_what_aiohttp_frames(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_the_framing_of_aiohttp_is_accepted(http: ClientSession, sandbox: Sandbox) -> None:
     form = FormData(quote_fields=False)
     form.add_field("file", b"bytes", filename="ñ 1.pdf", content_type="application/pdf")
-    async with http.post(UPLOAD, data=form) as answer:
-        assert answer.status == 200, await answer.text()
-        stored = sandbox.market.files[(await answer.json())["id"]]
+    async with http.post(UPLOAD, data=form) as response:
+        assert response.status == 200, await response.text()
+        stored = sandbox.market.files[(await response.json())["id"]]
     assert (stored.data, stored.original_filename) == (b"bytes", "ñ 1.pdf")
 
 
@@ -307,15 +286,15 @@ async def test_broken_content_types(http: ClientSession, kind: str) -> None:
 
 
 async def test_a_body_without_a_content_type_of_its_own(http: ClientSession) -> None:
-    # aiohttp then says application/octet-stream.
+    # aiohttp then sends application/octet-stream.
     assert await refused(http, framed(), None) == f"Malformed multipart: {NO_TYPE}"
 
 
-def test_a_body_is_refused_wherever_it_is_cut() -> None:
+def test_a_truncated_body_is_refused_at_every_length() -> None:
     whole = bytearray(framed())
     for length in range(len(whole) - 2):
         with pytest.raises(FramingError):
-            parse_upload(TYPE, whole[:length])
+            parse_upload(MULTIPART, whole[:length])
 
 
 @pytest.mark.parametrize(
@@ -328,7 +307,7 @@ def test_a_body_is_refused_wherever_it_is_cut() -> None:
         (framed(filename="n" * 201), "File name must have 1 to 200 characters"),
     ],
 )
-async def test_files_that_are_framed_well_but_refused(
+async def test_refused_files_in_a_valid_framing(
     http: ClientSession, body: bytes, message: str
 ) -> None:
     assert await refused(http, body) == message
@@ -336,28 +315,30 @@ async def test_files_that_are_framed_well_but_refused(
 
 @pytest.mark.parametrize("query", ["", "?site_id=", "?site_id=CBT"])
 async def test_the_site_is_required(http: ClientSession, query: str) -> None:
-    async with http.post(FILES + query, data=framed(), headers={"Content-Type": TYPE}) as answer:
-        assert answer.status == 400
-        message = (await answer.json())["message"]
+    async with http.post(
+        FILES + query, data=framed(), headers={"Content-Type": MULTIPART}
+    ) as response:
+        assert response.status == 400
+        message = (await response.json())["message"]
     assert message == "The site_id param is required, and never CBT"
 
 
 async def test_a_compressed_body_is_not_unpacked(http: ClientSession) -> None:
-    headers = {"Content-Type": TYPE, "Content-Encoding": "deflate"}
-    async with http.post(UPLOAD, data=framed(), headers=headers, compress=None) as answer:
-        assert answer.status == 200
+    headers = {"Content-Type": MULTIPART, "Content-Encoding": "deflate"}
+    async with http.post(UPLOAD, data=framed(), headers=headers, compress=None) as response:
+        assert response.status == 200
 
 
 # --- sizes ---------------------------------------------------------------------------------
 
 
-async def test_exactly_25_megabytes_are_taken(http: ClientSession, sandbox: Sandbox) -> None:
+async def test_exactly_25_megabytes_are_accepted(http: ClientSession, sandbox: Sandbox) -> None:
     stored = await upload(http, sandbox, framed(bytes(MEGABYTES_25)))
     assert stored.size == MEGABYTES_25
     assert sandbox.requests[0].body_size == len(framed(b"")) + MEGABYTES_25
 
 
-async def test_one_byte_more_is_refused_once_it_is_there(
+async def test_one_byte_more_is_refused_after_it_was_read(
     http: ClientSession, sandbox: Sandbox
 ) -> None:
     assert await refused(http, framed(bytes(MEGABYTES_25 + 1))) == "File size exceeds 25 Mb"
@@ -365,40 +346,40 @@ async def test_one_byte_more_is_refused_once_it_is_there(
 
 
 async def head_only(sandbox: Sandbox, *headers: str) -> bytes:
-    """What the server answers to the head of an upload: before its body, and until it closes."""
+    """The response to the headers of an upload whose body is never sent."""
     host, port = sandbox.url.removeprefix("http://").split(":")
     lines = [
         f"POST {UPLOAD} HTTP/1.1",
         "Host: sandbox",
         f"Authorization: Bearer {sandbox.token}",
-        f"Content-Type: {TYPE}",
+        f"Content-Type: {MULTIPART}",
         *headers,
     ]
     with anyio.fail_after(5):
         async with await anyio.connect_tcp(host, int(port)) as stream:
             await stream.send("\r\n".join([*lines, "", ""]).encode())
             received = await stream.receive()
-            answered = time.monotonic()
+            responded = time.monotonic()
             async for chunk in stream:
                 received += chunk
-            # Closed at once, it would reset a client that still sends, and its answer be lost.
-            assert time.monotonic() - answered > 0.2
+            # Closing at once would reset a client that is still sending, and lose the response.
+            assert time.monotonic() - responded > 0.2
     return received
 
 
-async def test_far_too_large_is_refused_before_it_is_sent(sandbox: Sandbox) -> None:
-    answer = await head_only(sandbox, f"Content-Length: {MEGABYTES_25 + 20_000}")
-    assert answer.startswith(b"HTTP/1.1 400 ")
-    assert b"\r\nConnection: close\r\n" in answer
-    assert b'"File size exceeds 25 Mb"' in answer
+async def test_a_far_too_large_upload_is_refused_before_it_is_read(sandbox: Sandbox) -> None:
+    response = await head_only(sandbox, f"Content-Length: {MEGABYTES_25 + 20_000}")
+    assert response.startswith(b"HTTP/1.1 400 ")
+    assert b"\r\nConnection: close\r\n" in response
+    assert b'"File size exceeds 25 Mb"' in response
     assert sandbox.requests[0].body_size == 0
 
 
-async def test_chunked_is_refused_before_it_is_sent(sandbox: Sandbox) -> None:
-    answer = await head_only(sandbox, "Transfer-Encoding: chunked")
-    assert answer.startswith(b"HTTP/1.1 411 ")
-    assert b"\r\nConnection: close\r\n" in answer
-    assert b'"Content-Length is required"' in answer
+async def test_a_chunked_upload_is_refused_before_it_is_read(sandbox: Sandbox) -> None:
+    response = await head_only(sandbox, "Transfer-Encoding: chunked")
+    assert response.startswith(b"HTTP/1.1 411 ")
+    assert b"\r\nConnection: close\r\n" in response
+    assert b'"Content-Length is required"' in response
 
 
 async def test_a_client_still_sending_reads_the_early_refusal(http: ClientSession) -> None:
