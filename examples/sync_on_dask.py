@@ -2,8 +2,9 @@
 
     python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET]
 
-Each shard is a part of one seller's packs and claims: a value that travels to a worker, where `run`
-mirrors it. Without a scheduler's address it starts a cluster of two processes on this machine. The
+Each shard is a part of one seller's packs and claims. It is pickled and sent to a worker, where
+`run_shard` mirrors it.
+Without a scheduler's address it starts a cluster of two processes on this machine. The
 target has to be one that all workers see: a bucket, or a shared folder. The sellers here are those
 of a sandbox in this process; real ones have a `RefreshingToken` each, with a store that all workers
 share.
@@ -21,7 +22,7 @@ from distributed import LocalCluster, as_completed
 
 from mlmsg import RateBudget
 from mlmsg.sandbox import Sandbox
-from mlmsg.sync import Shard, SyncReport, merge, plan, run
+from mlmsg.sync import Shard, SyncReport, merge_reports, plan_shards, run_shard
 
 RETRIES = 2
 """Times that a shard is run again, on another worker if there is one; it goes on where it was."""
@@ -31,7 +32,7 @@ def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
     """The work of every seller; the limit of their application is divided among the workers."""
     budget = RateBudget().share(at_a_time)
     for seller in ("seller-1", "seller-2"):
-        yield from plan(
+        yield from plan_shards(
             name=seller,
             token=sandbox.token,
             packs=list(sandbox.market.packs),
@@ -47,7 +48,7 @@ def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
 def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, BaseException]]:
     """The report of all shards, and what ended those that could not be run to their end."""
     names = [shard.name for shard in work]
-    futures = cluster.map(run, work, key=names, retries=RETRIES, pure=False)
+    futures = cluster.map(run_shard, work, key=names, retries=RETRIES, pure=False)
     done: list[SyncReport] = []
     lost: dict[str, BaseException] = {}
     for future in as_completed(futures, loop=cluster.loop):
@@ -57,7 +58,7 @@ def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, B
             lost[future.key] = future.exception()
         files = sum(report.downloaded for report in done)
         print(f"{len(done) + len(lost)}/{len(work)} shards, {files} files", flush=True)
-    return merge(done), lost
+    return merge_reports(done), lost
 
 
 async def main(scheduler: str | None, to: str) -> int:

@@ -1,29 +1,30 @@
 """The API on one screen: one pure function per endpoint, from arguments to a `Request`.
 
-Each names its document and heading. What the endpoints answer is read by `_answers`.
+Each names its document and heading. `_decoders` reads the responses.
 """
 
-from urllib.parse import urlencode
+from urllib.parse import quote, urlencode
 
 from msgspec.structs import replace
 
-from . import _answers as read
-from ._wire import Reply, Request, download_of, form, get, post
+from . import _decoders as decoders
+from ._multipart import Multipart
+from ._request_builders import download_request, form_request, get_request, post_request
+from ._wire import Request, Response
 from .models import (
     Claim,
     ClaimAttachment,
     ClaimMessage,
     ClaimSent,
     ClaimUpload,
-    Granted,
     Message,
     Sent,
     ThreadPage,
     Unread,
     Upload,
 )
+from .models._token import TokenResponse
 from .rules import check_resource
-from .uploads import Multipart
 
 Id = int | str
 
@@ -33,7 +34,7 @@ FILES = MESSAGES + "/attachments"
 UNREAD = "/messages/unread"
 THREAD = "/messages/packs/{pack_id}/sellers/{seller_id}"
 CLAIM = "/marketplace/v2/claims/{claim_id}"
-OLDER = "/post-purchase/v1/claims/{claim_id}"
+CLAIM_V1 = "/post-purchase/v1/claims/{claim_id}"
 CLAIM_FILE = "/attachments/{file_name}"
 TOKEN = "/oauth/token"  # noqa: S105  (a path)
 
@@ -43,31 +44,33 @@ TOKEN = "/oauth/token"  # noqa: S105  (a path)
 def pack_page(pack_id: Id, limit: int, offset: int) -> Request[ThreadPage]:
     """Post-sale messages, "Get messages by pack"."""
     query = f"limit={limit}&offset={offset}"
-    return get("packs.page", PACK, read.thread_page, query, pack_id=pack_id)
+    return get_request("packs.page", PACK, decoders.thread_page, query, pack_id=pack_id)
 
 
 def message(message_id: Id) -> Request[Message]:
     """Post-sale messages, "Get message by ID"."""
     path = MESSAGES + "/{message_id}"
-    return get("messages.get", path, read.one_message, message_id=message_id)
+    return get_request("messages.get", path, decoders.one_message, message_id=message_id)
 
 
 def send_to_pack(pack_id: Id, text: str, translated: str | None, files: list[str]) -> Request[Sent]:
     """Post-sale messages, "Create message"; what is left out is not sent as null."""
     body = {"text": text, "text_translated": translated, "attachments": files}
     body = {key: value for key, value in body.items() if value}
-    return post("packs.send", PACK, read.sent, body, pack_id=pack_id)
+    return post_request("packs.send", PACK, decoders.sent, body, pack_id=pack_id)
 
 
 def upload(site_id: str, file: Multipart) -> Request[Upload]:
     """Post-sale messages, "Upload attachment"."""
-    return post("attachments.upload", FILES, read.upload, file, urlencode({"site_id": site_id}))
+    return post_request(
+        "attachments.upload", FILES, decoders.upload, file, urlencode({"site_id": site_id})
+    )
 
 
-def download(attachment_id: Id, site_id: str) -> Request[Reply]:
+def download(attachment_id: Id, site_id: str) -> Request[Response]:
     """Post-sale messages, "Get attachment"."""
     path, query = FILES + "/{id}", urlencode({"tag": "post_sale", "site_id": site_id})
-    return download_of("attachments.download", path, query, id=attachment_id)
+    return download_request("attachments.download", path, query, id=attachment_id)
 
 
 # Pending messages
@@ -76,71 +79,89 @@ def download(attachment_id: Id, site_id: str) -> Request[Reply]:
 def unread(role: str | None) -> Request[Unread]:
     """Pending messages, "Messages pending reading"."""
     query = urlencode({"role": role, "tag": "post_sale"} if role else {"tag": "post_sale"})
-    return get("unread.list", UNREAD, read.unread, query)
+    return get_request("unread.list", UNREAD, decoders.unread, query)
 
 
 def unread_of(resource: str) -> Request[Unread]:
     """Pending messages, "Pending messages filtered by resource"."""
-    names = dict(zip("abcd", check_resource(resource), strict=False))
-    path = UNREAD + "".join(f"/{{{name}}}" for name in names)
-    request = get("unread.get", path, read.unread, "tag=post_sale", **names)
-    return replace(request, template=UNREAD + "/{resource}")
+    segments = (quote(segment, safe="") for segment in check_resource(resource))
+    path = "/".join([UNREAD, *segments])
+    request = get_request("unread.get", UNREAD + "/{resource}", decoders.unread, "tag=post_sale")
+    return replace(request, path=path)
 
 
-def seller_thread(pack_id: Id, seller_id: Id, query: str) -> Request[ThreadPage]:
-    """Pending messages, "Mark messages as read"; without `mark_as_read=false` the GET does that."""
-    query = "tag=post_sale" + query
-    return get("unread.page", THREAD, read.thread_page, query, pack_id=pack_id, seller_id=seller_id)
+def seller_thread(
+    pack_id: Id, seller_id: Id, limit: int | None, offset: int, *, mark_as_read: bool
+) -> Request[ThreadPage]:
+    """Pending messages, "Mark messages as read": the GET marks, unless it is told not to."""
+    query = "tag=post_sale" + ("" if mark_as_read else "&mark_as_read=false")
+    if limit is not None:
+        query += f"&limit={limit}&offset={offset}"
+    return get_request(
+        "unread.page", THREAD, decoders.thread_page, query, pack_id=pack_id, seller_id=seller_id
+    )
 
 
-# Messages claims; the older path is that of the same claim in its first version
+# Messages claims; the v1 path serves the claims of "Claims 1.0"
 
 
 def claim(claim_id: Id) -> Request[Claim]:
     """Messages claims, "the Claim details", which the document names and does not show."""
-    return get("claims.get", CLAIM, read.claim, older=OLDER, claim_id=claim_id)
+    return get_request("claims.get", CLAIM, decoders.claim, v1_template=CLAIM_V1, claim_id=claim_id)
 
 
 def claim_messages(claim_id: Id) -> Request[list[ClaimMessage]]:
     """Messages claims, "Retrieve all messages of a claim"."""
-    path, older = CLAIM + "/messages", OLDER + "/messages"
-    return get("claims.messages", path, read.claim_messages, older=older, claim_id=claim_id)
+    path, v1 = CLAIM + "/messages", CLAIM_V1 + "/messages"
+    return get_request(
+        "claims.messages", path, decoders.claim_messages, v1_template=v1, claim_id=claim_id
+    )
 
 
 def claim_upload(claim_id: Id, file: Multipart) -> Request[ClaimUpload]:
     """Messages claims, "Uploading Attachments"."""
-    path, older = CLAIM + "/attachments", OLDER + "/attachments"
-    return post("claims.upload", path, read.claim_upload, file, older=older, claim_id=claim_id)
+    path, v1 = CLAIM + "/attachments", CLAIM_V1 + "/attachments"
+    return post_request(
+        "claims.upload", path, decoders.claim_upload, file, v1_template=v1, claim_id=claim_id
+    )
 
 
 def send_to_claim(claim_id: Id, text: str, role: str, files: list[str]) -> Request[ClaimSent]:
     """Messages claims, "Create a Message with the Uploaded File"."""
     body = {"receiver_role": role, "message": text, "attachments": files}
-    path, older = CLAIM + "/actions/send-message", OLDER + "/actions/send-message"
-    return post("claims.send", path, read.claim_sent, body, older=older, claim_id=claim_id)
+    path, v1 = CLAIM + "/actions/send-message", CLAIM_V1 + "/actions/send-message"
+    return post_request(
+        "claims.send", path, decoders.claim_sent, body, v1_template=v1, claim_id=claim_id
+    )
 
 
 def claim_file(claim_id: Id, file_name: str) -> Request[ClaimAttachment]:
     """Messages claims, "Get file information"."""
-    path = OLDER + CLAIM_FILE
-    return get("claims.attachment", path, read.claim_file, claim_id=claim_id, file_name=file_name)
+    path = CLAIM_V1 + CLAIM_FILE
+    return get_request(
+        "claims.attachment", path, decoders.claim_file, claim_id=claim_id, file_name=file_name
+    )
 
 
-def claim_download(claim_id: Id, name: str) -> Request[Reply]:
+def claim_download(claim_id: Id, name: str) -> Request[Response]:
     """Messages claims, "Download the file"."""
-    path, older = (base + CLAIM_FILE + "/download" for base in (CLAIM, OLDER))
-    return download_of("claims.download", path, older=older, claim_id=claim_id, file_name=name)
+    path, v1 = (base + CLAIM_FILE + "/download" for base in (CLAIM, CLAIM_V1))
+    return download_request(
+        "claims.download", path, v1_template=v1, claim_id=claim_id, file_name=name
+    )
 
 
-# The grant
+# The token
 
 
-def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[Granted]:
-    """The refresh of an access token, which the documents leave to the authorization guide."""
+def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[TokenResponse]:
+    """Refresh an access token: described in the authorization guide, not in the documents."""
     fields = {
         "grant_type": "refresh_token",
         "client_id": client_id,
         "client_secret": client_secret,
         "refresh_token": refresh_token,
     }
-    return form("auth.refresh", TOKEN, read.granted, fields, "client_secret", "refresh_token")
+    return form_request(
+        "auth.refresh", TOKEN, decoders.token_response, fields, "client_secret", "refresh_token"
+    )

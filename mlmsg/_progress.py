@@ -18,7 +18,7 @@ __all__ = ["printable", "summary", "watch"]
 
 Show: TypeAlias = Callable[[SyncEvent], None]
 
-NOTED = {"failed": "failed", "manifest": "replaced"}
+LABELS = {"failed": "failed", "manifest": "replaced"}
 """What is told beside the bar too, and how: all that a person may want to look into."""
 
 
@@ -36,7 +36,7 @@ def watch(threads: int | None, *, json: bool) -> Iterator[Show]:
 
 def summary(report: SyncReport, to: str, *, json: bool) -> None:
     """The last line."""
-    failed = len(report.failed) + report.unlisted
+    failed = len(report.failed) + report.omitted_failures
     if json:
         counts = {"threads": report.threads, "downloaded": report.downloaded}
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
@@ -67,7 +67,7 @@ def _json_line(event: SyncEvent) -> None:
 
 
 def _line(event: SyncEvent) -> None:
-    if event.kind in NOTED:
+    if event.kind in LABELS:
         click.echo(_noted(event), err=True)
     elif event.filename is not None:
         size = f" ({decimal(event.size)})" if event.size else ""
@@ -75,7 +75,7 @@ def _line(event: SyncEvent) -> None:
 
 
 def _noted(event: SyncEvent) -> str:
-    return printable(f"{NOTED[event.kind]}: {_where(event)}: {event.error}")
+    return printable(f"{LABELS[event.kind]}: {_where(event)}: {event.error}")
 
 
 def _where(event: SyncEvent) -> str:
@@ -100,10 +100,10 @@ def _bar(threads: int | None) -> Iterator[Show]:
             nonlocal walked
             total.add(event)
             walked += event.filename is None
-            if event.kind in NOTED:
+            if event.kind in LABELS:
                 progress.console.print(Text(_noted(event)), soft_wrap=True)
             elapsed = progress.tasks[task].elapsed or 1.0
-            failed = len(total.failed) + total.unlisted
+            failed = len(total.failed) + total.omitted_failures
             progress.update(
                 task,
                 completed=walked,

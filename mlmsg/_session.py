@@ -1,39 +1,44 @@
-"""The session layer: token, budget, attempt, verdict; then the answer, an error, or once more.
+"""The send loop: rate limit, token, one attempt, decision; then the value, an error, or once more.
 
-This is the one loop of the package. What to do after each attempt is decided by `policy`, what the
-bytes mean by `_wire`; the network is `_transport`.
+One attempt returns or raises. The loop classifies what was raised, once, and `policy` decides what
+follows. `_wire` knows what the bytes mean, and `_transport` is the network.
 """
 
 import asyncio
 import random
 import time
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from email.utils import parsedate_to_datetime
-from functools import partial
-from typing import Literal, TypeVar, overload
+from typing import Literal, NoReturn, TypeVar, overload
 
-from ._transport import Transport
+from ._arguments import check_token
+from ._secrets import Secret
+from ._transport import Transport, TransportOptions
 from ._wire import (
-    Reply,
     Request,
-    Secret,
-    Traffic,
+    Response,
+    TransferCounter,
+    as_v1_request,
     decode,
-    is_token_refused,
-    moved,
+    error_from_response,
+    is_token_rejected,
     prepare,
-    refusal,
     request_id,
 )
-from .auth import Tokens
+from .auth import TokenProvider
 from .budget import RateBudget
-from .errors import MlmsgError, OutcomeUnknown, TransportError, UnsafeRedirect, UsageError
-from .events import AttemptEvent, Teller
-from .models import Granted
-from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Timeouts, Verdict, retry_after
-from .rules import check_token
+from .errors import (
+    CertificateError,
+    MlmsgError,
+    OutcomeUnknown,
+    TransportError,
+    UnsafeRedirect,
+    UsageError,
+)
+from .events import AttemptEvent, EventEmitter
+from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Verdict, retry_after
 
 __all__ = ["Session"]
 
@@ -41,35 +46,57 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 _NO_TOKEN = Secret()
+_ACCEPT, _FAIL = Accept(), Fail()
 
 
-class _Call(Traffic):
-    """One call: how often it was tried, and what came of the last time."""
+class _CallState(TransferCounter):
+    """State of one call across its attempts.
 
-    __slots__ = ("attempt", "begun", "error", "first", "free", "refused", "reply", "token")
+    Attributes:
+        attempt: The number of the current attempt, from 1.
+        uncounted_attempts: Attempts that do not count against the limit: repeated after a 401 with
+            a new token or on the v1 path.
+        started: Monotonic time at which the first attempt started.
+        attempt_started: Monotonic time at which the current attempt started.
+        token: The token of the current attempt.
+        rejected_token: The token that was answered with 401, or None.
+        response: The response of the current attempt, or None.
+        error: The error of the last attempt, or None.
+    """
+
+    __slots__ = (
+        "attempt",
+        "attempt_started",
+        "error",
+        "rejected_token",
+        "response",
+        "started",
+        "token",
+        "uncounted_attempts",
+    )
 
     def __init__(self) -> None:
         self.attempt = 0
-        self.free = 0  # of these, those that were repeated in another way after a 401
-        self.first = 0.0
+        self.uncounted_attempts = 0
+        self.started = 0.0
+        self.rejected_token: str | None = None
         self.error: MlmsgError | None = None
-        self.refused: str | None = None  # the token that met a 401
-        self.token = _NO_TOKEN
 
-    def begin(self) -> None:
-        """One more attempt begins."""
+    def start_attempt(self, token: Secret) -> None:
+        """Reset everything that belongs to one attempt."""
         self.attempt += 1
-        self.begun = time.monotonic()
-        self.first = self.first or self.begun
-        self.reply: Reply | None = None
-        self.up = self.down = 0
+        self.attempt_started = time.monotonic()
+        self.started = self.started or self.attempt_started
+        self.token = token
+        self.response: Response | None = None
+        self.bytes_sent = self.bytes_received = 0
 
 
 class Session:
-    """Sends requests for one client, each until it succeeds or the policy gives up.
+    """Sends the requests of one client, each until it succeeds or the policy gives up.
 
-    Connections open with the first request, in the event loop that makes it; from then on the
-    session belongs to that loop.
+    Connections open with the first request, in the event loop of that request. From then on the
+    session belongs to that event loop.
     """
 
     _transport: Transport | None = None
@@ -77,223 +104,249 @@ class Session:
 
     def __init__(
         self,
-        tokens: Tokens,
+        tokens: TokenProvider,
         base_url: str,
-        timeouts: Timeouts,
         retry: RetryPolicy,
         budget: RateBudget,
-        teller: Teller,
-        user_agent: str,
-        connections: int,
+        emitter: EventEmitter,
+        options: TransportOptions,
     ) -> None:
         self._tokens = tokens
         self._base_url = base_url
         self._retry = retry
         self._budget = budget
-        self._teller = teller
-        self._connect = partial(Transport, timeouts, user_agent, connections)
+        self._emitter = emitter
+        self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._checked: Secret | None = None
-        self._heard: tuple[Mapping[str, str], float] = {}, 0.0
+        self._checked_token: Secret | None = None
+        self._last_date: tuple[str, float] = "", 0.0
 
     def __del__(self) -> None:
         if self._transport is not None and not self._closed:
             text = "a Client was never closed; use `async with Client(...)`, or `await aclose()`"
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
+    @property
+    def is_closed(self) -> bool:
+        """True after `close`."""
+        return self._closed
+
     @overload
     def send(self, request: Request[T]) -> Coroutine[object, object, T]: ...
 
     @overload
     def send(
-        self, request: Request[T], receive: Callable[[T], Awaitable[R]]
+        self, request: Request[T], process: Callable[[T], Awaitable[R]]
     ) -> Coroutine[object, object, R]: ...
 
     def send(
-        self, request: Request[T], receive: Callable[[T], Awaitable[R]] | None = None
+        self, request: Request[T], process: Callable[[T], Awaitable[R]] | None = None
     ) -> Coroutine[object, object, T | R]:
-        """What the operation answers, or what `receive` makes of it.
+        """Return the value of the operation, or the result of `process` for it.
 
-        `receive` belongs to the attempt: when the network fails in it, the request is repeated
-        and `receive` called anew.
+        `process` is part of the attempt: if the network fails while it runs, the request is sent
+        again and `process` is called again.
 
         Raises:
-            ApiError: The API refused, and goes on refusing.
-            TransportError: The network failed, and goes on failing.
+            ApiError: The API answered with an error, also after the retries.
+            TransportError: The network failed, also after the retries.
             OutcomeUnknown: A send may or may not have been executed.
-            DecodeError: The answer cannot be read.
+            DecodeError: The response cannot be read.
         """
-        return self._send(request, receive, _Call())
+        return self._send(request, process, _CallState())
 
     async def _send(
         self,
         request: Request[T],
-        receive: Callable[[T], Awaitable[R]] | None,
-        call: _Call,
+        process: Callable[[T], Awaitable[R]] | None,
+        state: _CallState,
     ) -> T | R:
         while True:
-            self._opened()
-            if not request.secrets:
-                await self._budget.gate(request.effect).acquire()
-            token = call.token = await self._token(request, call)
-            transport = self._opened()
-            url, headers = prepare(request, self._base_url, token)
-            call.begin()
+            token = await self._admit(request, state)
+            transport = self._transport_for_loop()
+            state.start_attempt(token)
             try:
-                reply = call.reply = await transport.exchange(request, url, headers, call)
-                verdict = self._decide(self._answered(request, reply, token, call), call)
-                if isinstance(verdict, Accept):
-                    answer = decode(request, reply, token)
-                    result = answer if receive is None else await receive(answer)
-                    if receive is not None or not request.streamed:
-                        self._tell(request, call, verdict)
-                    return result
-                call.error = refusal(request, reply, token, call.attempt)
-            except TransportError as failure:
-                verdict = self._decide(_failed(request, failure), call)
-                call.error = failure
-            except BaseException as stopped:
-                self._tell(request, call, _FAIL, stopped)
-                raise
-            self._tell(request, call, verdict, call.error)
-            self._hold(request, call, verdict)
-            if not isinstance(verdict, Retry):
-                raise _final(request, verdict, call.error)
-            request = _again(request, call.reply)
+                value = await self._attempt(transport, request, state)
+                result = value if process is None else await process(value)
+            except BaseException as error:  # noqa: BLE001  (raised again below, or repeated)
+                verdict = self._decide(request, state, error)
+                self._emit(request, state, verdict, error)
+                if not isinstance(verdict, Retry):
+                    _raise_final(request, verdict, error)
+            else:
+                if process is not None or not request.is_streamed:
+                    self._emit(request, state, _ACCEPT)
+                return result
+            request = _next_request(request, state.response)
             await asyncio.sleep(verdict.delay)
 
+    async def _admit(self, request: Request[T], state: _CallState) -> Secret:
+        """Wait for the rate limit, and return the token of the next attempt."""
+        self._transport_for_loop()
+        if request.secrets:
+            return _NO_TOKEN
+        await self._budget.limiter(request.effect).acquire()
+        token = await self._tokens.get_token(self.send)
+        if token != self._checked_token:
+            self._checked_token = Secret(check_token(token))
+        if state.error is not None and token == state.rejected_token:
+            raise state.error  # the provider has no other token
+        return self._checked_token or _NO_TOKEN
+
+    async def _attempt(self, transport: Transport, request: Request[T], state: _CallState) -> T:
+        """Send the request once. Return the value, or raise the error of this attempt."""
+        url, headers = prepare(request, self._base_url, state.token)
+        response = state.response = await transport.exchange(request, url, headers, state)
+        self._last_date = response.headers.get("Date", ""), time.time()
+        if not response.is_success:
+            raise error_from_response(request, response, state.token, state.attempt)
+        return decode(request, response, state.token)
+
     @asynccontextmanager
-    async def open(self, request: Request[Reply]) -> AsyncIterator[Reply]:
-        """A reply whose body is still on its way; it is let go at the end of the block."""
-        call = _Call()
-        reply = await self._send(request, None, call)
+    async def open(self, request: Request[Response]) -> AsyncIterator[Response]:
+        """Yield a response whose body is unread. It is closed at the end of the block."""
+        state = _CallState()
+        response = await self._send(request, None, state)
         error: BaseException | None = None
         try:
-            yield reply
+            yield response
         except BaseException as raised:
             error = raised
             raise
         finally:
-            reply.close()
-            self._tell(request, call, _FAIL if error else _ACCEPT, error)
+            response.close()
+            self._emit(request, state, _FAIL if error else _ACCEPT, error)
 
     async def close(self) -> None:
-        """Closes every connection; the session cannot be used again."""
+        """Close every connection. The session cannot be used again."""
         loop = asyncio.get_running_loop()
         if self._loop is not None and self._loop is not loop:
             if not self._loop.is_closed():
                 raise UsageError("close a client in the event loop that it was used in")
-            self._transport = None  # its connections ended with their loop
+            self._transport = None  # its connections ended with their event loop
         self._closed = True
         try:
-            await self._tokens.settled()
+            await self._tokens.wait_refreshed()
         finally:
             if self._transport is not None:
                 await self._transport.close()
 
-    def server_ahead(self) -> float | None:
-        """Seconds that the server is ahead of our clock, by its last `Date`; None without one."""
-        headers, heard = self._heard
-        try:
-            return parsedate_to_datetime(headers.get("Date", "")).timestamp() - heard
-        except (ValueError, TypeError, OverflowError):
-            return None
+    def clock_offset(self) -> float | None:
+        """Return the seconds by which the server's clock is ahead of ours; None if unknown."""
+        date, arrived = self._last_date
+        moment = _http_date(date)
+        return None if moment is None else moment - arrived
 
-    async def _token(self, request: Request[T], call: _Call) -> Secret:
-        if request.secrets:
-            return _NO_TOKEN
-        token = await self._tokens.token_by(self._ask)
-        checked = self._checked
-        if checked is None or token != checked:
-            checked = self._checked = Secret(check_token(token))
-        if call.error is not None and token == call.refused:
-            raise call.error
-        return checked
-
-    async def _ask(self, request: Request[Granted]) -> Granted:
-        return await self.send(request)
-
-    def _decide(self, outcome: Outcome, call: _Call) -> Verdict:
-        elapsed = time.monotonic() - call.first
-        tries = call.attempt - call.free
-        verdict = self._retry.decide(outcome, tries, elapsed, random.random())  # noqa: S311
-        if outcome.other_way and isinstance(verdict, Retry):
-            call.free += 1
+    def _decide(self, request: Request[T], state: _CallState, error: BaseException) -> Verdict:
+        """Classify the error of an attempt, and return what follows from it."""
+        outcome = self._classify(request, state, error)
+        if outcome is None or not isinstance(error, MlmsgError):
+            return _FAIL
+        state.error = error
+        counted = state.attempt - state.uncounted_attempts
+        elapsed = time.monotonic() - state.started
+        verdict = self._retry.decide(outcome, counted, elapsed, random.random())  # noqa: S311
+        if outcome.alternative and isinstance(verdict, Retry):
+            state.uncounted_attempts += 1
+        if outcome.status == 429 and not request.secrets:
+            self._pause_limiter(request, outcome, verdict)
         return verdict
 
-    def _hold(self, request: Request[T], call: _Call, verdict: Verdict) -> None:
-        """After a 429 everyone on this budget would meet the next one, not only this call."""
-        if call.reply is None or call.reply.status != 429 or request.secrets:
-            return
-        asked = retry_after(call.reply.headers.get("Retry-After"), time.time())
-        pause = self._retry.base if asked is None else asked
+    def _classify(
+        self, request: Request[T], state: _CallState, error: BaseException
+    ) -> Outcome | None:
+        """Return how the attempt ended; None for an error that no repetition can mend."""
+        if isinstance(error, TransportError):
+            return _outcome_of_error(request, error)
+        if state.response is None or state.response.is_success:
+            return None  # raised by the decoder or by the caller's own code, or a cancellation
+        return self._outcome_of_response(request, state.response, state)
+
+    def _outcome_of_response(
+        self, request: Request[T], response: Response, state: _CallState
+    ) -> Outcome:
+        alternative = as_v1_request(request, response) is not None
+        if state.rejected_token is None and is_token_rejected(request, response):
+            state.rejected_token = state.token
+            alternative = self._tokens.reject(state.token)
+        return Outcome(
+            effect=request.effect,
+            status=response.status,
+            repeatable=request.is_repeatable,
+            retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
+            alternative=alternative,
+        )
+
+    def _pause_limiter(self, request: Request[T], outcome: Outcome, verdict: Verdict) -> None:
+        """Pause the shared limiter, so that other calls do not run into the same 429."""
+        pause = self._retry.base if outcome.retry_after is None else outcome.retry_after
         if isinstance(verdict, Retry):
             pause = verdict.delay
         elif pause > self._retry.max_retry_after:
-            return  # nobody waits that long: who calls gets an answer of their own
-        self._budget.gate(request.effect).hold(pause)
+            return  # do not block other calls for so long: each will receive its own 429
+        self._budget.limiter(request.effect).pause_for(pause)
 
-    def _answered(self, request: Request[T], reply: Reply, token: str, call: _Call) -> Outcome:
-        self._heard = (reply.headers, time.time())
-        if reply.status < 400:
-            return Outcome(effect=request.effect, status=reply.status)
-        other_way = moved(request, reply) is not None
-        if call.refused is None and is_token_refused(request, reply):
-            call.refused = token
-            other_way = self._tokens.refused(token)
-        return Outcome(
-            effect=request.effect,
-            status=reply.status,
-            repeatable=_repeatable(request),
-            retry_after=retry_after(reply.headers.get("Retry-After"), time.time()),
-            other_way=other_way,
-        )
-
-    def _tell(
+    def _emit(
         self,
         request: Request[T],
-        call: _Call,
+        state: _CallState,
         verdict: Verdict,
         error: BaseException | None = None,
     ) -> None:
-        if not self._teller.wanted:
+        if not self._emitter.enabled:
             return
-        reply = call.reply
-        self._teller.tell(
+        response = state.response
+        self._emitter.emit(
             AttemptEvent(
                 operation=request.operation,
                 method=request.method,
                 template=request.template,
-                status=reply.status if reply is not None else None,
-                attempt=call.attempt,
-                elapsed=time.monotonic() - call.begun,
-                sent=call.up,
-                received=call.down,
-                request_id=request_id(reply, call.token) if reply is not None else None,
-                verdict=_word(verdict, error),
+                status=response.status if response is not None else None,
+                attempt=state.attempt,
+                elapsed=time.monotonic() - state.attempt_started,
+                sent=state.bytes_sent,
+                received=state.bytes_received,
+                request_id=request_id(response, state.token) if response is not None else None,
+                verdict=_verdict_label(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 error=type(error).__name__ if error is not None else None,
             )
         )
 
-    def _opened(self) -> Transport:
+    def _transport_for_loop(self) -> Transport:
         loop = asyncio.get_running_loop()
         if self._closed:
-            raise UsageError("this client is closed; make a new Client")
+            raise UsageError("this client is closed; create a new Client")
         if self._transport is None:
-            self._transport, self._loop = self._connect(), loop
+            self._transport, self._loop = Transport(self._options), loop
         elif self._loop is not loop:
             raise UsageError(
-                "this client belongs to another event loop; make one Client per loop, "
+                "this client belongs to another event loop; create one Client for each loop, "
                 "inside the coroutine that runs there"
             )
         return self._transport
 
 
-_ACCEPT, _FAIL = Accept(), Fail()
+def _outcome_of_error(request: Request[T], error: TransportError) -> Outcome:
+    # If nothing was sent, the source was not opened either.
+    can_repeat = request.is_repeatable or not error.sent
+    can_repeat = can_repeat and not isinstance(error, UnsafeRedirect | CertificateError)
+    return Outcome(effect=request.effect, status=None, sent=error.sent, repeatable=can_repeat)
 
 
-def _word(
+def _next_request(request: Request[T], response: Response | None) -> Request[T]:
+    """Return the request of the next attempt: the same one, or the same on its v1 path."""
+    return request if response is None else as_v1_request(request, response) or request
+
+
+def _raise_final(request: Request[T], verdict: Verdict, error: BaseException) -> NoReturn:
+    """Raise the error of a call that is not repeated."""
+    if verdict == Fail(unknown=True):
+        raise OutcomeUnknown(str(error), request.line) from error
+    raise error
+
+
+def _verdict_label(
     verdict: Verdict, error: BaseException | None
 ) -> Literal["accept", "retry", "fail", "unknown", "cancel"]:
     match verdict:
@@ -306,25 +359,9 @@ def _word(
     return "cancel" if isinstance(error, asyncio.CancelledError) else "fail"
 
 
-def _repeatable(request: Request[T]) -> bool:
-    return request.upload is None or request.upload.source.replayable
-
-
-def _failed(request: Request[T], failure: TransportError) -> Outcome:
-    # Where nothing was sent the source was not opened either.
-    once_more = _repeatable(request) or not failure.sent
-    once_more = once_more and not isinstance(failure, UnsafeRedirect)
-    return Outcome(effect=request.effect, status=None, sent=failure.sent, repeatable=once_more)
-
-
-def _again(request: Request[T], reply: Reply | None) -> Request[T]:
-    """What goes out next: the same, or the same on its older path."""
-    return request if reply is None else moved(request, reply) or request
-
-
-def _final(request: Request[T], verdict: Verdict, error: MlmsgError) -> MlmsgError:
-    if verdict != Fail(unknown=True):
-        return error
-    unknown = OutcomeUnknown(str(error), request.line)
-    unknown.__cause__ = error
-    return unknown
+def _http_date(value: str) -> float | None:
+    """Return an HTTP date as seconds since the epoch, or None."""
+    try:
+        return parsedate_to_datetime(value).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None

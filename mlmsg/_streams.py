@@ -14,18 +14,26 @@ from typing import TypeVar
 
 from anyio import to_thread
 
-__all__ = ["BLOCK", "Block", "gathered", "in_thread", "read_ahead", "settled", "sync_folder"]
+__all__ = [
+    "CHUNK_BYTES",
+    "Buffer",
+    "coalesce",
+    "fsync_directory",
+    "read_ahead",
+    "run_in_thread",
+    "wait_until_done",
+]
 
-BLOCK = 1024 * 1024
+CHUNK_BYTES = 1024 * 1024
 """Bytes read or written per thread hop."""
 
-Block = bytes | bytearray | memoryview
+Buffer = bytes | bytearray | memoryview
 
 T = TypeVar("T")
-B = TypeVar("B", bound=Block)
+B = TypeVar("B", bound=Buffer)
 
 
-async def in_thread(function: Callable[[], T]) -> T:
+async def run_in_thread(function: Callable[[], T]) -> T:
     """Runs `function` in a worker thread and returns when the thread is out of it.
 
     A cancellation is raised only then, so the caller may close at once what the thread used.
@@ -34,10 +42,10 @@ async def in_thread(function: Callable[[], T]) -> T:
     try:
         return await asyncio.shield(task)
     finally:
-        await settled(task)
+        await wait_until_done(task)
 
 
-async def read_ahead(read: Callable[[], Block]) -> AsyncGenerator[Block, None]:
+async def read_ahead(read: Callable[[], Buffer]) -> AsyncGenerator[Buffer, None]:
     """The blocks of `read`, up to the first empty one, each read while the last is in use."""
     pending = asyncio.ensure_future(to_thread.run_sync(read))
     try:
@@ -45,10 +53,10 @@ async def read_ahead(read: Callable[[], Block]) -> AsyncGenerator[Block, None]:
             pending = asyncio.ensure_future(to_thread.run_sync(read))
             yield block
     finally:
-        await settled(pending)
+        await wait_until_done(pending)
 
 
-async def gathered(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], None]:
+async def coalesce(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], None]:
     """The same chunks in lists of at least one block's bytes, the last one of what is left."""
     held: list[B] = []
     total = 0
@@ -56,14 +64,14 @@ async def gathered(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], N
         async for chunk in chunks:
             held.append(chunk)
             total += len(chunk)
-            if total >= BLOCK:
+            if total >= CHUNK_BYTES:
                 yield held
                 held, total = [], 0
     if held:
         yield held
 
 
-async def settled(task: "asyncio.Future[T]") -> None:
+async def wait_until_done(task: "asyncio.Future[T]") -> None:
     """Returns when `task` is done, however it ends; a cancellation is raised only then."""
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
@@ -77,7 +85,7 @@ async def settled(task: "asyncio.Future[T]") -> None:
         raise cancelled
 
 
-def sync_folder(folder: Path) -> None:
+def fsync_directory(folder: Path) -> None:
     """Makes the new name itself durable, where folders can be opened."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

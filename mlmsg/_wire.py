@@ -1,151 +1,130 @@
-"""Requests and replies as values, and the pure steps between them and the caller's types."""
+"""Requests and responses as values, and the pure steps between them and the caller's types.
 
-import re
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from typing import Generic, Protocol, SupportsIndex, TypeVar
-from urllib.parse import quote, quote_plus, urlencode
+`prepare` gives the URL and headers of a request. `decode` turns a successful response into the
+value of the operation. `error_from_response` turns any other response into an `ApiError`.
+"""
+
+from collections.abc import AsyncGenerator, Callable, Mapping
+from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from . import _lenient
-from .errors import ApiError, DecodeError, RequestLine, api_error
+from ._error_bodies import api_error
+from ._multipart import Multipart
+from ._secrets import Secret, redact, redact_bytes
+from .errors import ApiError, DecodeError, RequestLine
 from .policy import Effect
-from .rules import check_id
-from .uploads import Multipart
 
 __all__ = [
-    "JsonAnswer",
-    "Reply",
+    "ERROR_BODY_BYTES",
     "Request",
-    "Secret",
+    "Response",
     "Stream",
-    "Traffic",
-    "concealed",
+    "TransferCounter",
+    "as_v1_request",
     "decode",
-    "download_of",
-    "fill",
-    "form",
-    "get",
-    "is_token_refused",
-    "moved",
-    "post",
+    "error_from_response",
+    "is_token_rejected",
     "prepare",
-    "refusal",
     "request_id",
 ]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+ERROR_BODY_BYTES = 64 * 1024
+"""Bytes of an error's body that are kept."""
 
-class Secret(str):
-    """A text that shows itself to nobody: what a traceback prints of it is `Secret('…')`."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "Secret('…')"
-
-    def __getitem__(self, index: SupportsIndex | slice) -> "Secret":
-        return Secret(super().__getitem__(index))  # what is cut to be shown hides itself too
+_CLAIMS_V1_MARK = b"Claims 1.0"
 
 
-class _SecretBytes(bytes):
-    """The same for a body; the `bytes` that are cut off it are sent, and never shown."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return "SecretBytes(b'…')"
-
-
-def concealed(value: T) -> T | Secret:
-    """A text as a `Secret`; anything else as it is."""
-    return Secret(value) if isinstance(value, str) else value
-
-
-class Traffic:
-    """What an attempt has moved so far.
+class TransferCounter:
+    """Bytes that one attempt has sent and received so far.
 
     Attributes:
-        up: Bytes of the request's body.
-        down: Bytes of the answer's body.
+        bytes_sent: Bytes of the request's body.
+        bytes_received: Bytes of the response's body.
     """
 
-    __slots__ = ("down", "up")
+    __slots__ = ("bytes_received", "bytes_sent")
 
-    up: int
-    down: int
+    bytes_sent: int
+    bytes_received: int
 
 
 class Stream(Protocol):
-    """The body of a reply that is still on its way; it holds a connection until it is closed."""
+    """The body of a response that is still arriving. It holds a connection until it is closed."""
+
+    closed: bool
+    """True after `close`."""
 
     def chunks(self) -> AsyncGenerator[bytes, None]:
-        """The bytes as they arrive.
+        """Yield the bytes as they arrive.
 
         Raises:
-            TransportError: The body is cut or stops coming.
+            TransportError: The body was cut or stopped arriving.
         """
         ...
 
     def close(self) -> None:
-        """Lets the connection go, and drops what was not read."""
+        """Release the connection and drop the bytes that were not read."""
         ...
 
-    closed: bool
-    """Whether it was let go."""
 
-
-class Reply(msgspec.Struct, frozen=True):
-    """What came back for a request.
+class Response(msgspec.Struct, frozen=True):
+    """The response to one request.
 
     Attributes:
         status: The HTTP status.
-        headers: Its headers, by name in any case.
-        body: The body, read to its end; the first 64 KiB of it for an error.
-        stream: The body of a streamed request's success, not yet read; then `body` is empty.
-        cut: Whether `body` is the beginning of an answer larger than any of the API.
+        headers: The headers; names are case-insensitive.
+        body: The whole body; of an error, the first 64 KiB.
+        stream: The unread body of a streamed request's success; `body` is then empty.
+        is_truncated: True if `body` is the beginning of a body larger than any of the API.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes = b""
     stream: Stream | None = None
-    cut: bool = False
+    is_truncated: bool = False
 
     def __repr__(self) -> str:
-        # A traceback that shows locals must not show what the server echoed.
-        return f"<Reply {self.status}, {len(self.body)} bytes>"
+        # A traceback that shows local variables must not show what the server echoed.
+        return f"<Response {self.status}, {len(self.body)} bytes>"
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("status", self.status)]
 
+    @property
+    def is_success(self) -> bool:
+        """True for a status of 200 to 299."""
+        return 200 <= self.status < 300
+
     def close(self) -> None:
-        """Lets go of a stream, if there is one."""
+        """Close the stream, if there is one."""
         if self.stream is not None:
             self.stream.close()
 
 
 class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
-    """One call of the API, ready but for the token.
+    """One call of the API, complete except for the token.
 
     Attributes:
         operation: The name of the operation, such as `"packs.page"`.
         method: The HTTP method.
-        template: The path with the names of its ids, for whoever counts calls.
-        path: The path, each id one percent-encoded segment.
-        query: What follows the `?`, or `""`.
-        answer: Turns a successful reply into what the operation answers.
-        effect: Whether it reads, uploads or sends.
+        template: The path with the names of its ids, for metrics.
+        path: The path; each id is one percent-encoded segment.
+        query: The query without the `?`, or `""`.
+        decoder: Turns a successful response into the value of the operation.
+        effect: The effect on the server: it reads, uploads or sends.
         body: A body in memory, or None.
         body_type: The MIME type of `body`.
         upload: A multipart body, or None.
-        streamed: Whether the answer is bytes to stream, not an answer to read.
-        older: The path that answers in place of `path` for claims of the first version, or `""`.
-        older_template: The template of `older`.
-        secrets: What the body gives away. Such a request is one for a token: it goes out without
-            one, and nothing is kept of what it answers.
+        is_streamed: True if the response is a file to stream.
+        v1_path: The path that answers instead of `path` for a claim of version 1, or `""`.
+        v1_template: The template of `v1_path`.
+        secrets: Secrets contained in the body. Set only for token requests: they carry no
+            `Authorization` header, and errors never store their response.
     """
 
     operation: str
@@ -153,14 +132,14 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     template: str
     path: str
     query: str = ""
-    answer: Callable[[Reply], T_co]
+    decoder: Callable[[Response], T_co]
     effect: Effect = Effect.READ
     body: bytes | None = None
     body_type: str = "application/json"
     upload: Multipart | None = None
-    streamed: bool = False
-    older: str = ""
-    older_template: str = ""
+    is_streamed: bool = False
+    v1_path: str = ""
+    v1_template: str = ""
     secrets: tuple[Secret, ...] = ()
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
@@ -171,220 +150,78 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         """The request as errors name it."""
         return RequestLine(self.operation, self.method, self.path)
 
-
-class JsonAnswer(Generic[T]):
-    """Decodes an answer into a struct: strictly at first, value by value if that fails."""
-
-    def __init__(self, target: type[T]) -> None:
-        self._target = target
-        self._decoder = msgspec.json.Decoder(target, strict=False)
-
-    def __call__(self, reply: Reply) -> T:
-        """The struct.
-
-        Raises:
-            msgspec.DecodeError: The body is no JSON, or lacks what identifies the thing.
-        """
-        try:
-            return self._decoder.decode(reply.body)
-        except msgspec.DecodeError:
-            return _lenient.convert(_lenient.parse(reply.body), self._target)
-
-
-def get(
-    operation: str,
-    template: str,
-    answer: Callable[[Reply], T],
-    query: str = "",
-    *,
-    older: str = "",
-    **ids: int | str,
-) -> Request[T]:
-    """A request that reads; `older` is the template of the path that may answer in its place."""
-    return Request(
-        operation=operation,
-        method="GET",
-        template=template,
-        path=fill(template, **ids),
-        query=query,
-        answer=answer,
-        older=fill(older, **ids),
-        older_template=older,
-    )
-
-
-def download_of(
-    operation: str, template: str, query: str = "", *, older: str = "", **ids: int | str
-) -> Request[Reply]:
-    """A request for the bytes of a file; it answers the reply with its stream."""
-    request = get(operation, template, _as_it_is, query, older=older, **ids)
-    return msgspec.structs.replace(request, streamed=True)
-
-
-def _as_it_is(reply: Reply) -> Reply:
-    return reply
-
-
-def post(
-    operation: str,
-    template: str,
-    answer: Callable[[Reply], T],
-    body: object,
-    query: str = "",
-    *,
-    older: str = "",
-    **ids: int | str,
-) -> Request[T]:
-    """A request that uploads, if its body is a `Multipart`, and otherwise sends it as JSON."""
-    file = body if isinstance(body, Multipart) else None
-    return Request(
-        operation=operation,
-        method="POST",
-        template=template,
-        path=fill(template, **ids),
-        query=query,
-        answer=answer,
-        effect=Effect.SEND if file is None else Effect.UPLOAD,
-        body=msgspec.json.encode(body) if file is None else None,
-        upload=file,
-        older=fill(older, **ids),
-        older_template=older,
-    )
-
-
-def form(
-    operation: str, path: str, answer: Callable[[Reply], T], fields: Mapping[str, str], *names: str
-) -> Request[T]:
-    """A request that posts a form in which the fields `names` are secrets."""
-    return Request(
-        operation=operation,
-        method="POST",
-        template=path,
-        path=path,
-        answer=answer,
-        effect=Effect.SEND,
-        body=_SecretBytes(urlencode(fields).encode()),
-        body_type="application/x-www-form-urlencoded",
-        secrets=tuple(
-            Secret(shape) for name in names for shape in (fields[name], quote_plus(fields[name]))
-        ),
-    )
-
-
-def fill(template: str, **ids: int | str) -> str:
-    """The template with each id as one percent-encoded segment.
-
-    Raises:
-        RuleError: An id would leave its segment.
-    """
-    if not (ids and template):
-        return template
-    return template.format_map({name: _segment(name, value) for name, value in ids.items()})
-
-
-def _segment(name: str, value: int | str) -> str:
-    text = check_id(name, value)
-    return text if text.isascii() and text.isalnum() else quote(text, safe="")
+    @property
+    def is_repeatable(self) -> bool:
+        """True if the body, if there is one, can be sent again."""
+        return self.upload is None or self.upload.source.replayable
 
 
 def prepare(request: Request[T], base_url: str, token: str) -> tuple[str, dict[str, str]]:
-    """The URL and the headers that `request` goes out with."""
+    """Return the URL and the headers of `request`."""
     query = f"?{request.query}" if request.query else ""
     headers: dict[str, str] = {}
     if not request.secrets:
         headers["Authorization"] = Secret(f"Bearer {token}")
-    if request.streamed:
-        # The length of a compressed body says nothing about the file's.
+    if request.is_streamed:
+        # The length of a compressed body says nothing about the length of the file.
         headers["Accept-Encoding"] = "identity"
     elif request.body is not None:
         headers["Content-Type"] = request.body_type
     return f"{base_url}{request.path}{query}", headers
 
 
-def decode(request: Request[T], reply: Reply, token: str = "") -> T:
-    """What the operation answers.
+def decode(request: Request[T], response: Response, token: str = "") -> T:
+    """Return the value of the operation.
 
     Raises:
-        DecodeError: The body cannot be read as that.
+        DecodeError: The body cannot be read as that value.
     """
-    if reply.cut:
-        reason = f"the answer is larger than {len(reply.body)} bytes"
-        raise DecodeError(reason, _kept(request, reply.body, token), request.line)
+    if response.is_truncated:
+        reason = f"the response is larger than {len(response.body)} bytes"
+        raise DecodeError(reason, _storable_body(request, response, token), request.line)
     try:
-        return request.answer(reply)
+        return request.decoder(response)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        reason = f"the answer cannot be read: {error}"
-        failure = DecodeError(reason, _kept(request, reply.body, token), request.line)
-        # Not the error itself: its frames, and that of bad UTF-8 in itself, hold the body.
+        reason = f"the response cannot be read: {error}"
+        failure = DecodeError(reason, _storable_body(request, response, token), request.line)
+        # Not the error itself: its frames hold the body, and a UnicodeDecodeError does as well.
         failure.__cause__ = msgspec.DecodeError(str(error))
     raise failure
 
 
-def moved(request: Request[T], reply: Reply) -> Request[T] | None:
-    """The same request on its older path, when the reply says that only that one will answer.
+def as_v1_request(request: Request[T], response: Response) -> Request[T] | None:
+    """Return the same request on its v1 path if only that path serves the claim, otherwise None.
 
-    Such a claim answers 401 with a text about "Claims 1.0". The token is good, and nothing was
-    executed.
+    For such a claim the v2 path answers 401 with a text about "Claims 1.0". The token is valid, and
+    nothing was executed.
     """
-    if reply.status == 401 and request.older and _FIRST_VERSION in reply.body:
-        path, template = request.older, request.older_template
-        return msgspec.structs.replace(request, path=path, template=template, older="")
+    if response.status == 401 and request.v1_path and _CLAIMS_V1_MARK in response.body:
+        path, template = request.v1_path, request.v1_template
+        return msgspec.structs.replace(request, path=path, template=template, v1_path="")
     return None
 
 
-def is_token_refused(request: Request[T], reply: Reply) -> bool:
-    """Whether the API refused the access token that was sent, which may have ended."""
-    return reply.status == 401 and not request.secrets and _FIRST_VERSION not in reply.body
+def is_token_rejected(request: Request[T], response: Response) -> bool:
+    """Return True if the API rejected the access token of the request, which may have expired."""
+    return response.status == 401 and not request.secrets and _CLAIMS_V1_MARK not in response.body
 
 
-_FIRST_VERSION = b"Claims 1.0"
-
-
-def refusal(request: Request[T], reply: Reply, token: str, attempts: int) -> ApiError:
-    """The error for a reply that is no success, without what it echoes of a token."""
+def error_from_response(
+    request: Request[T], response: Response, token: str, attempts: int
+) -> ApiError:
+    """Return the error for a response that is no success. It contains no secret."""
     secrets = request.secrets or (token,)
-    headers = {name.lower(): _blank(value, secrets) for name, value in reply.headers.items()}
-    body = _blanked(reply.body, secrets)
-    return api_error(reply.status, body, headers, request.line, attempts)
+    headers = {name.lower(): redact(value, secrets) for name, value in response.headers.items()}
+    body = redact_bytes(response.body, secrets, ERROR_BODY_BYTES)
+    return api_error(response.status, body, headers, request.line, attempts)
 
 
-def request_id(reply: Reply, token: str) -> str | None:
-    """The answer's `X-Request-Id`, without what it echoes of a token."""
-    value = reply.headers.get("X-Request-Id")
-    return None if value is None else _blank(value, (token,))
+def request_id(response: Response, token: str) -> str | None:
+    """Return the `X-Request-Id` header without any token that the server echoes in it."""
+    value = response.headers.get("X-Request-Id")
+    return None if value is None else redact(value, (token,))
 
 
-ERROR_LIMIT = 64 * 1024
-"""Bytes of an error's body that are kept."""
-
-_BLANK = "***"
-
-_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
-"""What begins as access and refresh tokens do, and what the API echoes of a malformed one."""
-
-_SHORTEST = 4
-"""A token shorter than this is a stand-in, and would blank out half of every text."""
-
-
-def _kept(request: Request[T], body: bytes, token: str) -> bytes:
-    """What an error may keep of an answer that cannot be read: nothing of one that is a token."""
-    return b"" if request.secrets else _blanked(body, (token,))
-
-
-def _blanked(body: bytes, secrets: Sequence[str]) -> bytes:
-    text = _blank(body[:ERROR_LIMIT].decode("utf-8", "surrogateescape"), secrets)
-    if len(body) >= ERROR_LIMIT:
-        # The cut may have gone through a secret.
-        for secret in secrets:
-            parts = (secret[:size] for size in range(len(secret) - 1, _SHORTEST - 1, -1))
-            text = text.removesuffix(next((part for part in parts if text.endswith(part)), ""))
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _blank(text: str, secrets: Sequence[str]) -> str:
-    for secret in secrets:
-        if len(secret) >= _SHORTEST:
-            # Each character plain, or as JSON may escape it.
-            escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in secret)
-            text = re.sub("".join(escaped), _BLANK, text)
-    return _TOKEN_LIKE.sub(_BLANK, text)
+def _storable_body(request: Request[T], response: Response, token: str) -> bytes:
+    """Return the part of an unreadable body that an error may store; `b""` for token responses."""
+    return b"" if request.secrets else redact_bytes(response.body, (token,), ERROR_BODY_BYTES)

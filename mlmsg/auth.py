@@ -13,25 +13,33 @@ from contextlib import nullcontext
 from inspect import isawaitable
 from typing import Protocol, TypeAlias, runtime_checkable
 
+from ._arguments import check_secret, check_token
 from ._operations import refresh
-from ._streams import settled
-from ._wire import Request, Secret, concealed
+from ._secrets import Secret, as_secret
+from ._streams import wait_until_done
+from ._wire import Request
 from .errors import ApiError, OutcomeUnknown, ReauthorizationRequired, RuleError, UsageError
-from .models import Granted
-from .rules import check_secret, check_token
+from .models._token import TokenResponse
 from .token_store import Token, TokenStore
 
-__all__ = ["Ask", "RefreshingToken", "TokenLike", "TokenSource", "Tokens", "token_source"]
+__all__ = [
+    "RefreshingToken",
+    "SendTokenRequest",
+    "TokenLike",
+    "TokenProvider",
+    "TokenSource",
+    "token_source",
+]
 
 logger = logging.getLogger("mlmsg")
 
-AHEAD = 300.0
+REFRESH_AHEAD = 300.0
 """Seconds before its end from which a token is refreshed; half its life, if that is less."""
 
-AHEAD_WAIT = 2.0
+REFRESH_AHEAD_WAIT = 2.0
 """Seconds that a call waits for a refresh while the old token is still good."""
 
-PAUSE = 30.0
+REFRESH_RETRY_DELAY = 30.0
 """Seconds between two tries to refresh a token that is still good."""
 
 
@@ -44,22 +52,22 @@ class TokenSource(Protocol):
         ...
 
 
-Ask: TypeAlias = Callable[[Request[Granted]], Awaitable[Granted]]
+SendTokenRequest: TypeAlias = Callable[[Request[TokenResponse]], Awaitable[TokenResponse]]
 """Sends the request for a token, once, by the client's own policy."""
 
 
-class Tokens(Protocol):
+class TokenProvider(Protocol):
     """What a session makes of each of them."""
 
-    async def token_by(self, ask: Ask, /) -> str:
+    async def get_token(self, send: SendTokenRequest, /) -> str:
         """The access token to send now."""
         ...
 
-    def refused(self, token: str, /) -> bool:
+    def reject(self, token: str, /) -> bool:
         """Takes note that the API answered 401 to it; whether there may be another one."""
         ...
 
-    async def settled(self) -> None:
+    async def wait_refreshed(self) -> None:
         """Returns when no request for a token is under way."""
         ...
 
@@ -70,33 +78,33 @@ class _Static:
     def __init__(self, token: str) -> None:
         self._token = check_token(token)
 
-    async def token_by(self, _ask: Ask) -> str:
+    async def get_token(self, _send: SendTokenRequest) -> str:
         return self._token
 
-    def refused(self, _token: str) -> bool:
+    def reject(self, _token: str) -> bool:
         return False
 
-    async def settled(self) -> None:
+    async def wait_refreshed(self) -> None:
         return
 
 
-class _Called:
+class _CallableTokens:
     """A function of the caller's, asked before each attempt."""
 
     def __init__(self, function: Callable[[], Awaitable[str]]) -> None:
         self._function = function
 
-    async def token_by(self, _ask: Ask) -> str:
-        answer = concealed(self._function())
+    async def get_token(self, _send: SendTokenRequest) -> str:
+        answer = as_secret(self._function())
         if not isawaitable(answer):
             limit = "an async function that returns the token"
             raise RuleError("access token", "a function that returns no awaitable", limit)
-        return concealed(await answer)
+        return as_secret(await answer)
 
-    def refused(self, _token: str) -> bool:
+    def reject(self, _token: str) -> bool:
         return True  # it may have a newer one by now
 
-    async def settled(self) -> None:
+    async def wait_refreshed(self) -> None:
         return
 
 
@@ -150,8 +158,8 @@ class RefreshingToken:
             RuleError: One of them cannot be what it is called. The error never repeats it.
         """
         _check_grant(client_id, store)
-        client_secret, refresh_token = concealed(client_secret), concealed(refresh_token)
-        access_token = concealed(access_token)
+        client_secret, refresh_token = as_secret(client_secret), as_secret(refresh_token)
+        access_token = as_secret(access_token)
         self._client_id = str(client_id)
         self._client_secret = check_secret("client secret", client_secret)
         self._given = Token(
@@ -179,8 +187,8 @@ class RefreshingToken:
         given = (str(self._given.refresh_token), str(self._given.access_token) or None)
         return RefreshingToken, (self._client_id, str(self._client_secret), *given, self._store)
 
-    async def token_by(self, ask: Ask) -> str:
-        """The access token to send now; `ask` sends the request for a new one.
+    async def get_token(self, send: SendTokenRequest) -> str:
+        """The access token to send now; `send` sends the request for a new one.
 
         Raises:
             ReauthorizationRequired: The grant is gone.
@@ -189,9 +197,9 @@ class RefreshingToken:
             UsageError: Another event loop is refreshing it now.
         """
         while self._token is None or self._clock() >= self._due:
-            renewal, mine = self._begun(ask)
+            renewal, mine = self._begun(send)
             if self._token is not None and self._is_good(self._token):
-                await asyncio.wait({renewal}, timeout=AHEAD_WAIT)
+                await asyncio.wait({renewal}, timeout=REFRESH_AHEAD_WAIT)
                 break
             try:
                 return await asyncio.shield(renewal)
@@ -202,48 +210,48 @@ class RefreshingToken:
                 task = asyncio.current_task()
                 if not renewal.cancelled() or task is None or task.cancelling():
                     raise
-            # The client that was to ask is closed: this one asks.
+            # The client that was to send is closed: this one asks.
         return self._access
 
-    def refused(self, token: str) -> bool:
+    def reject(self, token: str) -> bool:
         """Takes note that the API answered 401 to it; there may always be another one."""
         if self._token is not None and token == self._token.access_token:
             self._refused, self._due = token, -math.inf
         return True
 
-    async def settled(self) -> None:
+    async def wait_refreshed(self) -> None:
         """Returns when no refresh is under way in this event loop; one not yet sent is not."""
         renewal = self._renewal
         if renewal is not None and renewal.get_loop() is asyncio.get_running_loop():
             if not self._asking:
                 renewal.cancel()
-            await settled(renewal)
+            await wait_until_done(renewal)
 
-    def _begun(self, ask: Ask) -> tuple["asyncio.Task[str]", bool]:
+    def _begun(self, send: SendTokenRequest) -> tuple["asyncio.Task[str]", bool]:
         """The refresh that is under way, or a new one, and whether it is that."""
         renewal = self._renewal
         if renewal is None or renewal.done() or renewal.get_loop().is_closed():
-            renewal = self._renewal = asyncio.create_task(self._renewed(ask))
+            renewal = self._renewal = asyncio.create_task(self._renewed(send))
             renewal.add_done_callback(_looked_at)
             return renewal, True
         if renewal.get_loop() is not asyncio.get_running_loop():
             raise UsageError("another event loop refreshes this token; use one source per loop")
         return renewal, False
 
-    async def _renewed(self, ask: Ask) -> str:
+    async def _renewed(self, send: SendTokenRequest) -> str:
         """The access token after a look into the store, and a refresh if that holds no good one."""
         try:
             async with self._store.lock() if self._store is not None else nullcontext():
-                await self._renew(ask)
+                await self._renew(send)
         except Exception as error:
             if self._token is None or not self._is_good(self._token):
                 raise
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
             end = math.inf if self._token.expires_at is None else self._token.expires_at
-            self._due = min(self._clock() + PAUSE, end)
+            self._due = min(self._clock() + REFRESH_RETRY_DELAY, end)
         return self._access
 
-    async def _renew(self, ask: Ask) -> None:
+    async def _renew(self, send: SendTokenRequest) -> None:
         if self._unsaved is not None:
             await self._save_again(self._unsaved)
         while (token := await self._newest()) is not None:
@@ -251,7 +259,7 @@ class RefreshingToken:
                 self._use(token)
                 return
             try:
-                await self._exchange(token, ask)
+                await self._exchange(token, send)
             except ApiError as error:
                 if error.code != "invalid_grant":
                     raise
@@ -268,13 +276,13 @@ class RefreshingToken:
         known = (one for one in (stored, self._token, self._given) if one is not None)
         return next((one for one in known if one.refresh_token not in self._spent), None)
 
-    async def _exchange(self, old: Token, ask: Ask) -> None:
+    async def _exchange(self, old: Token, send: SendTokenRequest) -> None:
         """Gets a new grant for the old one, and keeps it."""
         now = self._clock()
         request = refresh(self._client_id, self._client_secret, Secret(old.refresh_token))
         self._asking = True
         try:
-            granted = await _told(ask(request))
+            granted = await _told(send(request))
             life = granted.expires_in
             token = Token(
                 access_token=granted.access_token,  # whatever it is: first it is kept
@@ -315,7 +323,7 @@ class RefreshingToken:
         if token.expires_at is None:
             return math.inf
         life = math.inf if token.expires_in is None else token.expires_in
-        return token.expires_at - min(AHEAD, life / 2)
+        return token.expires_at - min(REFRESH_AHEAD, life / 2)
 
     def _is_good(self, token: Token) -> bool:
         in_time = token.expires_at is None or self._clock() < token.expires_at
@@ -331,7 +339,7 @@ def _check_grant(client_id: int | str, store: TokenStore | None) -> None:
         raise RuleError("`store` of a RefreshingToken", type(store).__name__, limit)
 
 
-async def _told(asked: Awaitable[Granted]) -> Granted:
+async def _told(asked: Awaitable[TokenResponse]) -> TokenResponse:
     """What was granted; of a refresh whose fate is open, the failure itself is raised."""
     failure: BaseException
     try:
@@ -351,21 +359,21 @@ TokenLike: TypeAlias = str | TokenSource | RefreshingToken | Callable[[], Awaita
 """An access token, a token source, or an asynchronous function that returns the token."""
 
 
-def token_source(token: TokenLike) -> Tokens:
+def token_source(token: TokenLike) -> TokenProvider:
     """What a session makes of whatever the caller passed.
 
     Raises:
         RuleError: It is none of them, or no possible token. The error never repeats it.
     """
-    token = concealed(token)
+    token = as_secret(token)
     if isinstance(token, str):
         return _Static(token)
     if isinstance(token, RefreshingToken):
         return token
     if not isinstance(token, type):
         if isinstance(token, TokenSource) and callable(token.token):
-            return _Called(token.token)
+            return _CallableTokens(token.token)
         if callable(token):
-            return _Called(token)
+            return _CallableTokens(token)
     limit = "a str, an async function that returns one, or a token source"
     raise RuleError("access token", type(token).__name__, limit)

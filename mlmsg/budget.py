@@ -11,7 +11,7 @@ from collections import deque
 from .errors import RuleError
 from .policy import Effect
 
-__all__ = ["Gate", "RateBudget"]
+__all__ = ["RateBudget", "RateLimiter"]
 
 
 class RateBudget:
@@ -47,13 +47,15 @@ class RateBudget:
         """
         for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
             unlimited = value is None and name != "burst"
-            if not (unlimited or (type(value) is int and 1 <= value <= _MOST)):
-                raise RuleError(f"`{name}` of a rate budget", repr(value), f"an int, 1 to {_MOST}")
+            if not (unlimited or (type(value) is int and 1 <= value <= MAX_LIMIT)):
+                raise RuleError(
+                    f"`{name}` of a rate budget", repr(value), f"an int, 1 to {MAX_LIMIT}"
+                )
         if type(per) not in {int, float} or not 0 < per < math.inf:
             raise RuleError("`per` of a rate budget", repr(per), "seconds over 0")
         self._terms = (reads, writes, per, burst)
-        self._reads = Gate(reads, per, burst)
-        self._writes = Gate(writes, per, burst)
+        self._reads = RateLimiter(reads, per, burst)
+        self._writes = RateLimiter(writes, per, burst)
 
     def __repr__(self) -> str:
         reads, writes, per, burst = self._terms
@@ -75,12 +77,12 @@ class RateBudget:
         parts = [limit and limit // n for limit in (reads, writes)]
         return RateBudget(parts[0], parts[1], per, max(1, burst // n))
 
-    def gate(self, effect: Effect) -> "Gate":
+    def limiter(self, effect: Effect) -> "RateLimiter":
         """Where a call with that effect has to wait."""
         return self._reads if effect is Effect.READ else self._writes
 
 
-class Gate:
+class RateLimiter:
     """One of the two budgets: lets calls through in order, each no sooner than it may leave.
 
     Two things bound them. They leave evenly, one after each gap, but for a burst after a rest (the
@@ -114,7 +116,7 @@ class Gate:
                 await asyncio.sleep(wait)
             self._count(loop.time())
 
-    def hold(self, seconds: float) -> None:
+    def pause_for(self, seconds: float) -> None:
         """Lets nobody through for so long."""
         self._held = max(self._held, asyncio.get_running_loop().time() + seconds)
 
@@ -129,7 +131,7 @@ class Gate:
         self._left.append(now)
 
 
-_MOST = 1_000_000
+MAX_LIMIT = 1_000_000
 
 _MARGIN = 0.01
 _JITTER = 0.05

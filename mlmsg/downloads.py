@@ -17,8 +17,10 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from ._streams import gathered, in_thread, sync_folder
-from ._wire import Reply
+from ._arguments import check_callback
+from ._multipart import Progress
+from ._streams import coalesce, fsync_directory, run_in_thread
+from ._wire import Response
 from .errors import (
     IncompleteDownload,
     RuleError,
@@ -27,8 +29,7 @@ from .errors import (
     TransportError,
     UsageError,
 )
-from .rules import check_progress, safe_filename
-from .uploads import Progress
+from .rules import safe_filename
 
 __all__ = ["Download", "Saved", "check_target"]
 
@@ -58,13 +59,13 @@ class Download:
             use as a path: `save` makes it so.
     """
 
-    def __init__(self, reply: Reply, name: str) -> None:
-        length = reply.headers.get("Content-Length", "")
-        plain = reply.headers.get("Content-Encoding", "identity").lower() == "identity"
+    def __init__(self, response: Response, name: str) -> None:
+        length = response.headers.get("Content-Length", "")
+        plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
         self.size = int(length) if plain and length.isdecimal() else None
-        self.content_type = reply.headers.get("Content-Type", "application/octet-stream")
-        self.filename = _disposition(reply.headers.get("Content-Disposition")) or name
-        self._stream = reply.stream
+        self.content_type = response.headers.get("Content-Type", "application/octet-stream")
+        self.filename = _disposition(response.headers.get("Content-Disposition")) or name
+        self._stream = response.stream
         self._taken = False
 
     def __repr__(self) -> str:
@@ -128,18 +129,18 @@ class Download:
             TransportError: The network failed.
             OSError: The file cannot be written.
         """
-        check_progress(progress)
-        target = await in_thread(partial(_target, to, self.filename, overwrite=overwrite))
-        part = _Part(target)
+        check_callback("`progress`", progress, "(done, total)")
+        target = await run_in_thread(partial(_target, to, self.filename, overwrite=overwrite))
+        part = _PartialFile(target)
         try:
-            async with aclosing(gathered(aiter(self))) as groups:
+            async with aclosing(coalesce(aiter(self))) as groups:
                 async for group in groups:
-                    await in_thread(partial(part.write, group))
+                    await run_in_thread(partial(part.write, group))
                     if progress is not None:
                         progress(part.size, self.size)
-            await in_thread(partial(part.commit, overwrite=overwrite))
+            await run_in_thread(partial(part.commit, overwrite=overwrite))
         except BaseException:
-            await in_thread(part.discard)
+            await run_in_thread(part.discard)
             raise
         return Saved(target, part.size, part.sha256)
 
@@ -184,7 +185,7 @@ def _is_folder(to: str | os.PathLike[str]) -> bool:
     return os.fspath(to).endswith(separators) or Path(to).is_dir()
 
 
-class _Part:
+class _PartialFile:
     """The hidden file beside the target. Every method blocks, and runs in a worker thread."""
 
     def __init__(self, target: Path) -> None:
@@ -219,7 +220,7 @@ class _Part:
             self._path.replace(self._target)
         else:
             self._name_if_free()
-        sync_folder(self._target.parent)
+        fsync_directory(self._target.parent)
 
     def _name_if_free(self) -> None:
         try:

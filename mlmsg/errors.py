@@ -1,4 +1,4 @@
-"""Every exception of the package, and the tolerant reader of error bodies.
+"""Every exception of the package.
 
     MlmsgError
     ├── RuleError (ValueError)            refused here, before anything was sent
@@ -17,6 +17,7 @@
     │   └── ServerError                   500 to 599
     ├── TransportError                    the network failed, or the peer broke the protocol
     │   ├── TimedOut (TimeoutError)       no progress for as long as the timeouts allow
+    │   ├── CertificateError              the certificate of the server cannot be verified
     │   ├── UnsafeRedirect                a download was sent to where it is not followed
     │   └── IncompleteDownload            the file arrived short, empty or cut
     ├── DecodeError                       a success whose body cannot be read
@@ -28,13 +29,11 @@ blanked out before the error is made.
 """
 
 import os
-import re
 from collections.abc import Awaitable, Callable, Mapping
-from typing import ClassVar, Self, TypeAlias
+from typing import Self, TypeAlias
 
 import msgspec
 
-from ._hints import hint_for
 from .models import ClaimMessage, Message
 
 __all__ = [
@@ -42,8 +41,8 @@ __all__ = [
     "ApiError",
     "AuthenticationError",
     "BadRequest",
+    "CertificateError",
     "DecodeError",
-    "ErrorBody",
     "IncompleteDownload",
     "LengthMismatch",
     "MlmsgError",
@@ -62,12 +61,7 @@ __all__ = [
     "TransportError",
     "UnsafeRedirect",
     "UsageError",
-    "api_error",
-    "read_error_body",
 ]
-
-TEXT_LIMIT = 500
-"""Characters of a message that is no JSON (plain text, HTML) kept as an error's message."""
 
 
 class RequestLine(msgspec.Struct, frozen=True):
@@ -211,8 +205,9 @@ class ApiError(MlmsgError):
         headers: Mapping[str, str] | None = None,
         request: RequestLine | None = None,
         attempts: int = 1,
+        hint: str = "",
     ) -> None:
-        super().__init__(status, code, message, cause, body, headers, request, attempts)
+        super().__init__(status, code, message, cause, body, headers, request, attempts, hint)
         self.status = status
         self.code = code
         self.message = message
@@ -221,7 +216,7 @@ class ApiError(MlmsgError):
         self.headers: Mapping[str, str] = headers or {}
         self.request = request
         self.attempts = attempts
-        self.hint = hint_for(message)
+        self.hint = hint
 
     @property
     def request_id(self) -> str | None:
@@ -299,6 +294,10 @@ class UnsafeRedirect(TransportError):
     """A download was redirected to where it is not followed; it is not tried again."""
 
 
+class CertificateError(TransportError):
+    """The certificate of the server could not be verified. The request is not tried again."""
+
+
 class IncompleteDownload(TransportError):
     """A file that arrived short, empty or cut. What was written of it is gone again."""
 
@@ -355,7 +354,7 @@ class OutcomeUnknown(MlmsgError):
         # What looks for the message holds the client, which stays where it is.
         return type(self), (self.reason, self.request)
 
-    def reconciled_by(self, look: Callable[[], Awaitable[Delivered | None]]) -> Self:
+    def with_reconciler(self, look: Callable[[], Awaitable[Delivered | None]]) -> Self:
         """The same error, with what `reconcile` is to do."""
         self._look = look
         return self
@@ -395,80 +394,3 @@ class ReauthorizationRequired(MlmsgError):
             "the refresh token is not valid any more; the seller has to authorize the "
             "application again"
         )
-
-
-class ErrorBody(msgspec.Struct, frozen=True):
-    """What can be read out of an error body, whatever its shape.
-
-    Attributes:
-        code: The API's own word for the error, or None.
-        message: The API's own text, or `""`.
-        cause: What it lists under `cause`, always a tuple.
-    """
-
-    code: str | None = None
-    message: str = ""
-    cause: tuple[object, ...] = ()
-
-    MESSAGE_KEYS: ClassVar = ("message", "error_description", "error", "cause", "code")
-
-
-_STATUS_CLASSES: dict[int, type[ApiError]] = {
-    400: BadRequest,
-    401: AuthenticationError,
-    403: PermissionDenied,
-    404: NotFound,
-    429: RateLimited,
-}
-
-
-def api_error(
-    status: int,
-    body: bytes,
-    headers: Mapping[str, str],
-    request: RequestLine,
-    attempts: int,
-) -> ApiError:
-    """The error for an answer that is no success, of the class that its status asks for."""
-    server_side = ServerError if 500 <= status <= 599 else ApiError
-    found = read_error_body(body)
-    return _STATUS_CLASSES.get(status, server_side)(
-        status, found.code, found.message or str(status), found.cause, body, headers, request,
-        attempts,
-    )  # fmt: skip
-
-
-def read_error_body(body: bytes) -> ErrorBody:
-    """Reads any error body and never raises.
-
-    Knows the key sets of the API's error answers (`message`, `error`, `code`, `cause` and
-    `error_description`, each of them optional, null or of another type), plain text and HTML.
-    """
-    try:
-        value = msgspec.json.decode(body)
-    except (msgspec.MsgspecError, ValueError, RecursionError):
-        return ErrorBody(message=_plain_text(body))
-    if not isinstance(value, dict):
-        return ErrorBody(message=_plain_text(body))
-    words = [value.get(key) for key in ErrorBody.MESSAGE_KEYS]
-    message = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
-    return ErrorBody(code=_code(value), message=message, cause=_cause(value.get("cause")))
-
-
-def _code(value: Mapping[str, object]) -> str | None:
-    # `code` repeats the HTTP status in one key set and is the word itself in the others.
-    words = (value.get("code"), value.get("error"))
-    return next((w for w in words if isinstance(w, str) and w and not w.isdecimal()), None)
-
-
-def _cause(cause: object) -> tuple[object, ...]:
-    if isinstance(cause, list):
-        return tuple(cause)
-    return () if cause is None or cause == "" else (cause,)
-
-
-def _plain_text(body: bytes) -> str:
-    text = body.decode("utf-8", "replace")
-    if "<" in text:
-        text = re.sub(r"(?is)<(script|style)\b.*?(</\1>|$)|<[^<>]*>", " ", text)
-    return " ".join(text.split())[:TEXT_LIMIT]

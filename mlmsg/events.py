@@ -10,9 +10,9 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from .rules import check_on_event
+from ._arguments import check_callback
 
-__all__ = ["AttemptEvent", "OnEvent", "Teller"]
+__all__ = ["AttemptEvent", "EventEmitter", "OnEvent"]
 
 logger = logging.getLogger("mlmsg")
 
@@ -57,24 +57,24 @@ OnEvent: TypeAlias = Callable[[AttemptEvent], object]
 """Told of each attempt, in the event loop: it has to be quick, and may not be a coroutine."""
 
 
-class Teller:
+class EventEmitter:
     """Tells the callback, if there is one, and the logger."""
 
     def __init__(self, on_event: OnEvent | None) -> None:
         """Refuses with a `RuleError` what cannot be called for an event."""
-        check_on_event(on_event)
+        check_callback("`on_event`", on_event, "one event")
         self._on_event = on_event
 
     @property
-    def wanted(self) -> bool:
+    def enabled(self) -> bool:
         """Whether anybody listens; an event that nobody wants need not be made."""
         return self._on_event is not None or logger.isEnabledFor(logging.INFO)
 
-    def tell(self, event: AttemptEvent) -> None:
+    def emit(self, event: AttemptEvent) -> None:
         """Tells it; what the callback raises is logged, and never becomes the call's own fate."""
         level = logging.DEBUG if event.verdict == "accept" else logging.INFO
         logger.log(
-            level, _LINE, event.operation, event.method, event.template, event.verdict,
+            level, _LOG_FORMAT, event.operation, event.method, event.template, event.verdict,
             event.status or event.error, event.attempt, event.sent, event.received, event.elapsed,
             extra={"event": event},
         )  # fmt: skip
@@ -88,4 +88,4 @@ class Teller:
             logger.exception("on_event failed for %s", event.operation)
 
 
-_LINE = "%s %s %s: %s (%s), attempt %d, %d bytes up, %d down, %.3f s"
+_LOG_FORMAT = "%s %s %s: %s (%s), attempt %d, %d bytes up, %d down, %.3f s"

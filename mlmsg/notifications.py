@@ -14,7 +14,7 @@ import msgspec
 
 from . import _lenient
 from .errors import NotificationError
-from .models import Dated
+from .models._base import UtcStruct
 
 __all__ = ["Kind", "Notification", "parse"]
 
@@ -22,7 +22,7 @@ Kind: TypeAlias = Literal["message", "claim"]
 """What a notification is about."""
 
 
-class Notification(Dated, frozen=True, kw_only=True):
+class Notification(UtcStruct, frozen=True, kw_only=True):
     """Something happened to a message or a claim of a user.
 
     Attributes:

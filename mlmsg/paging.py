@@ -32,8 +32,8 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
+from ._arguments import check_int
 from .errors import TransportError
-from .rules import check_count
 
 __all__ = ["Page", "walk"]
 
@@ -55,7 +55,7 @@ class Page(Protocol[T_co]):
         ...
 
 
-STALE = 100
+MAX_STALE_PAGES = 100
 """Pages in a row with nothing new, beyond those of going over the whole walk once more, after which
 it ends. Without a total that is the end: a server may answer any offset beyond it with its last
 page. With one, the server is at fault."""
@@ -88,11 +88,11 @@ def walk(
         TransportError: The server goes on answering with what was seen, short of its own total.
     """
     for name, value in (("limit", limit), ("concurrency", concurrency)):
-        check_count(f"`{name}` of a walk", value)
-    return _walk(_Window(fetch, max(limit, 2), concurrency), _Trail(key))
+        check_int(f"`{name}` of a walk", value, 1)
+    return _walk(_Prefetcher(fetch, max(limit, 2), concurrency), _WalkState(key))
 
 
-async def _walk(window: "_Window[T]", trail: "_Trail[T]") -> AsyncGenerator[T, None]:
+async def _walk(window: "_Prefetcher[T]", trail: "_WalkState[T]") -> AsyncGenerator[T, None]:
     try:
         while not trail.ended:
             offset, page = await window.page(trail.offset, trail.longest, trail.total or 0)
@@ -102,7 +102,7 @@ async def _walk(window: "_Window[T]", trail: "_Trail[T]") -> AsyncGenerator[T, N
         await window.close()
 
 
-class _Window(Generic[T]):
+class _Prefetcher(Generic[T]):
     """The pages that were asked for and not read yet, by their offsets: `size` at most.
 
     Plain tasks, not a task group: a generator may be left at any `yield`, and be closed by another
@@ -142,7 +142,7 @@ class _Window(Generic[T]):
         return await self._fetch(offset, self._limit)
 
 
-class _Trail(Generic[T]):
+class _WalkState(Generic[T]):
     """What was seen, and where the walk goes from there. It decides, and fetches nothing.
 
     Attributes:
@@ -210,7 +210,7 @@ class _Trail(Generic[T]):
             self._fruitful, self._stale = self._fruitful + 1, 0
             return
         self._stale += 1
-        if self._stale > STALE + self._fruitful and not self.ended:
+        if self._stale > MAX_STALE_PAGES + self._fruitful and not self.ended:
             if self.total is not None:
                 text = f"{self._stale} pages in a row hold nothing new; the walk is given up"
                 raise TransportError(text)

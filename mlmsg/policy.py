@@ -53,7 +53,7 @@ class Timeouts:
     total: float | None = None
 
     @classmethod
-    def of(cls, value: "float | Timeouts | None") -> "Timeouts":
+    def from_value(cls, value: "float | Timeouts | None") -> "Timeouts":
         """Seconds without progress as the timeouts of every phase; `Timeouts` as they are."""
         if isinstance(value, Timeouts):
             return value
@@ -76,7 +76,7 @@ class Outcome(msgspec.Struct, frozen=True):
         sent: False when it is certain that nothing left this machine.
         repeatable: Whether the body, if there is one, can be produced once more.
         retry_after: The seconds that the server asked for, or None.
-        other_way: Whether, after a 401, the request may go out otherwise: with another access
+        alternative: Whether, after a 401, the request may go out otherwise: with another access
             token, or on another path.
     """
 
@@ -85,7 +85,7 @@ class Outcome(msgspec.Struct, frozen=True):
     sent: bool = True
     repeatable: bool = True
     retry_after: float | None = None
-    other_way: bool = False
+    alternative: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +121,7 @@ _ACCEPT = Accept()
 
 _TOKEN_REFUSED = 401
 _SERVER_ERROR = 500
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
+RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone with the next try."""
 
 _NOT_EXECUTED = frozenset({429})
@@ -174,9 +174,9 @@ class RetryPolicy:
         status = outcome.status
         if status is not None and 200 <= status < 300:
             return _ACCEPT
-        if status == _TOKEN_REFUSED and outcome.other_way and outcome.repeatable:
+        if status == _TOKEN_REFUSED and outcome.alternative and outcome.repeatable:
             return Retry(0.0)
-        passing = _PASSING
+        passing = RETRYABLE_STATUSES
         if outcome.effect is Effect.SEND:
             if outcome.sent if status is None else status >= _SERVER_ERROR:
                 return Fail(unknown=True)

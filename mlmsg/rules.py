@@ -1,62 +1,48 @@
-"""What a file, a text and an id must meet, as data and as pure checks over it.
+"""The API's limits as data, and the checks over them: files, texts, pages, sites and roles.
 
-The limits are those of the documents "Post-sale messages" and "Messages claims". Exactly the limit
-is allowed: the server stays the final judge, and nothing that it might take is refused here.
-Every refusal is a `RuleError` that names the rule, what was found and what is allowed.
+The limits are those of the documents "Post-sale messages" and "Messages claims". A value exactly at
+the limit is allowed: the server decides in the end, and the client rejects nothing that the server
+might accept. A failed check raises a `RuleError` that names the rule, the value found and what is
+allowed.
 """
 
-import ipaddress
 import re
 import unicodedata
 from dataclasses import dataclass
-from inspect import iscoroutinefunction
-from urllib.parse import urlsplit
 
+from ._arguments import check_id, check_int, shorten
 from .errors import RuleError
 
 __all__ = [
     "CLAIM_FILES",
-    "HEAD",
     "KINDS",
     "POST_SALE_FILES",
     "RECEIVERS",
+    "SNIFF_BYTES",
     "FileKind",
     "FileRules",
     "check_attachment_count",
-    "check_base_url",
-    "check_content_type",
-    "check_count",
-    "check_id",
-    "check_on_event",
     "check_page",
-    "check_progress",
     "check_receiver",
     "check_resource",
     "check_role",
-    "check_secret",
     "check_site_id",
     "check_text",
-    "check_token",
-    "is_content_type",
-    "is_loopback",
     "kind_of",
     "safe_filename",
 ]
 
 MiB = 1024 * 1024
 
-SHOWN = 80
-"""Characters of a refused value that its error repeats."""
-
 
 @dataclass(frozen=True, slots=True)
 class FileKind:
-    """A kind of file, told by its name and by its first bytes.
+    """A kind of file, recognised by its name and by its first bytes.
 
     Attributes:
-        name: What people call it.
-        extensions: The endings of its names, in lower case.
-        signature: What its first bytes match.
+        name: The common name, such as `"PNG"`.
+        extensions: The extensions of its file names, in lower case.
+        signature: The pattern that its first bytes match.
     """
 
     name: str
@@ -64,35 +50,35 @@ class FileKind:
     signature: re.Pattern[bytes]
 
 
-HEAD = 1024
-"""Bytes from the beginning of a file that tell its kind."""
+SNIFF_BYTES = 1024
+"""Bytes from the beginning of a file that show its kind."""
 
 KINDS = (
     FileKind("JPG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff")),
     FileKind("PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n")),
-    # Readers of PDF take the header anywhere in the first kilobyte.
+    # PDF readers accept the header anywhere in the first kilobyte.
     FileKind("PDF", (".pdf",), re.compile(rb"(?s).{0,1019}%PDF-")),
 )
-"""The kinds that a claim takes."""
+"""The kinds of files that a claim accepts."""
 
 
 def kind_of(head: bytes) -> FileKind | None:
-    """The kind that the first bytes of a file tell, if it is one of `KINDS`."""
+    """Return the kind of a file by its first bytes, or None if it is none of `KINDS`."""
     return next((kind for kind in KINDS if kind.signature.match(head)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class FileRules:
-    """What one family of messages asks of a file.
+    """The rules for the files of one family of messages.
 
     Attributes:
-        family: Whose rules these are, for the errors.
-        max_bytes: The largest size, itself allowed.
-        max_name: The longest name, in characters.
-        name_pattern: What the whole name must match.
-        name_allowed: The same in words.
-        max_files: How many files a message may carry; None where no document says.
-        kinds: The kinds of files that are taken; empty where no document limits them.
+        family: The family of messages, as errors name it.
+        max_bytes: The largest allowed size.
+        max_name: The longest allowed name, in characters.
+        name_pattern: The pattern that the whole name must match.
+        name_allowed: A description of `name_pattern`.
+        max_files: The number of files that a message may have; None if no document says.
+        kinds: The accepted kinds of files; empty if no document limits them.
     """
 
     family: str
@@ -104,7 +90,7 @@ class FileRules:
     kinds: tuple[FileKind, ...] = ()
 
     def check_size(self, size: int) -> None:
-        """Refuses an empty file and one over `max_bytes`."""
+        """Reject an empty file and a file over `max_bytes`."""
         limit = f"1 to {self.max_bytes} bytes ({self.max_bytes // MiB} MB)"
         if size <= 0:
             raise RuleError(f"size of a {self.family} file", f"{size} bytes (empty)", limit)
@@ -113,23 +99,23 @@ class FileRules:
             raise RuleError(f"size of a {self.family} file", f"{size} bytes", limit, hint)
 
     def check_name(self, name: str) -> None:
-        """Refuses a name that is too long or holds a character that is not allowed."""
+        """Reject a name that is too long or contains a character that is not allowed."""
         if not isinstance(name, str):
             raise RuleError(f"{self.family} file name", type(name).__name__, "a str")
         if len(name) > self.max_name:
             rule, limit = "length", f"at most {self.max_name} characters"
-            found = f"{len(name)} characters ({_shown(name)})"
+            found = f"{len(name)} characters ({shorten(name)})"
         elif not self.name_pattern.fullmatch(name):
-            rule, limit, found = "characters", self.name_allowed, _shown(name)
+            rule, limit, found = "characters", self.name_allowed, shorten(name)
         else:
             return
-        hint = f"A name that is accepted: {safe_filename(name)!r}"
+        hint = f"An accepted name: {safe_filename(name)!r}"
         raise RuleError(f"{rule} of a {self.family} file name", found, limit, hint)
 
     def check_kind(self, name: str, head: bytes) -> None:
-        """Refuses a file that is, by its name or by its first bytes, of no kind that is taken.
+        """Reject a file whose name or first bytes show a kind that is not accepted.
 
-        A file whose content is of another kind than its name says is refused too.
+        A file whose content does not match its name is rejected too.
         """
         if not self.kinds:
             return
@@ -137,12 +123,12 @@ class FileRules:
         named = next((k for k in self.kinds if name.lower().endswith(k.extensions)), None)
         if named is None:
             endings = ", ".join(ending for kind in self.kinds for ending in kind.extensions)
-            hint = f"Its name ends in one of {endings}"
-            raise RuleError(f"kind of a {self.family} file", _shown(name), limit, hint)
+            hint = f"Give it a name that ends in one of {endings}"
+            raise RuleError(f"kind of a {self.family} file", shorten(name), limit, hint)
         held = kind_of(head)
         if held is not named:
-            found = f"content of {_shown(name)} that is " + (held.name if held else "none of them")
-            hint = "Rename or convert the file, so that its name says what it holds"
+            found = f"content of {shorten(name)} is " + (held.name if held else "none of them")
+            hint = "Rename or convert the file, so that its name matches its content"
             raise RuleError(f"kind of a {self.family} file", found, f"{named.name} content", hint)
 
 
@@ -152,7 +138,7 @@ POST_SALE_FILES = FileRules(
     max_name=200,
     # C0 and C1 controls would break the multipart header, lone surrogates cannot be UTF-8.
     name_pattern=re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+"),
-    name_allowed="anything but /, \\ and control characters",
+    name_allowed="any characters except /, \\ and control characters",
     max_files=25,
 )
 """Post-sale messages: 25 MB, 25 files, names without `/` and `\\`, of 200 characters at most."""
@@ -166,11 +152,11 @@ CLAIM_FILES = FileRules(
     max_files=None,
     kinds=KINDS,
 )
-"""Claim messages: JPG, PNG and PDF, 5 MB, names of at most 125 of `a-zA-Z0-9._-`."""
+"""Claim messages: JPG, PNG and PDF, 5 MB, names of at most 125 characters of `a-zA-Z0-9._-`."""
 
 
 def check_text(text: str, name: str = "text") -> None:
-    """Refuses a text that is empty or cannot be written as UTF-8."""
+    """Reject a text that is empty or cannot be encoded as UTF-8."""
     if not isinstance(text, str):
         raise RuleError(f"`{name}` of a message", type(text).__name__, "a str")
     if not text:
@@ -179,63 +165,41 @@ def check_text(text: str, name: str = "text") -> None:
         text.encode()
     except UnicodeEncodeError as error:
         found = f"a lone surrogate at character {error.start}"
-        raise RuleError(f"`{name}` of a message", found, "text that UTF-8 can hold") from None
+        raise RuleError(
+            f"`{name}` of a message", found, "text that can be encoded as UTF-8"
+        ) from None
 
 
 def check_attachment_count(count: int, rules: FileRules = POST_SALE_FILES) -> None:
-    """Refuses more files than one message may carry."""
+    """Reject more files than one message may have."""
     if rules.max_files is not None and count > rules.max_files:
-        hint = "Spread them over several messages"
+        hint = "Send them in several messages"
         rule = f"files per {rules.family} message"
         raise RuleError(rule, str(count), f"at most {rules.max_files}", hint)
 
 
 def check_page(limit: int, offset: int) -> None:
-    """Refuses a `limit` under 1 and an `offset` under 0."""
-    if isinstance(limit, bool) or not isinstance(limit, int) or limit < 1:
-        raise RuleError("`limit` of a page", _shown(limit), "an int greater than 0")
-    if isinstance(offset, bool) or not isinstance(offset, int) or offset < 0:
-        raise RuleError("`offset` of a page", _shown(offset), "an int of 0 or more")
+    """Reject a `limit` under 1 and an `offset` under 0."""
+    check_int("`limit` of a page", limit, 1)
+    check_int("`offset` of a page", offset, 0)
 
 
 def check_site_id(site_id: str | None) -> str:
-    """The site's id; refuses a missing one, and `CBT`, which the API does not take for files."""
+    """Return the site's id. Reject a missing one, and `CBT`, which no file belongs to."""
     limit = "a site such as 'MLM', 'MLB', 'MCO' or 'MLC'"
     if not isinstance(site_id, str) or not re.fullmatch(r"[A-Za-z]+", site_id):
         hint = "Pass site_id=, the site of the order; files need it"
-        raise RuleError("`site_id` for a file", _shown(site_id), limit, hint)
+        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
     if site_id.upper() == "CBT":
         hint = "Pass the site of the order, not of the seller's account"
-        raise RuleError("`site_id` for a file", _shown(site_id), limit, hint)
+        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
     return site_id
 
 
-def check_count(name: str, value: int) -> None:
-    """Refuses what is no number of things, 1 or more."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise RuleError(name, repr(value), "an int of 1 or more")
-
-
-def check_on_event(on_event: object) -> None:
-    """Refuses what cannot be told of an event: nobody would await a coroutine."""
-    called = getattr(on_event, "__call__", None)  # noqa: B004  (it may be asynchronous itself)
-    if on_event is not None and called is None:
-        raise RuleError("`on_event`", type(on_event).__name__, "a plain function of one event")
-    if iscoroutinefunction(on_event) or iscoroutinefunction(called):
-        raise RuleError("`on_event`", "an async function", "a plain function of one event")
-
-
-def check_progress(progress: object) -> None:
-    """Refuses a callback that cannot be called, or that would have to be awaited."""
-    if progress is not None and (not callable(progress) or iscoroutinefunction(progress)):
-        found = "an async function" if callable(progress) else type(progress).__name__
-        raise RuleError("`progress`", found, "a plain function of (done, total), or None")
-
-
 def check_role(role: str | None) -> None:
-    """Refuses a role that the API does not know: it would answer as if none were given."""
+    """Reject a role that the API does not know: it would answer as if no role were given."""
     if role not in {"buyer", "seller", None}:
-        raise RuleError("`role` of unread messages", _shown(role), "'seller', 'buyer' or None")
+        raise RuleError("`role` of unread messages", shorten(role), "'seller', 'buyer' or None")
 
 
 RECEIVERS = {
@@ -243,125 +207,44 @@ RECEIVERS = {
     "respondent": "send_message_to_respondent",
     "mediator": "send_message_to_mediator",
 }
-"""Who can be sent a claim message, and the action that it needs (Messages claims, "Actions")."""
+"""Roles that can receive a claim message, and their actions (Messages claims, "Actions")."""
 
 
 def check_receiver(role: str) -> str:
-    """The action that a message to this role needs; refuses any other role."""
+    """Return the action that a message to this role needs."""
     if not isinstance(role, str) or role not in RECEIVERS:
-        raise RuleError("`receiver_role`", _shown(role), ", ".join(map(repr, RECEIVERS)))
+        raise RuleError("`receiver_role`", shorten(role), ", ".join(map(repr, RECEIVERS)))
     return RECEIVERS[role]
 
 
 def check_resource(resource: str) -> tuple[str, ...]:
-    """The segments of an unread resource; refuses what is no such path."""
+    """Return the segments of an unread resource. Reject any other path."""
     limit = "a path such as '/packs/1234/sellers/2345'"
     if not isinstance(resource, str):
-        raise RuleError("`resource` of unread messages", _shown(resource), limit)
+        raise RuleError("`resource` of unread messages", shorten(resource), limit)
     names = resource.removeprefix("/").split("/")
     if len(names) not in {2, 4} or names[0] not in {"packs", "orders"}:
-        raise RuleError("`resource` of unread messages", _shown(resource), limit)
+        raise RuleError("`resource` of unread messages", shorten(resource), limit)
     return tuple(check_id("resource", name) for name in names)
 
 
-def check_id(name: str, value: int | str) -> str:
-    """An id as text; refuses what is no id or would leave its segment of the path."""
-    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**100:
-        return str(value)
-    limit = "an int of 0 or more, or a str that is one segment of a path"
-    if not isinstance(value, str) or not value or value in {".", ".."}:
-        raise RuleError(f"`{name}`", _shown(value), limit)
-    if found := re.search(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]", value):
-        hint = f"The character {found[0]!r} may not stand in it; pass the bare id"
-        raise RuleError(f"`{name}`", _shown(value), limit, hint)
-    return value
-
-
-def check_base_url(value: str) -> str:
-    """The base URL without a slash at its end; `https://`, or `http://` to this machine only."""
-    limit = "'https://host' or, to this machine only, 'http://127.0.0.1:port'"
-    if (
-        not isinstance(value, str)
-        or not re.fullmatch(r"(?i:https?)://[!-~]+", value)
-        or set(value) & set("@?#\\")
-    ):
-        found = re.sub(r"//.*@", "//…@", value) if isinstance(value, str) else value
-        raise RuleError("`base_url`", _shown(found), limit, "Only scheme, host, port and a path")
-    try:
-        parts = urlsplit(value)
-        port = parts.port
-    except ValueError as error:
-        raise RuleError("`base_url`", f"{_shown(value)}: {error}", limit) from None
-    if not parts.hostname or port == 0:
-        raise RuleError("`base_url`", _shown(value), limit, "It names no host or no port")
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
-        hint = "The access token would travel unencrypted"
-        raise RuleError("`base_url`", _shown(value), limit, hint)
-    return value.rstrip("/")
-
-
-def is_loopback(host: str) -> bool:
-    """Whether `host` is this machine, by its name or its address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def check_token(token: str) -> str:
-    """The access token; refuses what cannot be one, and never repeats it."""
-    limit = "the bare access token, printable ASCII without spaces"
-    if not isinstance(token, str):
-        raise RuleError("access token", type(token).__name__, limit)
-    if token.lower().startswith("bearer "):
-        raise RuleError("access token", "a token with 'Bearer ' before it", limit, "Leave it out")
-    if not re.fullmatch(r"[\x21-\x7e]+", token):
-        found = "an empty text" if not token else "a space or another character outside of that"
-        raise RuleError("access token", found, limit)
-    return token
-
-
-def check_secret(name: str, value: str) -> str:
-    """A secret or a refresh token; refuses what cannot be one, and never repeats it."""
-    if not isinstance(value, str) or not re.fullmatch(r"[\x21-\x7e]+", value):
-        found = type(value).__name__ if not isinstance(value, str) else "a text of another kind"
-        raise RuleError(name, found, "printable ASCII without spaces")
-    return value
-
-
-def check_content_type(value: str) -> None:
-    """Refuses what is no MIME type, above all one that would break out of its header line."""
-    if not is_content_type(value):
-        raise RuleError("`content_type` of a file", _shown(value), "a MIME type, 'image/png'")
-
-
-def is_content_type(value: object) -> bool:
-    """Whether it is a MIME type, with parameters or without."""
-    token = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105
-    parameter = rf"""[ \t]*;[ \t]*{token}=({token}|"[\x20-\x21\x23-\x5b\x5d-\x7e]*")"""
-    pattern = rf"{token}/{token}({parameter})*"
-    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
-
-
 def safe_filename(name: str) -> str:
-    """Any name as one that both families accept, and that is safe to create in a folder.
+    """Return a name that both families accept and that is safe to create in a folder.
 
-    Accents fall away, other characters become `_`, the extension stays. The result has 1 to 125
-    of the characters `a-zA-Z0-9._-`, begins with a letter or digit, is no device name of Windows
-    (`CON`), and is what this function makes of itself.
+    Accents are removed, other characters become `_`, and the extension stays. The result has 1 to
+    125 of the characters `a-zA-Z0-9._-`, begins with a letter or digit, and is not a Windows device
+    name (`CON`). Applying the function to its own result changes nothing.
     """
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "_", plain)
-    # Each step may bring about what an earlier one removes: `aux_` loses its end and is a device.
-    while (tidier := _tidied(plain)) != plain:
-        plain = tidier
+    # One step may create what an earlier one removes: `aux_` loses its end and becomes a device.
+    while (normalized := _normalize_once(plain)) != plain:
+        plain = normalized
     return plain
 
 
-def _tidied(name: str) -> str:
+def _normalize_once(name: str) -> str:
     stem, dot, extension = name.rpartition(".")
     if not dot or not re.fullmatch(r"[a-zA-Z0-9]{1,16}", extension):
         stem, extension = name, ""
@@ -373,8 +256,3 @@ def _tidied(name: str) -> str:
 
 
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])")
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

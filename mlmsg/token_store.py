@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
-from ._streams import in_thread, sync_folder
+from ._streams import fsync_directory, run_in_thread
 from .errors import RuleError, UsageError
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["FileTokenStore", "Token", "TokenStore"]
 
-PATIENCE = 600.0
+LOCK_TIMEOUT = 600.0
 """Seconds to wait for a lock; whoever holds it makes one request, with its retries."""
 
 
@@ -102,7 +102,7 @@ class FileTokenStore:
             RuleError: The file holds something else.
             OSError: It cannot be read.
         """
-        return await in_thread(self._load)
+        return await run_in_thread(self._load)
 
     async def save(self, token: Token) -> None:
         """Keeps it; it is on disk when this returns.
@@ -110,7 +110,7 @@ class FileTokenStore:
         Raises:
             OSError: It cannot be written; the old one is there still.
         """
-        await in_thread(partial(self._save, token))
+        await run_in_thread(partial(self._save, token))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[Self]:
@@ -121,7 +121,7 @@ class FileTokenStore:
             OSError: The folder is not there, or cannot be written to.
         """
         # One lock for each time: the same object would let in whoever asks it twice.
-        async with await in_thread(self._new_lock):
+        async with await run_in_thread(self._new_lock):
             yield self
 
     def _place(self) -> Path:
@@ -135,7 +135,7 @@ class FileTokenStore:
         if not path.parent.is_dir():  # the lock would make it, and for all to read
             no = errno.ENOENT
             raise FileNotFoundError(no, os.strerror(no), os.fspath(path.parent))
-        return AsyncFileLock(f"{os.fspath(path)}.lock", timeout=PATIENCE, mode=_OWNER_ONLY)
+        return AsyncFileLock(f"{os.fspath(path)}.lock", timeout=LOCK_TIMEOUT, mode=_OWNER_ONLY)
 
     def _load(self) -> Token | None:
         try:
@@ -161,7 +161,7 @@ class FileTokenStore:
         except BaseException:
             part.unlink(missing_ok=True)
             raise
-        sync_folder(path.parent)
+        fsync_directory(path.parent)
 
 
 def _decoded(text: bytes) -> Token | None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from rawserver import answers, in_turn, raw_server
 
 from mlmsg import Client, RateBudget, RateLimited, RetryPolicy, RuleError
-from mlmsg.budget import Gate
+from mlmsg.budget import RateLimiter
 from mlmsg.policy import Effect
 from mlmsg.sandbox import Fault, RateLimit, Sandbox
 
@@ -23,7 +23,7 @@ TOKEN = "a-token-that-stays-inside"
 PAGE = b'{"messages": [{"id": "m1"}]}'
 
 
-async def leaving(gate: Gate, arrivals: list[float]) -> list[float]:
+async def leaving(gate: RateLimiter, arrivals: list[float]) -> list[float]:
     """When each call leaves that comes at one of these times, in the order of their coming."""
     loop = asyncio.get_running_loop()
     order: list[int] = []
@@ -44,7 +44,7 @@ async def leaving(gate: Gate, arrivals: list[float]) -> list[float]:
 
 
 def left(limit: int, per: float, burst: int, arrivals: list[float]) -> list[float]:
-    return virtualtime.run(leaving(Gate(limit, per, burst), arrivals))
+    return virtualtime.run(leaving(RateLimiter(limit, per, burst), arrivals))
 
 
 def most_within(times: list[float], seconds: float) -> int:
@@ -101,7 +101,7 @@ def test_a_burst_comes_back_after_a_rest() -> None:
 
 def test_who_is_cancelled_while_waiting_takes_nothing_from_the_others() -> None:
     async def main() -> float:
-        gate = Gate(60, 60.0, 1)
+        gate = RateLimiter(60, 60.0, 1)
         await gate.acquire()
         waiting = [asyncio.create_task(gate.acquire()) for _ in range(100)]
         await asyncio.sleep(0.5)
@@ -118,7 +118,7 @@ def test_reads_and_writes_do_not_wait_for_each_other() -> None:
     async def main() -> float:
         budget = RateBudget(reads=1, writes=2, per=10.0)
         for effect in (Effect.READ, Effect.SEND, Effect.UPLOAD):
-            await budget.gate(effect).acquire()
+            await budget.limiter(effect).acquire()
         return asyncio.get_running_loop().time()
 
     assert virtualtime.run(main()) == 0.0
@@ -127,19 +127,19 @@ def test_reads_and_writes_do_not_wait_for_each_other() -> None:
 @pytest.mark.parametrize("limit", [None, 1000], ids=["no limit", "a limit"])
 def test_a_hold_keeps_back_who_waits_and_who_comes(limit: int | None) -> None:
     async def main() -> list[float]:
-        gate = Gate(limit, 60.0, 20)
-        gate.hold(5.0)
-        gate.hold(2.0)  # the longest counts
+        gate = RateLimiter(limit, 60.0, 20)
+        gate.pause_for(5.0)
+        gate.pause_for(2.0)  # the longest counts
         waiting = asyncio.create_task(leaving(gate, [0.0, 1.0, 6.0]))
         await asyncio.sleep(4.0)
-        gate.hold(3.0)
+        gate.pause_for(3.0)
         return await waiting
 
     assert virtualtime.run(main()) == [7.0, 7.0, 7.0]
 
 
 def test_one_budget_serves_several_loops_in_turn() -> None:
-    gate = Gate(100, 0.5, 1)
+    gate = RateLimiter(100, 0.5, 1)
     for _ in range(3):
         asyncio.run(asyncio.wait_for(leaving(gate, [0.0]), 5))
         asyncio.run(asyncio.wait_for(leaving(gate, [0.0, 0.0]), 5))  # contended, for the lock
@@ -171,10 +171,10 @@ def test_what_cannot_be_divided_is_refused(n: int) -> None:
 def test_a_copied_or_pickled_budget_has_the_same_terms_and_nothing_used() -> None:
     async def main() -> float:
         budget = RateBudget(reads=1, writes=1, per=10.0, burst=1)
-        await budget.gate(Effect.READ).acquire()
+        await budget.limiter(Effect.READ).acquire()
         twin = copy.copy(budget)
         assert repr(twin) == repr(budget)
-        await twin.gate(Effect.READ).acquire()
+        await twin.limiter(Effect.READ).acquire()
         return asyncio.get_running_loop().time()
 
     assert virtualtime.run(main()) == 0.0

@@ -23,21 +23,29 @@ async def half_a_file(peer: Peer) -> None:
     await asyncio.Event().wait()
 
 
-async def test_a_call_that_waits_for_a_connection_ends_when_the_client_closes(
-    sandbox: Sandbox,
-) -> None:
-    client = Client(sandbox.token, base_url=sandbox.url, max_connections=1)
-    name = next(iter(sandbox.market.files))
-    async with asyncio.timeout(5), client.attachments.open(name, site_id="MLM"):
+async def test_a_call_that_waits_for_a_connection_ends_when_the_client_closes() -> None:
+    arrived = asyncio.Event()
+
+    async def silent(peer: Peer) -> None:
+        await peer.request()
+        arrived.set()
+        await asyncio.Event().wait()
+
+    async with asyncio.timeout(5), raw_server(silent) as server:
+        client = Client(
+            "a-token", base_url=server.url, max_connections=1, retry=RetryPolicy(attempts=1)
+        )
+        running = asyncio.ensure_future(client.packs.page(1))
+        await arrived.wait()
         waiting = [
-            asyncio.ensure_future(client.attachments.open(name, site_id="MLM").__aenter__())
-            for _ in range(3)
+            asyncio.ensure_future(client.attachments.open("a.png", site_id="MLM").__aenter__()),
+            *(asyncio.ensure_future(client.packs.page(1)) for _ in range(2)),
         ]
         await asyncio.sleep(0)
         await client.aclose()
-        ended = await asyncio.gather(*waiting, return_exceptions=True)
-    assert [type(one) for one in ended] == [UsageError] * 3
-    assert {str(one) for one in ended} == {
+        ended = await asyncio.gather(running, *waiting, return_exceptions=True)
+    assert [type(error) for error in ended] == [TransportError] + [UsageError] * 3
+    assert {str(error) for error in ended[1:]} == {
         "the client was closed while this call waited for a connection"
     }
 

@@ -13,13 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import mlmsg.errors
+from mlmsg._error_bodies import ErrorBody, api_error, read_error_body
 from mlmsg.errors import (
     ActionNotAvailable,
     ApiError,
     AuthenticationError,
     BadRequest,
+    CertificateError,
     DecodeError,
-    ErrorBody,
     IncompleteDownload,
     LengthMismatch,
     MlmsgError,
@@ -38,8 +39,6 @@ from mlmsg.errors import (
     TransportError,
     UnsafeRedirect,
     UsageError,
-    api_error,
-    read_error_body,
 )
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -63,6 +62,7 @@ TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     ServerError: (ApiError,),
     TransportError: (MlmsgError,),
     TimedOut: (TransportError, TimeoutError),
+    CertificateError: (TransportError,),
     UnsafeRedirect: (TransportError,),
     IncompleteDownload: (TransportError,),
     DecodeError: (MlmsgError,),
@@ -74,11 +74,15 @@ TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
 
 def refused(kind: type[ApiError], status: int) -> ApiError:
     cause = ({"code": "x", "message": "y"}, "text")
-    return kind(status, "bad_request", "Text is required", cause, b'{"a":1}', HEADERS, LINE, 3)
+    hint = "Pass a text that is not empty"
+    return kind(
+        status, "bad_request", "Text is required", cause, b'{"a":1}', HEADERS, LINE, 3, hint
+    )
 
 
 ERRORS: Final[list[MlmsgError]] = [
     UnsafeRedirect("a redirect", request=LINE),
+    CertificateError("self-signed certificate", sent=False, request=LINE),
     ActionNotAvailable("send_message_to_mediator", ("refund",), ("complainant",)),
     NotificationError("topic of a notification", "'items'", "messages"),
     MlmsgError("why"),

@@ -279,7 +279,7 @@ async def test_the_time_of_an_attempt_ends_with_its_body(monkeypatch: Patch) -> 
         clock.now += 5
 
     monkeypatch.setattr(_session, "time", clock)
-    monkeypatch.setattr("mlmsg.budget.Gate.acquire", passed)
+    monkeypatch.setattr("mlmsg.budget.RateLimiter.acquire", passed)
     async with meeting(Exchanges(late, late, late), told.append, token) as client:
         async with client.attachments.open("a.pdf", site_id="MLM") as download:
             await download.read()

@@ -6,7 +6,8 @@ from typing import Final
 import pytest
 from seeds import SOLUTIONS
 
-from mlmsg.errors import RequestLine, api_error
+from mlmsg._error_bodies import api_error
+from mlmsg.errors import RequestLine
 
 LINE = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
 SAID: Final = {

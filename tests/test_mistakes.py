@@ -21,7 +21,7 @@ from mlmsg import (
     TransportError,
     UnsafeRedirect,
 )
-from mlmsg._wire import Reply
+from mlmsg._wire import Response
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import parse
 from mlmsg.sandbox import Sandbox
@@ -112,7 +112,7 @@ async def test_an_answer_without_end_is_an_error_without_a_token() -> None:
 
 
 def test_a_reply_shows_neither_body_nor_headers() -> None:
-    assert repr(Reply(400, {"X-Echo": TOKEN}, TOKEN.encode())) == "<Reply 400, 25 bytes>"
+    assert repr(Response(400, {"X-Echo": TOKEN}, TOKEN.encode())) == "<Response 400, 25 bytes>"
 
 
 async def test_the_older_path_of_a_claim_costs_no_attempt() -> None:

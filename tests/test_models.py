@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mlmsg import _operations
-from mlmsg._wire import Reply, decode
+from mlmsg._wire import Response, decode
 from mlmsg.errors import DecodeError
 from mlmsg.models import (
     ConversationStatus,
@@ -38,7 +38,7 @@ def sample(name: str) -> dict[str, object]:
 def read(value: object) -> ThreadPage:
     """The page that the client makes of `value`."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
-    return decode(_operations.pack_page(1, 50, 0), Reply(200, {}, body))
+    return decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
 
 
 def message(**fields: object) -> Message:

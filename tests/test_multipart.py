@@ -27,9 +27,10 @@ from python_multipart.multipart import File, parse_form
 from test_sources import LIMIT, MiB, open_files, refused, sparse, taken
 
 from mlmsg import LengthMismatch, RuleError
-from mlmsg._streams import Block
+from mlmsg._multipart import Multipart
+from mlmsg._streams import Buffer
 from mlmsg.rules import POST_SALE_FILES
-from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
+from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
 # By its name: it ships no types, and python-multipart has put a package before it.
 multipart = importlib.import_module("multipart")
@@ -50,12 +51,12 @@ class Drawn:
     """
 
     def __init__(
-        self, blocks: Iterable[Block], error: Exception | None = None, then: Then = None
+        self, blocks: Iterable[Buffer], error: Exception | None = None, then: Then = None
     ) -> None:
         self.opened = self.closed = self.drawn = 0
         self._blocks, self._error, self._then = blocks, error, then
 
-    def sync(self) -> Generator[Block, None, None]:
+    def sync(self) -> Generator[Buffer, None, None]:
         self.opened += 1
         try:
             for block in self._blocks:
@@ -66,7 +67,7 @@ class Drawn:
         finally:
             self.closed += 1
 
-    async def by_await(self) -> AsyncGenerator[Block, None]:
+    async def by_await(self) -> AsyncGenerator[Buffer, None]:
         with closing(self.sync()) as blocks:
             for block in blocks:
                 yield block
@@ -88,7 +89,7 @@ def body_of(
 async def written(body: Multipart, seen: bytearray | None = None) -> bytes:
     """The whole body; `seen` gets what there is of one that fails."""
     whole = bytearray() if seen is None else seen
-    async for block in body.blocks():
+    async for block in body.chunks():
         whole += block
     return bytes(whole)
 
@@ -165,7 +166,7 @@ chunkings = st.lists(
 @given(names, chunkings)
 @example("😀" * 200, [b"", b"x", b""])
 @example("Captura de pantalla 4.12.28 p.m..png", [b"\r\n--" + ALMOST + b"--\r\n", b"\r\n"])
-async def test_three_parsers_read_what_was_given(name: str, pieces: list[Block]) -> None:
+async def test_three_parsers_read_what_was_given(name: str, pieces: list[Buffer]) -> None:
     POST_SALE_FILES.check_name(name)
     content = b"".join(pieces)
     body = body_of(Drawn(pieces), len(content), name)
@@ -198,7 +199,7 @@ async def test_only_quotes_and_line_ends_of_a_name_are_escaped(name: str, sent: 
 
 def test_each_body_has_a_boundary_of_its_own() -> None:
     source = body_of(Drawn([]), 1).source
-    types = {Multipart.of(source).content_type for _ in range(100)}
+    types = {Multipart.from_source(source).content_type for _ in range(100)}
     assert len(types) == 100
     assert all(re.fullmatch(r"multipart/form-data; boundary=[\w-]{32,70}", kind) for kind in types)
 
@@ -218,7 +219,7 @@ def test_each_body_has_a_boundary_of_its_own() -> None:
     ],
 )
 async def test_a_source_of_another_length_stops_before_the_surplus_and_the_end(
-    pieces: list[Block], length: int, left: bytes
+    pieces: list[Buffer], length: int, left: bytes
 ) -> None:
     seen = bytearray()
     with pytest.raises(LengthMismatch, match=f"exactly {length} bytes"):
@@ -237,7 +238,7 @@ async def test_a_body_opens_its_source_anew_each_time_it_is_written_and_not_befo
 @pytest.mark.parametrize("length", [4, 3], ids=["left early", "too long"])
 async def test_a_body_that_ends_early_has_closed_its_source(length: int) -> None:
     drawn = Drawn([b"ab", b"cd"])
-    async with aclosing(body_of(drawn, length).blocks()) as blocks:
+    async with aclosing(body_of(drawn, length).chunks()) as blocks:
         with suppress(LengthMismatch):
             while await anext(blocks) != b"cd":
                 pass
@@ -246,10 +247,10 @@ async def test_a_body_that_ends_early_has_closed_its_source(length: int) -> None
 
 @each_way
 @pytest.mark.parametrize("block", ["text", 1, None], ids=repr)
-async def test_a_block_that_is_no_bytes_is_refused(way: Way, block: Block) -> None:
+async def test_a_block_that_is_no_bytes_is_refused(way: Way, block: Buffer) -> None:
     async with open_source(way(Drawn([block])), POST_SALE_FILES, length=4) as source:
         with pytest.raises(RuleError) as caught:
-            await written(Multipart.of(source))
+            await written(Multipart.from_source(source))
     assert caught.value.found == type(block).__name__
 
 

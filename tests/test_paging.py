@@ -17,7 +17,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlmsg import RuleError, TransportError
-from mlmsg.paging import STALE, Page, walk
+from mlmsg.paging import MAX_STALE_PAGES, Page, walk
 
 
 @dataclass(frozen=True)
@@ -406,7 +406,7 @@ async def test_a_server_that_repeats_itself_is_forgiven_when_the_end_comes_at_la
 
     async def fetch(offset: int, limit: int) -> Page[int]:
         asked.append(offset)
-        return Batch([3, 2, 1], 10_000 if len(asked) < STALE + 3 else offset + 3)
+        return Batch([3, 2, 1], 10_000 if len(asked) < MAX_STALE_PAGES + 3 else offset + 3)
 
     assert [item async for item in walk(fetch, itself, concurrency=1)] == [3, 2, 1]
 

@@ -98,7 +98,7 @@ def test_a_send_is_repeated_only_on_proof(
 
 @pytest.mark.parametrize("effect", Effect)
 @pytest.mark.parametrize(
-    ("status", "other_way", "repeatable", "attempt", "verdict"),
+    ("status", "alternative", "repeatable", "attempt", "verdict"),
     [
         (401, True, True, 1, Retry(0.0)),
         (401, True, True, 99, Retry(0.0)),
@@ -110,10 +110,10 @@ def test_a_send_is_repeated_only_on_proof(
     ],
 )
 def test_after_a_401_anything_goes_out_in_another_way_if_there_is_one(
-    effect: Effect, status: int, other_way: bool, repeatable: bool, attempt: int, verdict: Verdict
+    effect: Effect, status: int, alternative: bool, repeatable: bool, attempt: int, verdict: Verdict
 ) -> None:
     """At once, whatever the number of attempts; that it is once is the session's to see to."""
-    outcome = Outcome(effect, status, repeatable=repeatable, other_way=other_way)
+    outcome = Outcome(effect, status, repeatable=repeatable, alternative=alternative)
     assert POLICY.decide(outcome, attempt, 1e9, 1.0) == verdict
 
 
@@ -309,15 +309,15 @@ def test_a_timeout_of_nothing_is_refused_by_name_and_value(name: str, value: flo
 @pytest.mark.parametrize("value", [0, -1, math.nan, math.inf])
 def test_seconds_without_progress_are_over_0(value: float) -> None:
     with pytest.raises(ValueError, match="allowed: seconds over 0, or None"):
-        Timeouts.of(value)
+        Timeouts.from_value(value)
 
 
 def test_seconds_bound_each_phase_and_never_the_whole() -> None:
-    assert Timeouts.of(5.0) == Timeouts(connect=5.0, read=5.0, write=5.0, total=None)
-    assert Timeouts.of(None) == Timeouts(connect=None, read=None, write=None, total=None)
+    assert Timeouts.from_value(5.0) == Timeouts(connect=5.0, read=5.0, write=5.0, total=None)
+    assert Timeouts.from_value(None) == Timeouts(connect=None, read=None, write=None, total=None)
     assert Timeouts().total is None
     own = Timeouts(connect=1, total=9)
-    assert Timeouts.of(own) is own
+    assert Timeouts.from_value(own) is own
 
 
 def test_the_table_knows_every_effect_and_verdict() -> None:

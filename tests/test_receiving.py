@@ -26,7 +26,10 @@ class Taker:
 
 async def test_what_the_function_makes_of_a_file(client: Client, stored: StoredFile) -> None:
     take = Taker()
-    assert await client.attachments.receive(stored.id, take, site_id="MLM") == ("image/png", DATA)
+    assert await client.attachments.download_with(stored.id, take, site_id="MLM") == (
+        "image/png",
+        DATA,
+    )
     assert len(take.downloads) == 1
 
 
@@ -35,7 +38,7 @@ async def test_a_cut_body_is_tried_again_with_a_new_download(
 ) -> None:
     sandbox.inject(Fault(action="cut", times=2))
     take = Taker()
-    assert (await client.attachments.receive(stored.id, take, site_id="MLM"))[1] == DATA
+    assert (await client.attachments.download_with(stored.id, take, site_id="MLM"))[1] == DATA
     assert len(set(map(id, take.downloads))) == 3
 
 
@@ -44,7 +47,7 @@ async def test_a_body_that_goes_on_being_cut_is_given_up(
 ) -> None:
     sandbox.inject(Fault(action="cut", times=100))
     with pytest.raises(IncompleteDownload):
-        await client.attachments.receive(stored.id, Taker(), site_id="MLM")
+        await client.attachments.download_with(stored.id, Taker(), site_id="MLM")
     assert len(sandbox.requests) == 4
 
 
@@ -55,7 +58,7 @@ async def test_what_the_function_raises_ends_the_tries(
         raise OSError("the disk is full")
 
     with pytest.raises(OSError, match="the disk is full"):
-        await client.attachments.receive(stored.id, refuse, site_id="MLM")
+        await client.attachments.download_with(stored.id, refuse, site_id="MLM")
     assert len(sandbox.requests) == 1
 
 
@@ -63,6 +66,6 @@ async def test_a_file_of_a_claim(sandbox: Sandbox, client: Client) -> None:
     claim = sandbox.market.add_claim()
     name = sandbox.market.add_claim_file(claim.id, DATA, "photo.png", "image/png").file_name
     sandbox.inject(Fault(action="cut", path=name))
-    assert await client.claims.receive(claim.id, name, Taker()) == ("image/png", DATA)
+    assert await client.claims.download_with(claim.id, name, Taker()) == ("image/png", DATA)
     with pytest.raises(NotFound):
-        await client.claims.receive(claim.id, "none.png", Taker())
+        await client.claims.download_with(claim.id, "none.png", Taker())

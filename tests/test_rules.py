@@ -11,19 +11,21 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlmsg import Client, RuleError, safe_filename
+from mlmsg._arguments import (
+    check_base_url,
+    check_content_type,
+    check_id,
+    check_token,
+    is_loopback,
+)
 from mlmsg.rules import (
     CLAIM_FILES,
     POST_SALE_FILES,
     FileRules,
     check_attachment_count,
-    check_base_url,
-    check_content_type,
-    check_id,
     check_page,
     check_site_id,
     check_text,
-    check_token,
-    is_loopback,
 )
 
 MIB: Final = 1024 * 1024
@@ -90,8 +92,8 @@ ONE_PAST: Final[dict[str, Refused]] = {
     "text with a lone surrogate": Refused(
         partial(check_text, "ab\ud83d"), "`text`", "character 2", "UTF-8"
     ),
-    "limit 0": Refused(partial(check_page, 0, 0), "`limit`", "0", "greater than 0"),
-    "limit negative": Refused(partial(check_page, -1, 0), "`limit`", "-1", "greater than 0"),
+    "limit 0": Refused(partial(check_page, 0, 0), "`limit`", "0", "1 or more"),
+    "limit negative": Refused(partial(check_page, -1, 0), "`limit`", "-1", "1 or more"),
     "limit true": Refused(partial(check_page, True, 0), "`limit`", "True", "int"),
     "offset negative": Refused(partial(check_page, 1, -1), "`offset`", "-1", "0 or more"),
     "offset false": Refused(partial(check_page, 1, False), "`offset`", "False", "int"),

@@ -22,10 +22,12 @@ from seeds import (
 )
 
 from mlmsg import _operations
-from mlmsg._wire import Reply, Request, decode
-from mlmsg.errors import RequestLine, api_error, read_error_body
+from mlmsg._error_bodies import api_error, read_error_body
+from mlmsg._multipart import Multipart
+from mlmsg._wire import Request, Response, decode
+from mlmsg.errors import RequestLine
 from mlmsg.models import ClaimSent, Message
-from mlmsg.uploads import Multipart, Source
+from mlmsg.uploads import Source
 
 T = TypeVar("T")
 Reader = Callable[[str], object]
@@ -41,11 +43,11 @@ def form(filename: str) -> Multipart:
 
 def answer_to(request: Request[T]) -> Reader:
     """Reads a sample as the answer to this request."""
-    return lambda name: decode(request, Reply(200, {}, raw(name)))
+    return lambda name: decode(request, Response(200, {}, raw(name)))
 
 
 THREAD = answer_to(_operations.pack_page(1, 50, 0))
-SELLER_THREAD = answer_to(_operations.seller_thread(1, 2, ""))
+SELLER_THREAD = answer_to(_operations.seller_thread(1, 2, None, 0, mark_as_read=True))
 UNREAD = answer_to(_operations.unread("seller"))
 UNREAD_OF_ONE = answer_to(_operations.unread_of("/packs/1234/sellers/2345"))
 
@@ -168,7 +170,7 @@ def test_the_one_message_of_an_envelope_is_held_value_by_value() -> None:
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_in_place_of_an_object_is_a_success(name: str) -> None:
     request = _operations.send_to_claim(1, "Hola", "complainant", [])
-    found = decode(request, Reply(201, {}, raw(name)))
+    found = decode(request, Response(201, {}, raw(name)))
     assert found == ClaimSent(status_code=201)
     assert sample(name) == f"status {found.status_code} created"
 
@@ -215,6 +217,6 @@ async def test_a_claim_upload_is_the_form_of_the_example(name: str) -> None:
     file = form(PurePosixPath(str(path)).name)
     upload = _operations.claim_upload(1, file).upload
     assert upload is file
-    sent = b"".join([bytes(block) async for block in file.blocks()])
+    sent = b"".join([bytes(block) async for block in file.chunks()])
     assert sent.count(b"Content-Disposition") == 1
     assert f'form-data; name="{key}"; filename="{file.source.filename}"'.encode() in sent

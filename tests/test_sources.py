@@ -13,7 +13,7 @@ import anyio
 import pytest
 
 from mlmsg import Client, LengthMismatch, RuleError
-from mlmsg._streams import Block
+from mlmsg._streams import Buffer
 from mlmsg.rules import CLAIM_FILES, POST_SALE_FILES, FileRules
 from mlmsg.sandbox import Sandbox
 from mlmsg.uploads import Source, SourceLike, open_source
@@ -248,9 +248,9 @@ async def test_the_blocks_of_a_declared_async_source_are_passed_on_at_once() -> 
     ids=["mixed", "backward", "ints", "3-d"],
 )
 async def test_blocks_of_every_kind_arrive(
-    blocks: list[Block], length: int | None, *, is_async: bool
+    blocks: list[Buffer], length: int | None, *, is_async: bool
 ) -> None:
-    async def drawn() -> AsyncIterator[Block]:
+    async def drawn() -> AsyncIterator[Buffer]:
         for block in blocks:
             yield block
 
@@ -264,12 +264,12 @@ async def test_blocks_of_every_kind_arrive(
 async def test_a_source_may_fill_one_buffer_again_and_again(
     length: int | None, *, is_async: bool
 ) -> None:
-    def filled() -> Iterator[Block]:
+    def filled() -> Iterator[Buffer]:
         file, buffer = io.BytesIO(DATA), bytearray(999)
         while count := file.readinto(buffer):
             yield memoryview(buffer)[:count]
 
-    async def filled_async() -> AsyncIterator[Block]:
+    async def filled_async() -> AsyncIterator[Buffer]:
         for block in filled():
             yield block
 

@@ -75,8 +75,8 @@ async def test_a_manifest_explains_each_file_without_the_api(
     assert set(entries) == set(files)
     for path, entry in entries.items():
         assert entry.sha256 == hashlib.sha256(files[path]).hexdigest()
-        assert entry.size == entry.announced == len(files[path])
-        assert entry.fetched.tzinfo is not None
+        assert entry.size == entry.listed_size == len(files[path])
+        assert entry.downloaded_at.tzinfo is not None
 
 
 async def test_what_a_manifest_says_of_a_file(

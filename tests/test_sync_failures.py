@@ -27,7 +27,7 @@ from mlmsg.sync import (
     SyncReport,
     TargetError,
     ThreadId,
-    merge,
+    merge_reports,
     sync_attachments,
 )
 from mlmsg.sync import report as report_module
@@ -260,17 +260,20 @@ def failed(number: int) -> SyncEvent:
 
 
 def test_a_report_keeps_a_bounded_number_of_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report_module, "KEPT", 3)
+    monkeypatch.setattr(report_module, "MAX_FAILURES", 3)
     one, other = SyncReport(downloaded=1, bytes=5), SyncReport(skipped=2, threads=4)
     for number in range(5):
         one.add(failed(number))
     other.add(failed(9))
-    assert ([failure.thread.id for failure in one.failed], one.unlisted) == (["0", "1", "2"], 2)
-    total = merge([other, one])
+    assert ([failure.thread.id for failure in one.failed], one.omitted_failures) == (
+        ["0", "1", "2"],
+        2,
+    )
+    total = merge_reports([other, one])
     assert [failure.thread.id for failure in total.failed] == ["9", "0", "1"]
-    assert (total.unlisted, total.downloaded, total.skipped) == (3, 1, 2)
+    assert (total.omitted_failures, total.downloaded, total.skipped) == (3, 1, 2)
     assert (total.threads, total.bytes) == (4, 5)
-    assert merge([]) == SyncReport()
+    assert merge_reports([]) == SyncReport()
 
 
 def test_a_failure_says_where_and_why() -> None:

@@ -22,7 +22,7 @@ class Meter:
     """Stands before a client's `receive`: how many files are in flight, and the most there were."""
 
     def __init__(self, client: Client, measure: Callable[[], int] = lambda: 0) -> None:
-        self._receive = client.attachments.receive
+        self._receive = client.attachments.download_with
         self._measure = measure
         self.running = self.most = self.calls = self.peak = 0
 
@@ -52,7 +52,7 @@ async def test_so_many_files_are_in_flight_and_no_more(
 ) -> None:
     packs = fill(sandbox.market, 30, files=3)
     meter = Meter(client)
-    monkeypatch.setattr(client.attachments, "receive", meter.receive)
+    monkeypatch.setattr(client.attachments, "download_with", meter.receive)
     report = await sync_attachments(
         client, packs=packs, to=tmp_path, site_id="MLM", concurrency=concurrency
     )
@@ -64,7 +64,7 @@ async def test_one_long_thread_keeps_every_worker_busy(
 ) -> None:
     fill(sandbox.market, 1, files=60)
     meter = Meter(client)
-    monkeypatch.setattr(client.attachments, "receive", meter.receive)
+    monkeypatch.setattr(client.attachments, "download_with", meter.receive)
     await sync_attachments(client, packs=[1000], to=tmp_path, site_id="MLM", concurrency=8)
     assert meter.most == 8
 
@@ -78,7 +78,7 @@ async def test_descriptors_are_bounded(
 ) -> None:
     packs = fill(sandbox.market, 60, files=2, size=1_500_000)
     meter = Meter(client, descriptors)
-    monkeypatch.setattr(client.attachments, "receive", meter.receive)
+    monkeypatch.setattr(client.attachments, "download_with", meter.receive)
     before = descriptors()
     await sync_attachments(client, packs=packs, to=tmp_path, site_id="MLM", concurrency=4)
     # Both ends of 4 downloads and 4 walks, 4 files, and what the loop itself opens.

@@ -21,12 +21,12 @@ def entry(name: str, **changes: object) -> ManifestEntry:
         filename=name,
         original_filename="Foto ñ.jpg",
         type="image/jpeg",
-        announced=3,
+        listed_size=3,
         site_id="MLM",
         path=f"packs/7/{name}",
         size=3,
         sha256="ab" * 32,
-        fetched=datetime(2025, 1, 2, tzinfo=UTC),
+        downloaded_at=datetime(2025, 1, 2, tzinfo=UTC),
     )
     return msgspec.structs.replace(whole, **changes)
 
@@ -47,7 +47,7 @@ def test_the_same_entries_are_the_same_bytes() -> None:
 
 
 def test_it_is_read_as_it_was_written() -> None:
-    entries = [entry("a.jpg"), entry("b.jpg", message=None, date=None, announced=None)]
+    entries = [entry("a.jpg"), entry("b.jpg", message=None, date=None, listed_size=None)]
     assert read_manifest(write_manifest(PACK, entries)) == (entries, None)
 
 

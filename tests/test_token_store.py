@@ -288,7 +288,7 @@ async def test_the_lock_keeps_other_processes_out_as_long_as_they_live(
 async def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlmsg.token_store.PATIENCE", 0.01)
+    monkeypatch.setattr("mlmsg.token_store.LOCK_TIMEOUT", 0.01)
     async with FileTokenStore(path).lock():
         waiting = asyncio.create_task(entered(path))
         with pytest.raises(TimeoutError):

@@ -10,8 +10,10 @@ import pytest
 from seeds import MISSING, Place, changed, places, sample
 
 from mlmsg import DecodeError, _operations, models
-from mlmsg._wire import Reply, Request, decode
-from mlmsg.uploads import Multipart, Source
+from mlmsg._multipart import Multipart
+from mlmsg._wire import Request, Response, decode
+from mlmsg.models._base import UtcStruct
+from mlmsg.uploads import Source
 
 T = TypeVar("T")
 Reader = Callable[[object], object]
@@ -28,11 +30,11 @@ FORM = Multipart(Source(nothing, 0, "a.png", "image/png", replayable=True), None
 
 def answer_to(request: Request[T]) -> Reader:
     """What the client makes of a value, as the answer to this request."""
-    return lambda value: decode(request, Reply(200, {}, json.dumps(value).encode()))
+    return lambda value: decode(request, Response(200, {}, json.dumps(value).encode()))
 
 
 THREAD = answer_to(_operations.pack_page(1, 50, 0))
-SELLER_THREAD = answer_to(_operations.seller_thread(1, 2, ""))
+SELLER_THREAD = answer_to(_operations.seller_thread(1, 2, None, 0, mark_as_read=True))
 MESSAGE = answer_to(_operations.message("m1"))
 UPLOAD = answer_to(_operations.upload("MLM", FORM))
 UNREAD = answer_to(_operations.unread("seller"))
@@ -254,7 +256,7 @@ STRUCTS = [
 def test_every_struct_with_a_date_makes_it_aware(struct: type[msgspec.Struct]) -> None:
     hints = msgspec.structs.fields(struct)
     dated = [one.name for one in hints if datetime in (one.type, *get_args(one.type))]
-    assert issubclass(struct, models.Dated) or not dated
+    assert issubclass(struct, UtcStruct) or not dated
 
 
 def test_dates_of_all_forms_in_one_object_can_be_compared() -> None:

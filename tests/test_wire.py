@@ -14,13 +14,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mlmsg import _operations
-from mlmsg._streams import Block
-from mlmsg._wire import _BLANK as BLANK
-from mlmsg._wire import JsonAnswer, Reply, Request, Secret, decode, fill, prepare, refusal
+from mlmsg._decoders import JsonDecoder
+from mlmsg._multipart import Multipart
+from mlmsg._request_builders import format_path
+from mlmsg._secrets import REDACTED as BLANK
+from mlmsg._secrets import Secret
+from mlmsg._streams import Buffer
+from mlmsg._wire import Request, Response, decode, error_from_response, prepare
 from mlmsg.errors import BadRequest, DecodeError, NotFound, RuleError
 from mlmsg.models import Message, Sent, Upload
 from mlmsg.policy import Effect
-from mlmsg.uploads import Multipart, Source
+from mlmsg.uploads import Source
 
 SAMPLES = Path(__file__).parent / "samples"
 TOKEN = "stand/in+token=0123456789"
@@ -28,11 +32,11 @@ URL = "https://api.example"
 KIB64 = 64 * 1024
 
 
-async def _one_block() -> AsyncGenerator[Block, None]:
+async def _one_block() -> AsyncGenerator[Buffer, None]:
     yield b"x"
 
 
-FILE = Multipart.of(Source(_one_block, 1, "a.png", "image/png", replayable=True))
+FILE = Multipart.from_source(Source(_one_block, 1, "a.png", "image/png", replayable=True))
 PAGE = _operations.pack_page(2315686468, 2, 0)
 GET = _operations.message("2d45a5ad186041659e9a608f0c109dff")
 SEND = _operations.send_to_pack("2315686468", "Hola\n", None, [])
@@ -43,7 +47,7 @@ DOWNLOAD = _operations.download("76601286_5946e4c4.png", "MLM")
 
 UNREAD = _operations.unread("seller")
 UNREAD_OF = _operations.unread_of("/packs/1234/sellers/2345")
-THREAD = _operations.seller_thread(1234, 2345, "&mark_as_read=false&limit=2&offset=0")
+THREAD = _operations.seller_thread(1234, 2345, 2, 0, mark_as_read=False)
 CLAIM = _operations.claim(5294629673)
 CLAIM_MESSAGES = _operations.claim_messages(5294629673)
 CLAIM_UPLOAD = _operations.claim_upload(5294629673, FILE)
@@ -63,8 +67,8 @@ class Row(NamedTuple):
     effect: Effect
     body: object = None
     upload: Multipart | None = None
-    streamed: bool = False
-    older: str = ""
+    is_streamed: bool = False
+    v1_path: str = ""
 
 
 READ = Effect.READ
@@ -75,7 +79,7 @@ SITE = {"site_id": ["MLM"]}
 TAG = {"tag": ["post_sale"]}
 TAGGED = {**TAG, **SITE}
 CLAIMS = "/marketplace/v2/claims/5294629673"
-OLDER = "/post-purchase/v1/claims/5294629673"
+CLAIM_V1 = "/post-purchase/v1/claims/5294629673"
 TEXT = {"text": "Hola\n"}
 ALL = {"text": "Hola", "text_translated": "Hi", "attachments": ["a.png", "b.png"]}
 ENDPOINTS: Final = [
@@ -86,22 +90,22 @@ ENDPOINTS: Final = [
     Row(UPLOAD, "attachments.upload", "POST", f"{MESSAGES}/attachments", SITE, Effect.UPLOAD,
         upload=FILE),
     Row(DOWNLOAD, "attachments.download", "GET", f"{MESSAGES}/attachments/76601286_5946e4c4.png",
-        TAGGED, READ, streamed=True),
+        TAGGED, READ, is_streamed=True),
     Row(UNREAD, "unread.list", "GET", "/messages/unread", {"role": ["seller"], **TAG}, READ),
     Row(UNREAD_OF, "unread.get", "GET", "/messages/unread/packs/1234/sellers/2345", TAG, READ),
     Row(THREAD, "unread.page", "GET", "/messages/packs/1234/sellers/2345",
         {"mark_as_read": ["false"], **PAGED, **TAG}, READ),
-    Row(CLAIM, "claims.get", "GET", CLAIMS, {}, READ, older=OLDER),
+    Row(CLAIM, "claims.get", "GET", CLAIMS, {}, READ, v1_path=CLAIM_V1),
     Row(CLAIM_MESSAGES, "claims.messages", "GET", f"{CLAIMS}/messages", {}, READ,
-        older=f"{OLDER}/messages"),
+        v1_path=f"{CLAIM_V1}/messages"),
     Row(CLAIM_UPLOAD, "claims.upload", "POST", f"{CLAIMS}/attachments", {}, Effect.UPLOAD,
-        upload=FILE, older=f"{OLDER}/attachments"),
+        upload=FILE, v1_path=f"{CLAIM_V1}/attachments"),
     Row(CLAIM_SEND, "claims.send", "POST", f"{CLAIMS}/actions/send-message", {}, Effect.SEND,
         {"receiver_role": "complainant", "message": "Hola", "attachments": ["a.png"]},
-        older=f"{OLDER}/actions/send-message"),
-    Row(CLAIM_FILE, "claims.attachment", "GET", f"{OLDER}/attachments/a.png", {}, READ),
+        v1_path=f"{CLAIM_V1}/actions/send-message"),
+    Row(CLAIM_FILE, "claims.attachment", "GET", f"{CLAIM_V1}/attachments/a.png", {}, READ),
     Row(CLAIM_DOWNLOAD, "claims.download", "GET", f"{CLAIMS}/attachments/a.png/download", {}, READ,
-        streamed=True, older=f"{OLDER}/attachments/a.png/download"),
+        is_streamed=True, v1_path=f"{CLAIM_V1}/attachments/a.png/download"),
 ]  # fmt: skip
 
 
@@ -111,8 +115,8 @@ def test_an_endpoint_is_called_as_documented(row: Row) -> None:
     assert str(request.line) == f"{row.method} {row.path}"
     assert (request.operation, request.method) == (row.operation, row.method)
     assert (request.path, parse_qs(request.query)) == (row.path, row.query)
-    assert (request.effect, request.streamed) == (row.effect, row.streamed)
-    assert (request.upload, request.older) == (row.upload, row.older)
+    assert (request.effect, request.is_streamed) == (row.effect, row.is_streamed)
+    assert (request.upload, request.v1_path) == (row.upload, row.v1_path)
     assert (None if request.body is None else msgspec.json.decode(request.body)) == row.body
 
 
@@ -159,14 +163,14 @@ SEGMENTS = st.text("abñ😀%?#&=+;:@,'\"<>[]{}|^`~!$()*.-_", min_size=1)
 @settings(deadline=None)
 @given(SEGMENTS.filter(lambda value: value not in {".", ".."}))
 def test_an_id_fills_exactly_its_own_segment(value: str) -> None:
-    before, segment, after = fill("/a/{one}/b", one=value).split("/")[1:]
+    before, segment, after = format_path("/a/{one}/b", one=value).split("/")[1:]
     assert (before, unquote(segment), after) == ("a", value, "b")
     assert segment.isascii()
     assert not set(segment) & set("?#&=+;@ {}")
 
 
 def test_several_ids_are_filled_by_name() -> None:
-    assert fill("/packs/{p}/sellers/{s}", s="2%3", p=1) == "/packs/1/sellers/2%253"
+    assert format_path("/packs/{p}/sellers/{s}", s="2%3", p=1) == "/packs/1/sellers/2%253"
 
 
 def test_a_request_goes_out_with_url_token_and_the_headers_of_its_body() -> None:
@@ -216,7 +220,7 @@ UNREADABLE: Final[dict[str, bytes]] = {
 @pytest.mark.parametrize("body", UNREADABLE.values(), ids=UNREADABLE)
 def test_a_success_that_cannot_be_read_is_a_decode_error_with_its_body(body: bytes) -> None:
     with pytest.raises(DecodeError) as failed:
-        decode(PAGE, Reply(200, {}, body))
+        decode(PAGE, Response(200, {}, body))
     assert failed.value.body == body[:KIB64]
     assert failed.value.request == PAGE.line
     assert failed.value.__cause__ is not None
@@ -225,24 +229,26 @@ def test_a_success_that_cannot_be_read_is_a_decode_error_with_its_body(body: byt
 def test_a_decode_error_holds_no_token() -> None:
     body = b'<html>Welcome, APP_USR-1234-5678-stand-in. Malformed access_token: x"</html>'
     with pytest.raises(DecodeError) as failed:
-        decode(PAGE, Reply(200, {}, body))
+        decode(PAGE, Response(200, {}, body))
     assert b"stand-in" not in failed.value.body
     assert "stand-in" not in f"{failed.value} {failed.value!r}"
 
 
 def test_an_answer_reads_strictly_and_then_value_by_value() -> None:
-    answer = JsonAnswer(Message)
-    assert answer(Reply(200, {}, b'{"id":"m1","client_id":"7"}')) == Message(id="m1", client_id=7)
-    assert answer(Reply(200, {}, b'{"id":"m1","client_id":"x"}')) == Message(id="m1")
+    answer = JsonDecoder(Message)
+    assert answer(Response(200, {}, b'{"id":"m1","client_id":"7"}')) == Message(
+        id="m1", client_id=7
+    )
+    assert answer(Response(200, {}, b'{"id":"m1","client_id":"x"}')) == Message(id="m1")
     with pytest.raises(msgspec.ValidationError, match="id"):
-        answer(Reply(200, {}, b'{"text":"x"}'))
+        answer(Response(200, {}, b'{"text":"x"}'))
 
 
 def test_an_upload_answers_its_id_and_a_download_its_reply() -> None:
     body = (SAMPLES / "post_sale_messages.upload_attachment.json").read_bytes()
     name = "210438685_59f0f034-db1b-4ea6-8c5e-1d34e2092482.jpg"
-    assert decode(UPLOAD, Reply(201, {}, body)) == Upload(id=name)
-    reply = Reply(200, {}, b"\x89PNG")
+    assert decode(UPLOAD, Response(201, {}, body)) == Upload(id=name)
+    reply = Response(200, {}, b"\x89PNG")
     assert decode(DOWNLOAD, reply) is reply
 
 
@@ -269,7 +275,7 @@ REFUSED: Final[dict[str, tuple[bytes, str]]] = {
 @pytest.mark.parametrize(("body", "message"), REFUSED.values(), ids=REFUSED)
 def test_an_echoed_token_is_blanked_out_everywhere(body: bytes, message: str) -> None:
     headers = {"WWW-Authenticate": f"Bearer token={TOKEN}", "X-Echo": "APP_USR-1-stand_in-17"}
-    error = refusal(PAGE, Reply(400, headers, body), TOKEN, 1)
+    error = error_from_response(PAGE, Response(400, headers, body), TOKEN, 1)
     assert error.message == message
     assert error.headers == {"www-authenticate": f"Bearer token={BLANK}", "x-echo": BLANK}
     shown = f"{error} {error!r} {vars(error)}"
@@ -278,17 +284,21 @@ def test_an_echoed_token_is_blanked_out_everywhere(body: bytes, message: str) ->
 
 def test_a_cause_holds_no_token_either() -> None:
     body = json.dumps({"message": "no", "cause": [{"message": f"bad {TOKEN}"}]})
-    error = refusal(PAGE, Reply(400, {}, body.replace("/", r"\/").encode()), TOKEN, 1)
+    error = error_from_response(
+        PAGE, Response(400, {}, body.replace("/", r"\/").encode()), TOKEN, 1
+    )
     assert error.cause == ({"message": f"bad {BLANK}"},)
 
 
 def test_a_stand_in_of_few_letters_does_not_blank_every_text() -> None:
-    error = refusal(PAGE, Reply(400, {}, b'{"message":"a bad request"}'), "a", 1)
+    error = error_from_response(PAGE, Response(400, {}, b'{"message":"a bad request"}'), "a", 1)
     assert error.message == "a bad request"
 
 
 def test_a_refusal_keeps_status_request_attempts_and_64_kib_of_the_body() -> None:
-    error = refusal(PAGE, Reply(404, {"X-Request-Id": "r-1"}, b"x" * 100_000), TOKEN, 3)
+    error = error_from_response(
+        PAGE, Response(404, {"X-Request-Id": "r-1"}, b"x" * 100_000), TOKEN, 3
+    )
     assert type(error) is NotFound
     assert (error.request, error.attempts) == (PAGE.line, 3)
     assert error.headers == {"x-request-id": "r-1"}
@@ -299,7 +309,9 @@ def test_a_refusal_keeps_status_request_attempts_and_64_kib_of_the_body() -> Non
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe\x00")
 def test_a_body_without_a_token_is_kept_byte_for_byte(body: bytes) -> None:
-    error = refusal(PAGE, Reply(400, {}, body), base64.b64encode(bytes(48)).decode(), 1)
+    error = error_from_response(
+        PAGE, Response(400, {}, body), base64.b64encode(bytes(48)).decode(), 1
+    )
     assert isinstance(error, BadRequest)
     assert error.body == body
 
@@ -341,7 +353,7 @@ ANSWERS: Final[dict[str, tuple[bytes, Message | None]]] = {
 def test_a_send_that_was_accepted_is_sent_whatever_the_answer_holds(
     body: bytes, message: Message | None, status: int
 ) -> None:
-    assert decode(SEND, Reply(status, {}, body)) == Sent(status_code=status, message=message)
+    assert decode(SEND, Response(status, {}, body)) == Sent(status_code=status, message=message)
 
 
 KEYS = st.sampled_from(["messages", "id", "from", "user_id", "message_date", "created"])
@@ -359,15 +371,15 @@ FIELDS = [field.encode_name for field in msgspec.structs.fields(Message) if fiel
 @settings(deadline=None)
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_body_makes_an_accepted_send_an_error(body: bytes) -> None:
-    assert isinstance(decode(SEND, Reply(201, {}, body)), Sent)
+    assert isinstance(decode(SEND, Response(201, {}, body)), Sent)
 
 
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=6))
 def test_no_optional_value_costs_the_message(fields: dict[str, object]) -> None:
     body = json.dumps({"id": "m1", **fields}).encode()
-    assert decode(SEND, Reply(201, {}, body)).id == "m1"
-    assert decode(GET, Reply(200, {}, body)).id == "m1"
+    assert decode(SEND, Response(201, {}, body)).id == "m1"
+    assert decode(GET, Response(200, {}, body)).id == "m1"
 
 
 MESSAGE_FORMS: Final[dict[str, object]] = {
@@ -381,12 +393,12 @@ MESSAGE_FORMS: Final[dict[str, object]] = {
 
 @pytest.mark.parametrize("body", MESSAGE_FORMS.values(), ids=MESSAGE_FORMS)
 def test_a_message_is_read_from_an_envelope_and_flat(body: object) -> None:
-    assert decode(GET, Reply(200, {}, json.dumps(body).encode())) == HELD
+    assert decode(GET, Response(200, {}, json.dumps(body).encode())) == HELD
 
 
 @pytest.mark.parametrize("body", [b'{"messages": []}', b"{}", b"[]", b"null", b"", b"{"])
 def test_an_answer_without_a_message_is_a_decode_error(body: bytes) -> None:
     with pytest.raises(DecodeError) as failed:
-        decode(GET, Reply(200, {}, body))
+        decode(GET, Response(200, {}, body))
     assert failed.value.body == body
     assert failed.value.request == GET.line

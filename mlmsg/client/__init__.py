@@ -4,14 +4,15 @@ from importlib.metadata import version
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
+from mlmsg._arguments import check_base_url, check_int
+from mlmsg._secrets import as_secret
 from mlmsg._session import Session
-from mlmsg._wire import concealed
+from mlmsg._transport import TransportOptions
 from mlmsg.auth import TokenLike, token_source
 from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
-from mlmsg.events import OnEvent, Teller
+from mlmsg.events import EventEmitter, OnEvent
 from mlmsg.policy import RetryPolicy, Timeouts
-from mlmsg.rules import check_base_url, check_count
 
 from .attachments import Attachments
 from .claims import Claims
@@ -67,8 +68,8 @@ class Client:
         Raises:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
-        token = concealed(token)
-        check_count("`max_connections`", max_connections)
+        token = as_secret(token)
+        check_int("`max_connections`", max_connections, 1)
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise RuleError("`retry`", repr(retry), "a RetryPolicy")
         if budget is not None and not isinstance(budget, RateBudget):
@@ -77,12 +78,14 @@ class Client:
         self._session = Session(
             token_source(token),
             self._base_url,
-            Timeouts.of(timeout),
             RetryPolicy() if retry is None else retry,
             _budget(budget),
-            Teller(on_event),
-            f"mlmsg/{_VERSION}",
-            max_connections,
+            EventEmitter(on_event),
+            TransportOptions(
+                timeouts=Timeouts.from_value(timeout),
+                user_agent=f"mlmsg/{_VERSION}",
+                max_connections=max_connections,
+            ),
         )
         self.attachments = Attachments(self._session)
         self.packs = Packs(self._session, self.attachments)

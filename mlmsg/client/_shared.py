@@ -8,30 +8,21 @@ from functools import partial
 from typing import TypeVar
 
 from mlmsg._session import Session
-from mlmsg._streams import in_thread
-from mlmsg._wire import Reply, Request
+from mlmsg._streams import run_in_thread
+from mlmsg._wire import Request, Response
 from mlmsg.downloads import Download, Saved, check_target
 from mlmsg.errors import RuleError
 from mlmsg.rules import FileRules
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-__all__ = ["opened", "received", "saved", "several", "upload_all"]
+__all__ = ["download_with", "open_download", "save_download", "upload_all"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-_AGAIN = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
+REUSABLE_SOURCES = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
 """Sources that can be read twice at the same time."""
-
-
-def several(name: str, values: Sequence[T]) -> Sequence[T]:
-    """The values; refuses one in place of several, as a text would be taken for its characters."""
-    if isinstance(values, str | bytes | bytearray | memoryview | os.PathLike) or not isinstance(
-        values, Sequence
-    ):
-        raise RuleError(f"`{name}`", f"one {type(values).__name__}", "a list of them")
-    return values
 
 
 async def upload_all(
@@ -40,7 +31,7 @@ async def upload_all(
     upload: Callable[[Source], Coroutine[object, object, T]],
 ) -> list[T]:
     """Uploads files side by side, once all of them keep the rules; the results in their order."""
-    streams = [id(file) for file in files if not isinstance(file, _AGAIN)]
+    streams = [id(file) for file in files if not isinstance(file, REUSABLE_SOURCES)]
     if len(set(streams)) < len(streams):
         hint = "One position cannot be read from twice: open the file once for each"
         raise RuleError("`files` of a message", "the same open file twice", "each once", hint)
@@ -50,29 +41,34 @@ async def upload_all(
 
 
 @asynccontextmanager
-async def opened(session: Session, request: Request[Reply], name: str) -> AsyncIterator[Download]:
+async def open_download(
+    session: Session, request: Request[Response], name: str
+) -> AsyncIterator[Download]:
     """A file's bytes, for as long as the block."""
-    async with session.open(request) as reply:
-        yield Download(reply, name)
+    async with session.open(request) as response:
+        yield Download(response, name)
 
 
-async def received(
-    session: Session, request: Request[Reply], name: str, into: Callable[[Download], Awaitable[R]]
+async def download_with(
+    session: Session,
+    request: Request[Response],
+    name: str,
+    handler: Callable[[Download], Awaitable[R]],
 ) -> R:
-    """What `into` makes of a file, in as many tries as the policy allows."""
+    """What `handler` makes of a file, in as many tries as the policy allows."""
 
-    async def take(reply: Reply) -> R:
+    async def take(response: Response) -> R:
         try:
-            return await into(Download(reply, name))
+            return await handler(Download(response, name))
         finally:
-            reply.close()
+            response.close()
 
     return await session.send(request, take)
 
 
-async def saved(
+async def save_download(
     session: Session,
-    request: Request[Reply],
+    request: Request[Response],
     name: str,
     to: str | os.PathLike[str],
     *,
@@ -80,12 +76,12 @@ async def saved(
     progress: Progress | None,
 ) -> Saved:
     """A file saved whole, in as many tries as the policy allows."""
-    await in_thread(partial(check_target, to, overwrite=overwrite))
+    await run_in_thread(partial(check_target, to, overwrite=overwrite))
 
     async def save(download: Download) -> Saved:
         return await download.save(to, overwrite=overwrite, progress=progress)
 
-    return await received(session, request, name, save)
+    return await download_with(session, request, name, save)
 
 
 async def _side_by_side(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:

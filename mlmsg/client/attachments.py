@@ -6,13 +6,14 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from mlmsg import _operations
+from mlmsg._multipart import Multipart
 from mlmsg._session import Session
 from mlmsg.downloads import Download, Saved
 from mlmsg.models import Upload
 from mlmsg.rules import POST_SALE_FILES, check_site_id
-from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
+from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-from ._shared import opened, received, saved, upload_all
+from ._shared import download_with, open_download, save_download, upload_all
 
 __all__ = ["Attachments"]
 
@@ -80,20 +81,20 @@ class Attachments:
             site_id: The order's site, such as `"MLM"`.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
-        return opened(self._session, request, str(attachment_id))
+        return open_download(self._session, request, str(attachment_id))
 
-    async def receive(
+    async def download_with(
         self,
         attachment_id: int | str,
-        into: Callable[[Download], Awaitable[R]],
+        handler: Callable[[Download], Awaitable[R]],
         *,
         site_id: str,
     ) -> R:
-        """What `into` makes of a file; tried again if the network fails on the way.
+        """What `handler` makes of a file; tried again if the network fails on the way.
 
         Args:
             attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
-            into: Takes the `Download`. It is called anew for each try, with a download of its own,
+            handler: Called with the `Download`, again and with a new one for each attempt,
                 and has to begin anew then; what it raises on its own account ends the tries.
             site_id: The order's site, such as `"MLM"`.
 
@@ -101,7 +102,7 @@ class Attachments:
             IncompleteDownload: The file goes on arriving short, empty or cut.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
-        return await received(self._session, request, str(attachment_id), into)
+        return await download_with(self._session, request, str(attachment_id), handler)
 
     async def download(
         self,
@@ -128,7 +129,7 @@ class Attachments:
             OSError: The file cannot be written.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
-        return await saved(
+        return await save_download(
             self._session,
             request,
             str(attachment_id),
@@ -140,5 +141,5 @@ class Attachments:
     async def _upload(
         self, source: Source, site_id: str, progress: Progress | None = None
     ) -> Upload:
-        file = Multipart.of(source, progress)
+        file = Multipart.from_source(source, progress)
         return await self._session.send(_operations.upload(site_id, file))

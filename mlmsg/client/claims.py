@@ -7,15 +7,17 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
+from mlmsg._arguments import check_id, check_sequence
+from mlmsg._multipart import Multipart
+from mlmsg._reconcile import SendReconciler, claim_fingerprint
 from mlmsg._session import Session
 from mlmsg.downloads import Download, Saved
 from mlmsg.errors import ActionNotAvailable
 from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimUpload
-from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_id, check_receiver, check_text
-from mlmsg.uploads import Multipart, Progress, Source, SourceLike, open_source
+from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
+from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-from ._deliveries import Deliveries, claim_look
-from ._shared import opened, received, saved, several, upload_all
+from ._shared import download_with, open_download, save_download, upload_all
 
 __all__ = ["Claims"]
 
@@ -33,7 +35,7 @@ class Claims:
 
     def __init__(self, session: Session) -> None:
         self._session = session
-        self._deliveries = Deliveries[ClaimMessage](session)
+        self._reconciler = SendReconciler[ClaimMessage](session.clock_offset)
 
     async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
         """All messages of a claim; there is no paging.
@@ -112,8 +114,8 @@ class Claims:
         check_text(text)
         check_receiver(receiver_role)
         check_id("claim_id", claim_id)
-        names = [_file_name(one) for one in several("attachments", attachments)]
-        several("files", files)
+        names = [_file_name(one) for one in check_sequence("`attachments`", attachments)]
+        check_sequence("`files`", files)
         if check:
             _check_action(await self.get(claim_id), receiver_role, sender_role)
         if files:
@@ -121,8 +123,8 @@ class Claims:
             names += [one.file_name for one in uploads]
         request = _operations.send_to_claim(claim_id, text, receiver_role, names)
         sending, thread = self._session.send(request), partial(self._each, claim_id)
-        to, look = f"{claim_id} {receiver_role}", partial(claim_look, to=receiver_role)
-        return await self._deliveries.watch(sending, to, text, names, thread, look)
+        to, look = f"{claim_id} {receiver_role}", partial(claim_fingerprint, to=receiver_role)
+        return await self._reconciler.track(sending, to, text, names, thread, look)
 
     async def attachment(self, claim_id: int | str, file_name: str) -> ClaimAttachment:
         """What is known of a file of the claim: names, size, date, type."""
@@ -136,24 +138,24 @@ class Claims:
             file_name: `filename` of one of a message's attachments, not `original_filename`.
         """
         request = _operations.claim_download(claim_id, file_name)
-        return opened(self._session, request, str(file_name))
+        return open_download(self._session, request, str(file_name))
 
-    async def receive(
-        self, claim_id: int | str, file_name: str, into: Callable[[Download], Awaitable[R]]
+    async def download_with(
+        self, claim_id: int | str, file_name: str, handler: Callable[[Download], Awaitable[R]]
     ) -> R:
-        """What `into` makes of a file; tried again if the network fails on the way.
+        """What `handler` makes of a file; tried again if the network fails on the way.
 
         Args:
             claim_id: The claim.
             file_name: `filename` of one of a message's attachments, not `original_filename`.
-            into: Takes the `Download`. It is called anew for each try, with a download of its own,
+            handler: Called with the `Download`, again and with a new one for each attempt,
                 and has to begin anew then; what it raises on its own account ends the tries.
 
         Raises:
             IncompleteDownload: The file goes on arriving short, empty or cut.
         """
         request = _operations.claim_download(claim_id, file_name)
-        return await received(self._session, request, str(file_name), into)
+        return await download_with(self._session, request, str(file_name), handler)
 
     async def download(
         self,
@@ -180,7 +182,7 @@ class Claims:
             OSError: The file cannot be written.
         """
         request = _operations.claim_download(claim_id, file_name)
-        return await saved(
+        return await save_download(
             self._session, request, str(file_name), to, overwrite=overwrite, progress=progress
         )
 
@@ -191,7 +193,7 @@ class Claims:
     async def _upload(
         self, claim_id: int | str, source: Source, progress: Progress | None = None
     ) -> ClaimUpload:
-        file = Multipart.of(source, progress)
+        file = Multipart.from_source(source, progress)
         return await self._session.send(_operations.claim_upload(claim_id, file))
 
 

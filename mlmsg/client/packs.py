@@ -5,6 +5,8 @@ from functools import partial
 from typing import TypeAlias
 
 from mlmsg import _operations
+from mlmsg._arguments import check_id, check_sequence
+from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
 from mlmsg.models import (
     Conversation,
@@ -15,11 +17,9 @@ from mlmsg.models import (
     Upload,
 )
 from mlmsg.paging import walk
-from mlmsg.rules import check_attachment_count, check_id, check_page, check_text
+from mlmsg.rules import check_attachment_count, check_page, check_text
 from mlmsg.uploads import SourceLike
 
-from ._deliveries import Deliveries, pack_look
-from ._shared import several
 from .attachments import Attachments
 
 __all__ = ["Messages", "Packs"]
@@ -34,7 +34,7 @@ class Packs:
     def __init__(self, session: Session, attachments: "Attachments") -> None:
         self._session = session
         self._attachments = attachments
-        self._deliveries = Deliveries[Message](session)
+        self._reconciler = SendReconciler[Message](session.clock_offset)
 
     async def page(self, pack_id: int | str, limit: int = 50, offset: int = 0) -> ThreadPage:
         """One page of a thread; reading it marks nothing as read.
@@ -128,14 +128,16 @@ class Packs:
         check_text(text)
         if text_translated is not None:
             check_text(text_translated, "text_translated")
-        ids = [_attachment_id(one) for one in several("attachments", attachments)]
-        check_attachment_count(len(ids) + len(several("files", files)))
+        ids = [_attachment_id(one) for one in check_sequence("`attachments`", attachments)]
+        check_attachment_count(len(ids) + len(check_sequence("`files`", files)))
         check_id("pack_id", pack_id)
         if files:
             ids += [one.id for one in await self._attachments.upload_all(files, site_id)]
         request = _operations.send_to_pack(pack_id, text, text_translated, ids)
         sending, thread = self._session.send(request), partial(self.messages, pack_id)
-        return await self._deliveries.watch(sending, str(pack_id), text, ids, thread, pack_look)
+        return await self._reconciler.track(
+            sending, str(pack_id), text, ids, thread, pack_fingerprint
+        )
 
     async def _fetch(self, pack_id: int | str, offset: int, limit: int) -> ThreadPage:
         return await self.page(pack_id, limit, offset)

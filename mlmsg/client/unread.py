@@ -87,9 +87,10 @@ class UnreadMessages:
             mark_as_read: Whether the messages count as read from now on.
         """
         check_page(limit, offset)
-        keep = "" if mark_as_read else "&mark_as_read=false"
-        query = f"{keep}&limit={limit}&offset={offset}"
-        return await self._session.send(_operations.seller_thread(pack_id, seller_id, query))
+        request = _operations.seller_thread(
+            pack_id, seller_id, limit, offset, mark_as_read=mark_as_read
+        )
+        return await self._session.send(request)
 
     def messages(
         self,
@@ -125,4 +126,5 @@ class UnreadMessages:
 
     async def mark_as_read(self, pack_id: int | str, seller_id: int | str) -> ThreadPage:
         """Marks the messages of a thread as read, and answers with its first page."""
-        return await self._session.send(_operations.seller_thread(pack_id, seller_id, ""))
+        request = _operations.seller_thread(pack_id, seller_id, None, 0, mark_as_read=True)
+        return await self._session.send(request)

@@ -11,7 +11,6 @@ zone is taken as UTC, because UTC is the one zone that the documents name for su
 ("Date when the status was last updated (UTC)", Post-sale messages).
 """
 
-from ._base import Dated
 from .claims import (
     AvailableAction,
     Claim,
@@ -22,7 +21,6 @@ from .claims import (
     ClaimUpload,
     Player,
 )
-from .grant import Granted
 from .post_sale import (
     Attachment,
     Conversation,
@@ -50,8 +48,6 @@ __all__ = [
     "ClaimUpload",
     "Conversation",
     "ConversationStatus",
-    "Dated",
-    "Granted",
     "Message",
     "MessageDate",
     "Moderation",

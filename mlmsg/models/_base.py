@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 
 import msgspec
 
-__all__ = ["Dated"]
+__all__ = ["UtcStruct"]
 
 
-class Dated(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class UtcStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A struct with dates: those that came without a zone are taken as UTC."""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from datetime import datetime
 
 import msgspec
 
-from ._base import Dated
+from ._base import UtcStruct
 
 __all__ = [
     "AvailableAction",
@@ -25,7 +25,7 @@ __all__ = [
 ]
 
 
-class ClaimAttachment(Dated, frozen=True, kw_only=True, gc=False):
+class ClaimAttachment(UtcStruct, frozen=True, kw_only=True, gc=False):
     """A file of a claim (Messages claims, "Get file information").
 
     Attributes:
@@ -43,7 +43,7 @@ class ClaimAttachment(Dated, frozen=True, kw_only=True, gc=False):
     type: str | None = None
 
 
-class ClaimModeration(Dated, frozen=True, kw_only=True, gc=False):
+class ClaimModeration(UtcStruct, frozen=True, kw_only=True, gc=False):
     """What moderation made of a message (Messages claims, `message_moderation`).
 
     Attributes:
@@ -59,7 +59,7 @@ class ClaimModeration(Dated, frozen=True, kw_only=True, gc=False):
     date_moderated: datetime | None = None
 
 
-class ClaimMessage(Dated, frozen=True, kw_only=True, gc=False):
+class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
     """One message of a claim (Messages claims, "Retrieve all messages of a claim"); without an id.
 
     Attributes:
@@ -95,7 +95,7 @@ class ClaimMessage(Dated, frozen=True, kw_only=True, gc=False):
     hash: str | None = None
 
 
-class AvailableAction(Dated, frozen=True, kw_only=True, gc=False):
+class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
     """Something that a player may do now (Messages claims, "available_actions").
 
     Attributes:

@@ -7,7 +7,7 @@ from datetime import datetime
 
 import msgspec
 
-from ._base import Dated
+from ._base import UtcStruct
 
 __all__ = [
     "Attachment",
@@ -39,7 +39,7 @@ class Paging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     total: int | None = None
 
 
-class ConversationStatus(Dated, frozen=True, kw_only=True, gc=False):
+class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
     """The state of a thread (Post-sale messages, "Conversation Status object").
 
     Attributes:
@@ -85,7 +85,7 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     email: str | None = None
 
 
-class MessageDate(Dated, frozen=True, kw_only=True, gc=False):
+class MessageDate(UtcStruct, frozen=True, kw_only=True, gc=False):
     """The times of a message (Post-sale messages, "Message Date object").
 
     Attributes:
@@ -103,7 +103,7 @@ class MessageDate(Dated, frozen=True, kw_only=True, gc=False):
     read: datetime | None = None
 
 
-class Moderation(Dated, frozen=True, kw_only=True, gc=False):
+class Moderation(UtcStruct, frozen=True, kw_only=True, gc=False):
     """What moderation made of a message (Post-sale messages, "Message Moderation object").
 
     Attributes:
@@ -127,7 +127,7 @@ class Moderation(Dated, frozen=True, kw_only=True, gc=False):
             msgspec.structs.force_setattr(self, "source", self.by)
 
 
-class Attachment(Dated, frozen=True, kw_only=True, gc=False):
+class Attachment(UtcStruct, frozen=True, kw_only=True, gc=False):
     """A file of a message (Post-sale messages, "Message Attachments array").
 
     Attributes:

@@ -14,16 +14,16 @@ Run it as often as you like: what is there as its manifest says is not fetched a
 damaged is, and a job that was killed goes on where it stopped. A name is given only to a whole
 file. Several jobs may share a target when their ids differ.
 
-For more than one machine, `plan` cuts the ids into `Shard`s, which can be pickled, `run` mirrors
-one of them, and `merge` adds up the reports.
+For more than one machine, `plan_shards` splits the ids into `Shard`s, which can be pickled,
+`run_shard` mirrors one of them, and `merge_reports` adds up the reports.
 
 It needs obstore: `pip install 'mlmsg[sync]'`.
 """
 
 from .job import sync_attachments
 from .manifest import Listed, Manifest, ManifestEntry
-from .report import EventKind, Failure, SyncEvent, SyncReport, ThreadId, ThreadKind, merge
-from .shards import Shard, plan, run
+from .report import EventKind, Failure, SyncEvent, SyncReport, ThreadId, ThreadKind, merge_reports
+from .shards import Shard, plan_shards, run_shard
 from .target import TargetError, TargetLike
 from .workers import Ids
 
@@ -41,8 +41,8 @@ __all__ = [
     "TargetLike",
     "ThreadId",
     "ThreadKind",
-    "merge",
-    "plan",
-    "run",
+    "merge_reports",
+    "plan_shards",
+    "run_shard",
     "sync_attachments",
 ]

@@ -2,8 +2,9 @@
 
 from collections.abc import AsyncIterable, Callable, Iterable
 
+from mlmsg._arguments import check_callback, check_int
 from mlmsg.client import Client
-from mlmsg.rules import check_count, check_on_event, check_site_id
+from mlmsg.rules import check_site_id
 
 from .report import SyncEvent, SyncReport
 from .target import Target, TargetLike
@@ -55,8 +56,8 @@ async def sync_attachments(
     check_site_id(site_id)
     check_ids("packs", packs, Iterable | AsyncIterable)
     check_ids("claims", claims, Iterable | AsyncIterable)
-    check_count("`concurrency`", concurrency)
-    check_on_event(on_event)
+    check_int("`concurrency`", concurrency, 1)
+    check_callback("`on_event`", on_event, "one event")
     workers = Workers(client, await Target.open(to), site_id, verify, on_event)
     await workers.run({"pack": packs, "claim": claims}, concurrency)
     return workers.report

@@ -30,7 +30,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         filename: The name that the API gave the file, by which it is fetched.
         original_filename: The name it was uploaded under.
         type: The MIME type.
-        announced: Bytes, as the message says; None where it does not.
+        listed_size: Bytes, as the message says; None where it does not.
         potential_security_threat: Whether the API flags the file.
         site_id: The site it is kept at; None for a claim's.
     """
@@ -42,7 +42,7 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     filename: str
     original_filename: str | None = None
     type: str | None = None
-    announced: int | None = None
+    listed_size: int | None = None
     potential_security_threat: bool = False
     site_id: str | None = None
 
@@ -54,13 +54,13 @@ class ManifestEntry(Listed, frozen=True, kw_only=True, gc=False):
         path: Where it is, from the top of the target.
         size: Bytes.
         sha256: The SHA-256 of its content, in hexadecimal digits.
-        fetched: When it was fetched, in UTC.
+        downloaded_at: When it was fetched, in UTC.
     """
 
     path: str
     size: int
     sha256: str
-    fetched: datetime
+    downloaded_at: datetime
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):

@@ -57,7 +57,7 @@ class Mirror:
         entry = self._entries.get(self._path(file))
         if entry is None or self._sizes.get(entry.path) != entry.size:
             return None
-        return entry if file.announced in {None, entry.announced} else None
+        return entry if file.listed_size in {None, entry.listed_size} else None
 
     async def intact(self, entry: ManifestEntry) -> bool:
         """Whether the file still has the content that was fetched; reads all of it."""
@@ -69,7 +69,7 @@ class Mirror:
         Raises:
             TransportError: The file did not arrive whole.
         """
-        seal = _Seal()
+        seal = _HashingStream()
         async with aclosing(seal.passing(download)) as chunks:
             await self._target.put(self._path(file), chunks)
         return ManifestEntry(
@@ -77,7 +77,7 @@ class Mirror:
             path=self._path(file),
             size=seal.size,
             sha256=seal.digest.hexdigest(),
-            fetched=datetime.now(UTC).replace(microsecond=0),
+            downloaded_at=datetime.now(UTC).replace(microsecond=0),
         )
 
     async def record(self, entry: ManifestEntry) -> None:
@@ -105,7 +105,7 @@ class Mirror:
         return f"{QUARANTINE}/{path}" if file.potential_security_threat != elsewhere else path
 
 
-class _Seal:
+class _HashingStream:
     """The size and the SHA-256 of what passes."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ __all__ = [
     "SyncReport",
     "ThreadId",
     "ThreadKind",
-    "merge",
+    "merge_reports",
 ]
 
 ThreadKind: TypeAlias = Literal["pack", "claim"]
@@ -21,7 +21,7 @@ ThreadKind: TypeAlias = Literal["pack", "claim"]
 EventKind: TypeAlias = Literal["downloaded", "skipped", "failed", "manifest", "thread"]
 """What an event tells; see `SyncEvent`."""
 
-KEPT = 10_000
+MAX_FAILURES = 10_000
 """Failures that a report keeps: a million of them must not fill the memory."""
 
 
@@ -96,7 +96,7 @@ class SyncReport:
         downloaded: Files that were fetched.
         skipped: Files that were there already.
         failed: What could not be mirrored, and why: the first 10,000.
-        unlisted: How many more could not be mirrored.
+        omitted_failures: How many more could not be mirrored.
         bytes: Bytes of the files that were fetched.
     """
 
@@ -104,7 +104,7 @@ class SyncReport:
     downloaded: int = 0
     skipped: int = 0
     failed: list[Failure] = field(default_factory=list)
-    unlisted: int = 0
+    omitted_failures: int = 0
     bytes: int = 0
 
     def add(self, event: SyncEvent) -> None:
@@ -125,16 +125,16 @@ class SyncReport:
         self.downloaded += other.downloaded
         self.skipped += other.skipped
         self.bytes += other.bytes
-        self.unlisted += other.unlisted
+        self.omitted_failures += other.omitted_failures
         self._keep(other.failed)
 
     def _keep(self, failures: list[Failure]) -> None:
-        room = KEPT - len(self.failed)
+        room = MAX_FAILURES - len(self.failed)
         self.failed += failures[:room]
-        self.unlisted += len(failures[room:])
+        self.omitted_failures += len(failures[room:])
 
 
-def merge(reports: Iterable[SyncReport]) -> SyncReport:
+def merge_reports(reports: Iterable[SyncReport]) -> SyncReport:
     """The sum of several reports."""
     total = SyncReport()
     for report in reports:

@@ -1,9 +1,9 @@
 """The job in parts, for an engine that runs them on many machines.
 
-    shards = plan(token=token, packs=ids, to="s3://archive/seller-1", site_id="MLM")
-    report = merge(pool.map(run, shards))
+    shards = plan_shards(token=token, packs=ids, to="s3://archive/seller-1", site_id="MLM")
+    report = merge_reports(pool.map(run_shard, shards))
 
-A shard is a value that can be pickled, `run` a plain function. Shards of different sellers, or with
+A shard can be pickled, and `run_shard` is a plain function. Shards of different sellers, or with
 different ids, may run side by side into one target; a shard that is run again goes on where it
 stopped.
 """
@@ -14,22 +14,23 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import TypeVar
 
+from mlmsg._arguments import check_int
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import Client
-from mlmsg.rules import check_count, check_site_id
+from mlmsg.rules import check_site_id
 
 from .job import sync_attachments
 from .report import SyncReport
 from .target import TargetLike
 from .workers import check_ids
 
-__all__ = ["Shard", "plan", "run"]
+__all__ = ["Shard", "plan_shards", "run_shard"]
 
 T = TypeVar("T")
 
 BASE_URL = "https://api.mercadolibre.com"
-WHOLE = RateBudget()
+DEFAULT_BUDGET = RateBudget()
 """The limit of an application, for shards that run one after the other."""
 
 
@@ -61,7 +62,7 @@ class Shard:
     budget: RateBudget | None = field(default_factory=RateBudget)
 
 
-def plan(
+def plan_shards(
     *,
     token: str | TokenSource | RefreshingToken,
     packs: Iterable[int | str] = (),
@@ -72,7 +73,7 @@ def plan(
     size: int = 1000,
     concurrency: int = 16,
     base_url: str = BASE_URL,
-    budget: RateBudget | None = WHOLE,
+    budget: RateBudget | None = DEFAULT_BUDGET,
 ) -> Iterator[Shard]:
     """The shards of one seller, made one at a time as they are asked for.
 
@@ -94,7 +95,7 @@ def plan(
     check_site_id(site_id)
     check_ids("packs", packs, Iterable)
     check_ids("claims", claims, Iterable)
-    check_count("`size` of a shard", size)
+    check_int("`size` of a shard", size, 1)
     parts = chain(
         ((part, ()) for part in _cut(packs, size)),
         (((), part) for part in _cut(claims, size)),
@@ -105,7 +106,7 @@ def plan(
     )
 
 
-def run(shard: Shard) -> SyncReport:
+def run_shard(shard: Shard) -> SyncReport:
     """Mirrors a shard, in an event loop of its own, and says what it did.
 
     Call it where no event loop is running: in a worker process, or in a worker's thread.

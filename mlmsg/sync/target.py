@@ -12,7 +12,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Self, TypeAlias
 
-from mlmsg._streams import BLOCK, gathered, in_thread
+from mlmsg._streams import CHUNK_BYTES, coalesce, run_in_thread
 from mlmsg.errors import MlmsgError, RuleError
 
 try:
@@ -49,7 +49,7 @@ class Target:
         folder = store.prefix if isinstance(store, LocalStore) else None
         self._folder = None if folder is None else Path(folder).absolute()
         # What is not sent anywhere needs no large parts.
-        self._part = BLOCK if isinstance(store, LocalStore | MemoryStore) else PART
+        self._part = CHUNK_BYTES if isinstance(store, LocalStore | MemoryStore) else PART
 
     @classmethod
     async def open(cls, to: TargetLike) -> Self:
@@ -59,7 +59,7 @@ class Target:
             RuleError: It cannot be one.
             TargetError: The folder cannot be made.
         """
-        return await in_thread(lambda: cls(_store(to)))
+        return await run_in_thread(lambda: cls(_store(to)))
 
     async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> None:
         """Stores a file whole, or leaves what was there.
@@ -67,12 +67,12 @@ class Target:
         What `chunks` raises is raised as it is. About three blocks are in memory: 3 MiB for a
         folder, up to 11 MiB for a bucket.
         """
-        async with aclosing(gathered(chunks)) as groups:
+        async with aclosing(coalesce(chunks)) as groups:
             first = b"".join(await anext(groups, []))
             with _explained(key):
                 # A small file is one request to a bucket, and one hop to a disk. An iterable of
                 # its own would not be closed by obstore when the job is cancelled.
-                if len(first) < BLOCK:
+                if len(first) < CHUNK_BYTES:
                     await obstore.put_async(self._store, key, first)
                     return
                 writer = obstore.open_writer_async(
@@ -103,7 +103,7 @@ class Target:
         with _explained(key):
             try:
                 found = await obstore.get_async(self._store, key)
-                async for chunk in found.stream(min_chunk_size=BLOCK):
+                async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
                     digest.update(chunk)
             except FileNotFoundError:
                 return None
@@ -131,7 +131,7 @@ class Target:
         if self._folder is not None:
             folders = [self._folder / prefix for prefix in prefixes]
             with _explained(prefixes[0]):
-                await in_thread(partial(_sweep, folders))
+                await run_in_thread(partial(_sweep, folders))
 
 
 def _store(to: TargetLike) -> ObjectStore:

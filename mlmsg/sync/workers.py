@@ -32,11 +32,11 @@ from mlmsg.errors import (
 )
 
 from .keys import MANIFEST
+from .listing import fetch, listed
 from .manifest import Listed, ManifestEntry
 from .mirror import Mirror
 from .report import EventKind, SyncEvent, SyncReport, ThreadId, ThreadKind
 from .target import Target, TargetError
-from .threads import fetch, listed
 
 __all__ = ["Ids", "Workers", "check_ids"]
 
@@ -65,7 +65,7 @@ class _Thread:
 
 
 @dataclass(frozen=True, slots=True)
-class _Wanted:
+class _FetchTask:
     """A file for a fetcher; with the entry of the one that is there, if that has to be verified."""
 
     thread: _Thread
@@ -94,7 +94,7 @@ class Workers:
         failure: BaseException | None = None
         with ExitStack() as streams:  # a task that is cancelled before it began closes none
             to_walk, drawn = anyio.create_memory_object_stream[ThreadId](0)
-            to_fetch, wanted = anyio.create_memory_object_stream[_Wanted](concurrency)
+            to_fetch, wanted = anyio.create_memory_object_stream[_FetchTask](concurrency)
             streams.enter_context(drawn)
             streams.enter_context(wanted)
             try:
@@ -112,14 +112,14 @@ class Workers:
         if failure is not None:
             raise failure
 
-    async def _walk_all(self, drawn: Receive[ThreadId], wanted: Send[_Wanted]) -> None:
+    async def _walk_all(self, drawn: Receive[ThreadId], wanted: Send[_FetchTask]) -> None:
         with wanted:
             async for id_ in drawn:
                 if id_ not in self.open:  # else it was named twice, and is in hand
                     self.open.add(id_)
                     await self._walk(_Thread(id_, Mirror(self.target, id_)), wanted)
 
-    async def _walk(self, thread: _Thread, wanted: Send[_Wanted]) -> None:
+    async def _walk(self, thread: _Thread, wanted: Send[_FetchTask]) -> None:
         try:
             async with aclosing(listed(self.client, thread.id, self.site_id)) as files:
                 async for file in files:
@@ -130,7 +130,7 @@ class Workers:
             thread.walked = True
         await self._let_go(thread)
 
-    async def _look_at(self, thread: _Thread, file: Listed, wanted: Send[_Wanted]) -> None:
+    async def _look_at(self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]) -> None:
         """Queues a file that is missing; it is looked at once, however often it is listed."""
         if not file.filename:
             error = RuleError("`filename` of an attachment", "none", "what to fetch it by")
@@ -148,9 +148,9 @@ class Workers:
             self._tell(_of_file("skipped", thread, entry))
             return
         thread.holders += 1
-        await wanted.send(_Wanted(thread, file, entry))
+        await wanted.send(_FetchTask(thread, file, entry))
 
-    async def _fetch_all(self, wanted: Receive[_Wanted]) -> None:
+    async def _fetch_all(self, wanted: Receive[_FetchTask]) -> None:
         async for one in wanted:
             thread, name = one.thread, one.file.filename
             try:

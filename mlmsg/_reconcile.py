@@ -14,30 +14,29 @@ from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
-from mlmsg._session import Session
-from mlmsg.errors import OutcomeUnknown
-from mlmsg.models import ClaimMessage, ClaimSent, Message, Sent
+from .errors import OutcomeUnknown
+from .models import ClaimMessage, ClaimSent, Message, Sent
 
-__all__ = ["Deliveries", "Look", "Trace", "claim_look", "pack_look"]
+__all__ = ["Fingerprint", "SendReconciler", "SendRecord", "claim_fingerprint", "pack_fingerprint"]
 
 M = TypeVar("M", Message, ClaimMessage)
 S = TypeVar("S", Sent, ClaimSent)
 
-LATE = 300.0
+STORE_DELAY = 300.0
 """Seconds after the failure in which the server may still come to store the message."""
 
-CLOSE = 5.0
+SYNCED_CLOCK_TOLERANCE = 5.0
 """Seconds by which our clock and the server's may differ, where an answer told the server's."""
 
-FAR = 60.0
+CLOCK_TOLERANCE = 60.0
 """The same where none did."""
 
-MANY = 10_000
+MAX_REMEMBERED = 10_000
 """Messages that are remembered as accounted for."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Fingerprint:
     """What of a message can be compared.
 
     Attributes:
@@ -56,8 +55,8 @@ class Look:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Trace:
-    """What the message of a send has to look like.
+class SendRecord:
+    """What the message of a send has to fingerprint like.
 
     Attributes:
         thread: Which thread it went to, and to whom in it.
@@ -73,94 +72,104 @@ class Trace:
     begun: float
     ended: float
 
-    def fits(self, look: Look, ahead: float, apart: float) -> bool:
+    def matches(self, fingerprint: Fingerprint, ahead: float, apart: float) -> bool:
         """Whether it may be that message; one without any date may be of any time.
 
         Args:
-            look: The message.
+            fingerprint: The message.
             ahead: Seconds that the server's clock is ahead of ours.
             apart: Seconds by which that may be wrong.
         """
-        dates = [date.timestamp() - ahead for date in look.dates if date is not None]
-        since, until = self.begun - apart, self.ended + apart + LATE
+        dates = [date.timestamp() - ahead for date in fingerprint.dates if date is not None]
+        since, until = self.begun - apart, self.ended + apart + STORE_DELAY
         in_time = not dates or any(since <= date <= until for date in dates)
-        return look.ours and in_time and _same(look.text, self.text) and look.files == self.files
+        return (
+            fingerprint.ours
+            and in_time
+            and _same(fingerprint.text, self.text)
+            and fingerprint.files == self.files
+        )
 
-    def resembles(self, other: "Trace") -> bool:
+    def overlaps(self, other: "SendRecord") -> bool:
         """Whether the message of the one could be taken for that of the other."""
-        near = self.begun - FAR <= other.ended + LATE and other.begun - FAR <= self.ended + LATE
+        near = (
+            self.begun - CLOCK_TOLERANCE <= other.ended + STORE_DELAY
+            and other.begun - CLOCK_TOLERANCE <= self.ended + STORE_DELAY
+        )
         alike = self.thread == other.thread and self.files == other.files
         return near and alike and _same(self.text, other.text)
 
 
-class Deliveries(Generic[M]):
+class SendReconciler(Generic[M]):
     """The sends of one group of operations: the messages that are accounted for, and the search."""
 
-    def __init__(self, session: Session) -> None:
-        self._session = session
-        self._accounted: dict[Hashable, Trace | None] = {}
-        self._nameless: deque[Trace] = deque(maxlen=MANY)
+    def __init__(self, clock_offset: Callable[[], float | None]) -> None:
+        self._clock_offset = clock_offset
+        self._accounted: dict[Hashable, SendRecord | None] = {}
+        self._nameless: deque[SendRecord] = deque(maxlen=MAX_REMEMBERED)
 
-    async def watch(
+    async def track(
         self,
         sending: Awaitable[S],
         thread: str,
         text: str,
         files: Iterable[str],
         messages: Callable[[], AsyncGenerator[M, None]],
-        look: Callable[[M], Look],
+        fingerprint: Callable[[M], Fingerprint],
     ) -> S:
         """What `sending` answers; its `OutcomeUnknown` can search through `messages`."""
         begun, known = time.time(), frozenset(files)
         try:
             sent = await sending
         except OutcomeUnknown as error:
-            trace = Trace(thread, text, known, begun, time.time())
-            error.reconciled_by(partial(self._found, trace, messages, look))
+            record = SendRecord(thread, text, known, begun, time.time())
+            error.with_reconciler(partial(self._find, record, messages, fingerprint))
             raise
         # What a claim's answer calls an id is no name of its message.
         if isinstance(sent, Sent) and sent.id is not None:
             self._account(sent.id, None)
         else:
-            self._nameless.append(Trace(thread, text, known, begun, time.time()))
+            self._nameless.append(SendRecord(thread, text, known, begun, time.time()))
         return sent
 
-    def _account(self, name: Hashable, trace: Trace | None) -> None:
-        """Remembers whose message that is: a send's that was answered, or the one of `trace`."""
-        self._accounted[name] = trace
-        if len(self._accounted) > MANY:
+    def _account(self, name: Hashable, record: SendRecord | None) -> None:
+        """Remembers whose message that is: a send's that was answered, or the one of `record`."""
+        self._accounted[name] = record
+        if len(self._accounted) > MAX_REMEMBERED:
             del self._accounted[next(iter(self._accounted))]
 
-    async def _found(
+    async def _find(
         self,
-        trace: Trace,
+        record: SendRecord,
         thread: Callable[[], AsyncGenerator[M, None]],
-        look: Callable[[M], Look],
+        fingerprint: Callable[[M], Fingerprint],
     ) -> M | None:
         # As many messages like it are those of sends that were answered, but not with a name.
-        others = sum(one.resembles(trace) for one in self._nameless)
+        others = sum(one.overlaps(record) for one in self._nameless)
         async with aclosing(thread()) as messages:
             async for message in messages:
-                ahead = self._session.server_ahead()
-                seen = look(message)
-                fits = trace.fits(seen, ahead or 0.0, FAR if ahead is None else CLOSE)
-                if not fits or self._accounted.get(seen.name, trace) is not trace:
+                ahead = self._clock_offset()
+                seen = fingerprint(message)
+                matches = record.matches(
+                    seen, ahead or 0.0, CLOCK_TOLERANCE if ahead is None else SYNCED_CLOCK_TOLERANCE
+                )
+                if not matches or self._accounted.get(seen.name, record) is not record:
                     continue
                 if others and seen.name not in self._accounted:
                     others -= 1
                     continue
-                self._account(seen.name, trace)
+                self._account(seen.name, record)
                 return message
         return None
 
 
-def pack_look(message: Message) -> Look:
+def pack_fingerprint(message: Message) -> Fingerprint:
     """What of a pack's message can be compared."""
     date = message.message_date
     resources = message.message_resources or ()
     sellers = {one.id for one in resources if (one.name or "").startswith("seller")}
     sender = message.from_.user_id if message.from_ else None
-    return Look(
+    return Fingerprint(
         name=message.id,
         text=message.text,
         files=frozenset(one.filename for one in message.attachments),
@@ -169,9 +178,9 @@ def pack_look(message: Message) -> Look:
     )
 
 
-def claim_look(message: ClaimMessage, to: str) -> Look:
+def claim_fingerprint(message: ClaimMessage, to: str) -> Fingerprint:
     """What of a claim's message can be compared; newer answers name it by its `hash`."""
-    return Look(
+    return Fingerprint(
         name=message.hash or (message.date_created, message.sender_role, message.message),
         text=message.message,
         files=frozenset(one.filename for one in message.attachments or ()),

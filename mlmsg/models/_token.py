@@ -2,10 +2,10 @@
 
 import msgspec
 
-__all__ = ["Granted"]
+__all__ = ["TokenResponse"]
 
 
-class Granted(msgspec.Struct, frozen=True, kw_only=True):
+class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A new access token, and the refresh token for the next one.
 
     Attributes:
@@ -21,7 +21,7 @@ class Granted(msgspec.Struct, frozen=True, kw_only=True):
     user_id: int | None = None
 
     def __repr__(self) -> str:
-        return f"<Granted to user {self.user_id}>"
+        return f"<TokenResponse to user {self.user_id}>"
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
         return [("user_id", self.user_id)]

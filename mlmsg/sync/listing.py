@@ -34,8 +34,8 @@ async def fetch(
 ) -> R:
     """What `into` makes of the file; called anew for each try."""
     if thread.kind == "claim" or file.site_id is None:
-        return await client.claims.receive(thread.id, file.filename, into)
-    return await client.attachments.receive(file.filename, into, site_id=file.site_id)
+        return await client.claims.download_with(thread.id, file.filename, into)
+    return await client.attachments.download_with(file.filename, into, site_id=file.site_id)
 
 
 def _of_pack(message: Message, attachment: Attachment, site_id: str) -> Listed:
@@ -50,7 +50,7 @@ def _of_pack(message: Message, attachment: Attachment, site_id: str) -> Listed:
         filename=attachment.filename or "",
         original_filename=attachment.original_filename,
         type=attachment.type,
-        announced=attachment.size,
+        listed_size=attachment.size,
         potential_security_threat=bool(attachment.potential_security_threat),
         site_id=named or site_id,
     )
@@ -64,5 +64,5 @@ def _of_claim(message: ClaimMessage, attachment: ClaimAttachment) -> Listed:
         filename=attachment.filename or "",
         original_filename=attachment.original_filename,
         type=attachment.type,
-        announced=attachment.size,
+        listed_size=attachment.size,
     )

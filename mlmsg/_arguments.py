@@ -1,0 +1,166 @@
+"""Checks of arguments that no rule of the API defines: ids, counts, callbacks, URLs, tokens.
+
+Each kind of argument has one check here. A failed check raises a `RuleError` that names the
+argument, the value found and what is allowed.
+"""
+
+import ipaddress
+import math
+import operator
+import re
+from collections.abc import Sequence
+from inspect import iscoroutinefunction
+from os import PathLike
+from typing import SupportsIndex, TypeVar
+from urllib.parse import urlsplit
+
+from .errors import RuleError
+
+__all__ = [
+    "check_base_url",
+    "check_callback",
+    "check_content_type",
+    "check_id",
+    "check_int",
+    "check_secret",
+    "check_sequence",
+    "check_token",
+    "is_content_type",
+    "is_loopback",
+    "shorten",
+]
+
+T = TypeVar("T")
+
+MAX_REPR = 80
+"""Characters of an invalid value that its error repeats."""
+
+_PRINTABLE_ASCII = re.compile(r"[\x21-\x7e]+")
+
+
+def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return `value` if it is an int from `minimum` to `maximum`. A bool is not an int here."""
+    top = math.inf if maximum is None else maximum
+    if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= top:
+        return value
+    limit = f"an int of {minimum} or more" if maximum is None else f"{minimum} to {maximum}"
+    raise RuleError(name, shorten(value), limit)
+
+
+def check_callback(name: str, callback: object, arguments: str) -> None:
+    """Reject a callback that cannot be called, or that is async: nobody would await it."""
+    if callback is None:
+        return
+    limit = f"a plain function of {arguments}, or None"
+    call = getattr(callback, "__call__", None)  # noqa: B004  (the method itself may be async)
+    if call is None:
+        raise RuleError(name, type(callback).__name__, limit)
+    if iscoroutinefunction(callback) or iscoroutinefunction(call):
+        raise RuleError(name, "an async function", limit)
+
+
+def check_sequence(name: str, values: Sequence[T]) -> Sequence[T]:
+    """Return the values. Reject a single str, bytes or path: its characters would be iterated."""
+    is_single = isinstance(values, str | bytes | bytearray | memoryview | PathLike)
+    if is_single or not isinstance(values, Sequence):
+        raise RuleError(name, f"one {type(values).__name__}", "a list of them")
+    return values
+
+
+def check_id(name: str, value: int | str | SupportsIndex) -> str:
+    """Return an id as text.
+
+    An id is an int of 0 or more, an object with `__index__`, or a str that is one path segment.
+    """
+    limit = "an int of 0 or more, or a str that is one segment of a path"
+    if isinstance(value, str):
+        return _check_segment(name, value, limit)
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        number = operator.index(value)
+        if 0 <= number < 10**100:
+            return str(number)
+    raise RuleError(f"`{name}`", shorten(value), limit)
+
+
+def _check_segment(name: str, value: str, limit: str) -> str:
+    if not value or value in {".", ".."}:
+        raise RuleError(f"`{name}`", shorten(value), limit)
+    if found := re.search(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]", value):
+        hint = f"Remove the character {found[0]!r}: pass only the id"
+        raise RuleError(f"`{name}`", shorten(value), limit, hint)
+    return str(value)
+
+
+def check_base_url(value: str) -> str:
+    """Return the base URL without a final slash: `https://`, or `http://` for loopback only."""
+    limit = "'https://host' or, on this machine only, 'http://127.0.0.1:port'"
+    if (
+        not isinstance(value, str)
+        or not re.fullmatch(r"(?i:https?)://[!-~]+", value)
+        or set(value) & set("@?#\\")
+    ):
+        found = re.sub(r"//.*@", "//…@", value) if isinstance(value, str) else value
+        raise RuleError("`base_url`", shorten(found), limit, "Use only scheme, host, port and path")
+    try:
+        parts = urlsplit(value)
+        port = parts.port
+    except ValueError as error:
+        raise RuleError("`base_url`", f"{shorten(value)}: {error}", limit) from None
+    if not parts.hostname or port == 0:
+        raise RuleError("`base_url`", shorten(value), limit, "Add the host, and a port over 0")
+    if parts.scheme == "http" and not is_loopback(parts.hostname):
+        hint = "With http the access token would travel unencrypted"
+        raise RuleError("`base_url`", shorten(value), limit, hint)
+    return value.rstrip("/")
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if `host` is this machine, as a name or as an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def check_token(token: str) -> str:
+    """Return the access token. The error for an invalid one never repeats it."""
+    limit = "the access token alone: printable ASCII without spaces"
+    if not isinstance(token, str):
+        raise RuleError("access token", type(token).__name__, limit)
+    if token.lower().startswith("bearer "):
+        raise RuleError("access token", "a token after 'Bearer '", limit, "Remove 'Bearer '")
+    if not _PRINTABLE_ASCII.fullmatch(token):
+        found = "an empty str" if not token else "a space or a character that is not ASCII"
+        raise RuleError("access token", found, limit)
+    return token
+
+
+def check_secret(name: str, value: str) -> str:
+    """Return a client secret or refresh token. The error for an invalid one never repeats it."""
+    if not isinstance(value, str) or not _PRINTABLE_ASCII.fullmatch(value):
+        is_text = isinstance(value, str)
+        found = "an empty str, or other characters" if is_text else type(value).__name__
+        raise RuleError(name, found, "printable ASCII without spaces")
+    return value
+
+
+def check_content_type(value: str) -> None:
+    """Reject a value that is not a MIME type, for example one that would end its header line."""
+    if not is_content_type(value):
+        raise RuleError("`content_type` of a file", shorten(value), "a MIME type, 'image/png'")
+
+
+def is_content_type(value: object) -> bool:
+    """Return True for a MIME type, with parameters or without."""
+    token = r"[A-Za-z0-9!#$%&'*+.^_`|~-]+"  # noqa: S105
+    parameter = rf"""[ \t]*;[ \t]*{token}=({token}|"[\x20-\x21\x23-\x5b\x5d-\x7e]*")"""
+    pattern = rf"{token}/{token}({parameter})*"
+    return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def shorten(value: object) -> str:
+    """Return the `repr()` of a value, shortened for an error text."""
+    text = repr(value)
+    return text if len(text) <= MAX_REPR else f"{text[:MAX_REPR]}…"

@@ -1,0 +1,93 @@
+"""Decoders of the endpoints' responses, each named after the value that it returns."""
+
+from typing import Generic, TypeVar
+
+import msgspec
+
+from . import _lenient
+from ._wire import Response
+from .models import (
+    Claim,
+    ClaimAttachment,
+    ClaimMessage,
+    ClaimSent,
+    ClaimUpload,
+    Message,
+    Sent,
+    ThreadPage,
+    Unread,
+    Upload,
+)
+from .models._token import TokenResponse
+
+T = TypeVar("T")
+
+
+class JsonDecoder(Generic[T]):
+    """Decode a JSON body into a struct: strictly first, and value by value if that fails."""
+
+    def __init__(self, target: type[T]) -> None:
+        self._target = target
+        self._decoder = msgspec.json.Decoder(target, strict=False)
+
+    def __call__(self, response: Response) -> T:
+        """Return the struct.
+
+        Raises:
+            msgspec.DecodeError: The body is not JSON, or a required value is missing.
+        """
+        try:
+            return self._decoder.decode(response.body)
+        except msgspec.DecodeError:
+            return _lenient.convert(_lenient.parse(response.body), self._target)
+
+
+thread_page = JsonDecoder(ThreadPage)
+upload = JsonDecoder(Upload)
+unread = JsonDecoder(Unread)
+claim = JsonDecoder(Claim)
+claim_messages = JsonDecoder(list[ClaimMessage])
+claim_upload = JsonDecoder(ClaimUpload)
+claim_file = JsonDecoder(ClaimAttachment)
+token_response = JsonDecoder(TokenResponse)
+_flat_message = JsonDecoder(Message)
+
+
+def one_message(response: Response) -> Message:
+    """Return the message from an envelope with one message, or from a message without envelope."""
+    try:
+        messages = thread_page(response).messages
+    except msgspec.ValidationError:
+        return _flat_message(response)
+    if not messages:
+        raise msgspec.ValidationError("the response contains no message")
+    return messages[0]
+
+
+def sent(response: Response) -> Sent:
+    """Return the result of a send from any body; the body never turns a success into an error."""
+    value = _parse_or_none(response)
+    if isinstance(value, dict) and isinstance(value.get("messages"), list):
+        value = value["messages"]
+    if isinstance(value, list) and value:
+        value = value[0]
+    try:
+        message = _lenient.convert(value, Message)
+    except msgspec.ValidationError:
+        message = None
+    return Sent(status_code=response.status, message=message)
+
+
+def claim_sent(response: Response) -> ClaimSent:
+    """Return the result of a claim's send: the document shows a text, others show an object."""
+    value = _parse_or_none(response)
+    found = value.get("id") if isinstance(value, dict) else None
+    is_id = isinstance(found, str | int) and not isinstance(found, bool)
+    return ClaimSent(status_code=response.status, id=str(found) if is_id else None)
+
+
+def _parse_or_none(response: Response) -> object:
+    try:
+        return _lenient.parse(response.body)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None

@@ -1,0 +1,97 @@
+"""Frame one file as a `multipart/form-data` body whose length is known, and count its bytes."""
+
+import secrets
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from ._arguments import check_callback
+from ._sources import Source, buffer_size
+from ._streams import Buffer
+from .errors import LengthMismatch
+
+__all__ = ["Multipart", "Progress", "length_mismatch"]
+
+Progress: TypeAlias = Callable[[int, int | None], object]
+"""Called with the bytes of the file sent or received so far, and the total (None: unknown)."""
+
+WRITE_CHUNK_BYTES = 256 * 1024
+"""Bytes handed to the socket at a time: few enough that the event loop is never blocked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Multipart:
+    """One source as the `file` part of a `multipart/form-data` body, counted.
+
+    The file name goes out as the WHATWG form-data standard has it: raw UTF-8 with `"`, CR and LF
+    percent-encoded.
+
+    Attributes:
+        source: The file.
+        progress: Told after each block how much of the file went out; starts again with a retry.
+        boundary: What separates the parts, drawn anew for each body.
+    """
+
+    source: Source
+    progress: Progress | None = None
+    boundary: str = ""
+
+    @classmethod
+    def from_source(cls, source: Source, progress: Progress | None = None) -> "Multipart":
+        """A body with a boundary of its own."""
+        check_callback("`progress`", progress, "(done, total)")
+        return cls(source, progress, f"mlmsg-{secrets.token_hex(16)}")
+
+    @property
+    def content_type(self) -> str:
+        """The header's value, boundary included."""
+        return f"multipart/form-data; boundary={self.boundary}"
+
+    @property
+    def length(self) -> int:
+        """Bytes of the whole body: the `Content-Length`."""
+        return len(self._head) + self.source.length + len(self._tail)
+
+    @property
+    def _head(self) -> bytes:
+        name = self.source.filename
+        for character, escape in (('"', "%22"), ("\r", "%0D"), ("\n", "%0A")):
+            name = name.replace(character, escape)
+        return (
+            f"--{self.boundary}\r\n"
+            f'Content-Disposition: form-data; name="file"; filename="{name}"\r\n'
+            f"Content-Type: {self.source.content_type}\r\n\r\n"
+        ).encode()
+
+    @property
+    def _tail(self) -> bytes:
+        return f"\r\n--{self.boundary}--\r\n".encode()
+
+    async def chunks(self) -> AsyncGenerator[Buffer, None]:
+        """The body from its first byte to its last, in steps, from a source opened for this call.
+
+        Raises:
+            LengthMismatch: The source is longer or shorter than it said; before the surplus
+                byte, or the closing boundary, is yielded.
+        """
+        yield self._head
+        seen, length = 0, self.source.length
+        async with aclosing(self.source.open()) as blocks:
+            async for block in blocks:
+                size = buffer_size(block)
+                if seen + size > length:
+                    raise length_mismatch(length, f"at least {seen + size} bytes")
+                for start in range(0, size, WRITE_CHUNK_BYTES):
+                    yield memoryview(block)[start : start + WRITE_CHUNK_BYTES]
+                    seen += min(WRITE_CHUNK_BYTES, size - start)
+                    if self.progress is not None:
+                        self.progress(seen, length)
+        if seen != length:
+            raise length_mismatch(length, f"{seen} bytes")
+        yield self._tail
+
+
+def length_mismatch(length: int, found: str) -> LengthMismatch:
+    hint = "Declare the length that the source really has, or leave `length` out"
+    return LengthMismatch("length of a source", found, f"exactly {length} bytes", hint)

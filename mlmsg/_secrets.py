@@ -1,0 +1,81 @@
+"""Keep tokens and other secrets out of errors, tracebacks and logs.
+
+Read this module to audit what may leak. `Secret` hides a value from `repr()` and tracebacks.
+`redact` removes secrets from text that the server echoed.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+from typing import SupportsIndex, TypeVar
+
+__all__ = [
+    "REDACTED",
+    "Secret",
+    "SecretBytes",
+    "as_secret",
+    "redact",
+    "redact_bytes",
+]
+
+T = TypeVar("T")
+
+REDACTED = "***"
+"""Text that replaces a secret."""
+
+MIN_SECRET_LENGTH = 4
+"""Characters of the shortest secret that is redacted. A shorter one would occur in any text."""
+
+_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
+"""Text that begins like an access or refresh token, or that the API echoes as a malformed one."""
+
+
+class Secret(str):
+    """A str that hides its value: `repr()` and tracebacks show `Secret('…')`."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    def __getitem__(self, index: SupportsIndex | slice) -> "Secret":
+        return Secret(super().__getitem__(index))  # a traceback may show a slice of it, too
+
+
+class SecretBytes(bytes):
+    """Bytes that hide their value, for the body of a token request."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "SecretBytes(b'…')"
+
+
+def as_secret(value: T) -> T | Secret:
+    """Return a str as a `Secret`, and any other value unchanged."""
+    return Secret(value) if isinstance(value, str) else value
+
+
+def redact(text: str, secrets: Iterable[str]) -> str:
+    """Return `text` with `***` in place of every secret and of what looks like a token."""
+    for secret in secrets:
+        if len(secret) >= MIN_SECRET_LENGTH:
+            # JSON may hold each character as itself, with a backslash, or as \u00XX.
+            escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in secret)
+            text = re.sub("".join(escaped), REDACTED, text)
+    return _TOKEN_LIKE.sub(REDACTED, text)
+
+
+def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:
+    """Return the first `limit` bytes of a body, redacted."""
+    text = redact(body[:limit].decode("utf-8", "surrogateescape"), secrets)
+    if len(body) >= limit:
+        for secret in secrets:
+            text = _without_partial_secret(text, secret)
+    return text.encode("utf-8", "surrogateescape")
+
+
+def _without_partial_secret(text: str, secret: str) -> str:
+    """Remove the beginning of a secret from the end of a text that was cut there."""
+    sizes = range(len(secret) - 1, MIN_SECRET_LENGTH - 1, -1)
+    beginnings = (str(secret[:size]) for size in sizes)
+    return text.removesuffix(next((part for part in beginnings if text.endswith(part)), ""))

@@ -1,0 +1,257 @@
+"""Send a `Request` over aiohttp and return its `Response`.
+
+This package and the sandbox are the only code that names aiohttp. Errors of aiohttp become
+`TransportError`; errors of an upload's source propagate unchanged. Connections and slots are
+released on error and on cancellation.
+"""
+
+import ssl as ssl_module
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+from yarl import URL
+
+from mlmsg._multipart import Multipart
+from mlmsg._wire import Request, Response, TransferCounter
+from mlmsg.errors import RequestLine, TransportError, UnsafeRedirect, UsageError
+from mlmsg.policy import Timeouts
+
+from ._connector import Connector, ExchangeConnections
+from ._decompression import BadCompression
+from ._errors import NETWORK_ERRORS, ErrorTranslator, forbid_aiohttp_retries
+from ._payload import MultipartPayload, SourceFailed
+from ._redirects import MAX_REDIRECTS, headers_for, is_redirect, redirect_target
+from ._slots import ConnectionSlots
+from ._stream import ResponseStream, discard, is_success, read_response, response_headers
+
+__all__ = ["Transport", "TransportOptions"]
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class TransportOptions:
+    """How to reach the network.
+
+    Attributes:
+        timeouts: The time limits of each phase.
+        user_agent: The `User-Agent` header.
+        max_connections: Exchanges that run at the same time.
+        proxy: The URL of an HTTP proxy, or None.
+        trust_env: True to use the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+        ssl: The TLS context, or None for the default one.
+    """
+
+    timeouts: Timeouts
+    user_agent: str
+    max_connections: int
+    proxy: str | None = None
+    trust_env: bool = False
+    ssl: ssl_module.SSLContext | None = None
+
+
+class Transport:
+    """The connections of one client, and the exchanges over them.
+
+    Must be created inside a running event loop, and closed in the same one.
+    """
+
+    def __init__(self, options: TransportOptions) -> None:
+        timeouts = options.timeouts
+        self._options = options
+        self._errors = ErrorTranslator(timeouts)
+        # Our own slots bound the connections, not aiohttp's pool: there the wait for a free one
+        # would count as time to connect, although the network is not at fault.
+        self._slots = ConnectionSlots(options.max_connections)
+        self._running: set[ExchangeConnections] = set()
+        self._streams: set[ResponseStream] = set()
+        self._http = aiohttp.ClientSession(
+            connector=Connector(limit=0, ssl=options.ssl or True),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers={"User-Agent": options.user_agent, "Accept-Encoding": "gzip, deflate"},
+            auto_decompress=False,
+            middlewares=(forbid_aiohttp_retries,),
+            timeout=aiohttp.ClientTimeout(
+                total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
+            ),
+        )
+
+    async def close(self) -> None:
+        """Close every connection. Calls that are running end with an error."""
+        for connections in self._running:
+            connections.abort()
+        for stream in self._streams.copy():
+            stream.abort()
+        await self._http.close()
+        # Wake everyone who waits for a slot: they find the session closed, and raise.
+        self._slots.admit_all()
+
+    async def exchange(
+        self, request: Request[T], url: str, headers: Mapping[str, str], counter: TransferCounter
+    ) -> Response:
+        """Send `request` and return its response; the body of a streamed success is still unread.
+
+        Bytes are counted in `counter` as they are sent and received.
+
+        Raises:
+            TransportError: There is no response, or no complete one.
+            BaseException: Any exception of the source of an upload, unchanged.
+        """
+        await self._slots.acquire()
+        connections = ExchangeConnections()
+        self._running.add(connections)
+        keeps_slot = False
+        failure: BaseException
+        try:
+            self._check_open()
+            response = await self._exchange(request, url, headers, counter)
+            keeps_slot = response.stream is not None
+        except (*NETWORK_ERRORS, BadCompression) as error:
+            connections.abort()
+            failure = translated = self._translate(request.line, error)
+            if not translated.sent:
+                counter.bytes_sent = 0
+        except SourceFailed as carrier:
+            connections.abort()
+            failure = carrier.error
+        except BaseException:
+            connections.abort()
+            raise
+        else:
+            return response
+        finally:
+            self._running.discard(connections)
+            if not keeps_slot:
+                self._slots.release()
+        # Raised outside of the `except` block: the context of an exception would show aiohttp's
+        # error, which contains the headers of the request.
+        raise failure
+
+    def _check_open(self) -> None:
+        if self._http.closed:
+            raise UsageError("the client was closed while this call waited for a connection")
+
+    async def _exchange(
+        self, request: Request[T], url: str, headers: Mapping[str, str], counter: TransferCounter
+    ) -> Response:
+        target = URL(url, encoded=True)
+        if request.upload is not None:
+            return await self._upload(request, request.upload, target, headers, counter)
+        counter.bytes_sent = len(request.body or b"")
+        response = await self._request(request.method, target, headers, request.line, request.body)
+        if not request.is_streamed:
+            return await read_response(response, request, counter)
+        if is_redirect(response):
+            response = await self._follow_redirects(response, headers, request.line)
+        if not is_success(response):
+            return await read_response(response, request, counter)
+        return self._open_stream(response, request, counter)
+
+    async def _request(
+        self,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        line: RequestLine,
+        body: bytes | MultipartPayload | None = None,
+    ) -> aiohttp.ClientResponse:
+        try:
+            return await self._http.request(
+                method,
+                url,
+                data=body,
+                headers=headers,
+                allow_redirects=False,
+                proxy=self._proxy_for(url),
+            )
+        except UnicodeError:
+            reason = "the host name of the URL is not valid"
+        raise TransportError(reason, sent=False, request=line)
+
+    def _proxy_for(self, url: URL) -> str | None:
+        """Return the proxy for a URL.
+
+        The environment is read here and not by aiohttp, whose `trust_env` also reads `.netrc` and
+        would replace the access token.
+        """
+        if self._options.proxy is not None or not self._options.trust_env:
+            return self._options.proxy
+        host = url.host or ""
+        return None if proxy_bypass(host) else getproxies().get(url.scheme)
+
+    def _open_stream(
+        self, response: aiohttp.ClientResponse, request: Request[T], counter: TransferCounter
+    ) -> Response:
+        """Return a response whose body is unread. Its stream holds the slot until it is closed."""
+        if response.status == 206:
+            discard(response)
+            text = "the server sent a part of the file, but the whole file was requested"
+            raise TransportError(text, request=request.line)
+        translate = partial(self._translate, request.line)
+        stream = ResponseStream(response, translate, self._slots, self._release, counter)
+        self._streams.add(stream)
+        return Response(response.status, response_headers(response), stream=stream)
+
+    def _release(self, stream: ResponseStream) -> None:
+        self._streams.discard(stream)
+        self._slots.release()
+
+    async def _upload(
+        self,
+        request: Request[T],
+        upload: Multipart,
+        url: URL,
+        headers: Mapping[str, str],
+        counter: TransferCounter,
+    ) -> Response:
+        """Return the response to a body that is written while the response is awaited."""
+        body = MultipartPayload(upload, self._options.timeouts.write, self._slots, counter)
+        early = "the server responded before it had the whole body"
+        failure = TransportError(early, request=request.line)
+        try:
+            response = await self._request(request.method, url, headers, request.line, body)
+            if not is_success(response) or await _is_sent(body, response):
+                return await read_response(response, request, counter)
+        except (*NETWORK_ERRORS, SourceFailed):
+            if body.source_error is None:
+                raise
+        finally:
+            await body.wait_written()
+        raise failure if body.source_error is None else SourceFailed(body.source_error)
+
+    def _translate(self, line: RequestLine, error: BaseException) -> TransportError:
+        if self._http.closed:
+            return TransportError("the client was closed during this call", request=line)
+        if isinstance(error, BadCompression):
+            return TransportError(str(error), request=line)
+        return self._errors.translate(error, line)
+
+    async def _follow_redirects(
+        self, response: aiohttp.ClientResponse, headers: Mapping[str, str], line: RequestLine
+    ) -> aiohttp.ClientResponse:
+        """Return the response at the end of the redirects."""
+        origin = response.url.origin()
+        for _ in range(MAX_REDIRECTS):
+            response.release()
+            target = redirect_target(response, line)
+            headers = headers_for(target, origin, headers)
+            response = await self._request("GET", target, headers, line)
+            if not is_redirect(response):
+                return response
+        response.release()
+        raise UnsafeRedirect(f"more than {MAX_REDIRECTS} redirects", request=line)
+
+
+async def _is_sent(body: MultipartPayload, response: aiohttp.ClientResponse) -> bool:
+    """Return True if the whole body was sent. Otherwise the response is discarded."""
+    is_complete = False
+    try:
+        is_complete = await body.wait_sent()
+    finally:
+        if not is_complete:
+            discard(response)
+    return is_complete

@@ -1,0 +1,114 @@
+"""Translate the errors of aiohttp and of the operating system into `TransportError`."""
+
+import os
+from typing import NamedTuple
+
+import aiohttp
+from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+
+from mlmsg.errors import CertificateError, RequestLine, TimedOut, TransportError
+from mlmsg.policy import Timeouts
+
+__all__ = [
+    "NETWORK_ERRORS",
+    "ConnectionLost",
+    "ErrorTranslator",
+    "WriteTimedOut",
+    "forbid_aiohttp_retries",
+]
+
+
+class ConnectionLost(Exception):
+    """The connection ended during an exchange. Its cause is the error of aiohttp."""
+
+
+class WriteTimedOut(TimeoutError):
+    """The peer accepted no part of an upload for as long as the write timeout allows."""
+
+
+NETWORK_ERRORS = (aiohttp.ClientError, OSError, ConnectionLost)
+"""Errors of a failed network. `TimeoutError` and `ssl.SSLError` are subclasses of `OSError`."""
+
+
+async def forbid_aiohttp_retries(
+    request: ClientRequest, handler: ClientHandlerType
+) -> ClientResponse:
+    """Hide lost connections from aiohttp, a client middleware.
+
+    aiohttp sends a GET again after these two errors, without asking the retry policy and without
+    counting it (aiohttp 3.14, `ClientSession._request`).
+    """
+    try:
+        return await handler(request)
+    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+        if isinstance(error, aiohttp.ClientConnectorError):
+            raise  # no connection was made
+        raise ConnectionLost from error
+
+
+class _Reason(NamedTuple):
+    text: str
+    is_timeout: bool = False
+    sent: bool = True
+
+
+class ErrorTranslator:
+    """Translate errors, and name the time limit that was reached.
+
+    Texts of aiohttp are not used: they may contain what the server sent.
+    """
+
+    def __init__(self, timeouts: Timeouts) -> None:
+        self._timeouts = timeouts
+
+    def translate(self, error: BaseException, line: RequestLine) -> TransportError:
+        """Return the `TransportError` for an error of the network."""
+        if isinstance(error, ConnectionLost) and error.__cause__ is not None:
+            error = error.__cause__
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return CertificateError(_certificate_problem(error), sent=False, request=line)
+        text, is_timeout, sent = self._reason(error)
+        kind = TimedOut if is_timeout else TransportError
+        return kind(text, sent=sent, request=line)
+
+    def _reason(self, error: BaseException) -> _Reason:  # noqa: PLR0911  (a table)
+        limits = self._timeouts
+        match error:
+            case aiohttp.ConnectionTimeoutError():
+                text = f"no connection within {_seconds(limits.connect)} (connect timeout)"
+                return _Reason(text, is_timeout=True, sent=False)
+            case aiohttp.ClientProxyConnectionError():
+                return _Reason(f"no connection to the proxy: {error.os_error}", sent=False)
+            case aiohttp.ClientHttpProxyError():
+                return _Reason(f"the proxy refused the connection ({error.status})", sent=False)
+            case aiohttp.ClientConnectorError():
+                return _Reason(f"no connection: {error.os_error}", sent=False)
+            case aiohttp.SocketTimeoutError():
+                text = f"no data received for {_seconds(limits.read)} (read timeout)"
+                return _Reason(text, is_timeout=True)
+            case WriteTimedOut():
+                limit = _seconds(limits.write)
+                text = f"the peer accepted no part of the body for {limit} (write timeout)"
+                return _Reason(text, is_timeout=True)
+            case TimeoutError():
+                text = f"the attempt took longer than {_seconds(limits.total)} (total timeout)"
+                return _Reason(text, is_timeout=True)
+            case aiohttp.ClientResponseError():
+                return _Reason("the response is not valid HTTP")
+            case aiohttp.ClientPayloadError():
+                return _Reason("the response was cut off")
+        number = error.errno if isinstance(error, OSError) else None
+        reason = os.strerror(number) if number else type(error).__name__
+        return _Reason(f"the connection was lost ({reason})")
+
+
+def _seconds(limit: float | None) -> str:
+    return "an unlimited time" if limit is None else f"{limit:g} s"
+
+
+def _certificate_problem(error: aiohttp.ClientConnectorCertificateError) -> str:
+    problem = getattr(error.certificate_error, "verify_message", "") or "it is not valid"
+    return (
+        f"the certificate of the server cannot be verified: {problem}. "
+        "For a company proxy or a private CA, pass ssl= with a context that trusts it"
+    )

@@ -1,0 +1,151 @@
+"""The multipart body as aiohttp sends it, with a write timeout and the source's own errors."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import aiohttp
+from aiohttp.abc import AbstractStreamWriter
+from aiohttp.http import StreamWriter
+
+from mlmsg._multipart import Multipart
+from mlmsg._streams import Buffer, wait_until_done
+from mlmsg._wire import TransferCounter
+
+from ._errors import WriteTimedOut
+from ._send_queue import bytes_outstanding
+from ._slots import ConnectionSlots
+
+__all__ = ["MultipartPayload", "SourceFailed"]
+
+
+class SourceFailed(Exception):
+    """Carries the error of a source through aiohttp and through the handlers of network errors.
+
+    Attributes:
+        error: The exception of the source or of `progress`, unchanged.
+    """
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.error = error
+
+
+class MultipartPayload(aiohttp.payload.Payload):
+    """A multipart body that counts what it sends.
+
+    aiohttp writes the body in a task of its own while it waits for the response. So the failure of
+    the source is stored here, and raised by the exchange.
+
+    Attributes:
+        source_error: The exception of the source or of `progress`, unchanged, or None.
+        is_complete: True once the closing boundary was handed to the socket.
+    """
+
+    def __init__(
+        self,
+        upload: Multipart,
+        timeout: float | None,
+        slots: ConnectionSlots,
+        counter: TransferCounter,
+    ) -> None:
+        super().__init__(upload, content_type=upload.content_type)
+        self._counter = counter
+        self._size = upload.length
+        self._upload = upload
+        self._timeout = timeout
+        self._slots = slots
+        self._written: asyncio.Future[None] | None = None
+        self._network_error: OSError | None = None
+        self.source_error: BaseException | None = None
+        self.is_complete = False
+
+    def decode(self, encoding: str = "utf-8", errors: str = "strict") -> str:
+        """Refuse: the body exists only while it is sent."""
+        raise TypeError("a streamed body has no text")
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        """Write the whole body."""
+        await self.write_with_length(writer, None)
+
+    async def write_with_length(
+        self, writer: AbstractStreamWriter, content_length: int | None
+    ) -> None:
+        """Write the whole body. `Multipart` itself keeps to the announced length."""
+        assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
+        self._written = asyncio.get_running_loop().create_future()
+        try:
+            async with aclosing(self._upload.chunks()) as chunks:
+                while (chunk := await self._next_chunk(chunks)) is not None:
+                    await self._send(writer, chunk)
+        except BaseException as error:
+            if error is self._network_error or _is_cancelled(error):
+                raise
+            # aiohttp gets another error: it would set its own causes on the source's error.
+            self.source_error = error
+            raise SourceFailed(error) from None
+        finally:
+            self._written.set_result(None)
+
+    async def wait_sent(self) -> bool:
+        """Wait for the body writer to finish. Return True if the whole body was sent.
+
+        aiohttp stops writing when a response ends early. A success that arrives before the server
+        has the whole body is no success.
+        """
+        await self._wait_started()
+        if self._written is not None:
+            await asyncio.shield(self._written)
+        return self.is_complete
+
+    async def wait_written(self) -> None:
+        """Wait until the source is closed. aiohttp has finished or cancelled its writer by then."""
+        await self._wait_started()
+        if self._written is not None:
+            await wait_until_done(self._written)
+
+    async def _wait_started(self) -> None:
+        # The writer is a task: after one turn of the event loop it has started, or never will.
+        if self._written is None:
+            await asyncio.sleep(0)
+
+    async def _next_chunk(self, chunks: AsyncGenerator[Buffer, None]) -> Buffer | None:
+        """Return the next chunk, or None at the end. The caller's code may run meanwhile."""
+        self._slots.lend()
+        try:
+            return await anext(chunks, None)
+        finally:
+            self._slots.take_back()
+
+    async def _send(self, writer: StreamWriter, chunk: Buffer) -> None:
+        try:
+            await writer.write(chunk, drain=False)
+            self._counter.bytes_sent += len(chunk)
+            # Set before the buffer is drained: the response may arrive first and stop the writer.
+            self.is_complete = self._counter.bytes_sent == self._size
+            await self._wait_drained(writer)
+        except OSError as error:
+            self._network_error = error
+            raise
+
+    async def _wait_drained(self, writer: StreamWriter) -> None:
+        """Wait until the buffer is drained, as long as the peer accepts bytes, however slowly."""
+        # A task, because aiohttp's drain cannot be awaited again after a cancellation.
+        draining = asyncio.ensure_future(writer.drain())
+        try:
+            while True:
+                outstanding = bytes_outstanding(writer)
+                await asyncio.wait({draining}, timeout=self._timeout)
+                if draining.done():
+                    return await draining
+                if bytes_outstanding(writer) >= outstanding:
+                    raise WriteTimedOut
+        finally:
+            draining.cancel()
+
+
+def _is_cancelled(error: BaseException) -> bool:
+    """Return True for a cancellation of this task, and False for one that the source raised."""
+    task = asyncio.current_task()
+    is_cancellation = isinstance(error, asyncio.CancelledError | GeneratorExit)
+    return is_cancellation and task is not None and task.cancelling() > 0

@@ -1,0 +1,199 @@
+"""Read the body of a response: whole into memory, or chunk by chunk."""
+
+from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from typing import TypeVar
+
+import aiohttp
+from multidict import CIMultiDict
+
+from mlmsg._wire import ERROR_BODY_BYTES, Request, Response, TransferCounter
+from mlmsg.errors import TransportError
+from mlmsg.policy import Effect
+
+from ._decompression import BadCompression, Decompressor, is_compressed, new_decompressor
+from ._errors import NETWORK_ERRORS
+from ._slots import ConnectionSlots
+
+__all__ = ["ResponseStream", "discard", "is_success", "read_response", "response_headers"]
+
+T = TypeVar("T")
+
+MAX_JSON_BYTES = 16 * 1024 * 1024
+"""Bytes of the largest response that is read into memory."""
+
+MAX_DECOMPRESSED_BYTES = 64 * 1024 * 1024
+"""Bytes of the largest file that a server may compress, although it is asked not to: a few bytes
+could fill the disk. A file that is not compressed has no limit here."""
+
+
+def is_success(response: aiohttp.ClientResponse) -> bool:
+    """Return True for a status of 200 to 299."""
+    return 200 <= response.status < 300
+
+
+def response_headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
+    """Return the headers as valid text: a replacement character stands for invalid UTF-8."""
+    headers = response.headers
+    if all(value.isascii() for value in headers.values()):
+        return headers
+    return CIMultiDict((name, _valid_text(value)) for name, value in headers.items())
+
+
+def _valid_text(value: str) -> str:
+    # aiohttp keeps bytes that are not UTF-8 as lone surrogates, which nothing can encode again.
+    return value.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def discard(response: aiohttp.ClientResponse) -> None:
+    """Close a response. If its body was not read to the end, abort the connection."""
+    connection = response.connection
+    transport = None if connection is None else connection.transport
+    response.close()
+    if transport is not None:
+        transport.abort()
+
+
+async def read_response(
+    response: aiohttp.ClientResponse, request: Request[T], counter: TransferCounter
+) -> Response:
+    """Return the response with its body.
+
+    The body of a success must be complete. Of an error, the part of the first 64 KiB that arrives
+    is kept. A successful send is read like an error: its status alone shows that it succeeded.
+    """
+    is_strict = is_success(response) and request.effect is not Effect.SEND
+    limit = MAX_JSON_BYTES if is_strict else ERROR_BODY_BYTES
+    chunks: list[bytes] = []
+    size = 0
+    body = _Body(response, counter)
+    try:
+        while size <= limit and (chunk := await body.read()):
+            chunks.append(chunk)
+            size += len(chunk)
+    except (*NETWORK_ERRORS, BadCompression):
+        if is_strict:
+            raise
+    finally:
+        discard(response)  # at the end of its body, aiohttp has released the connection already
+    whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    is_truncated = is_strict and size > limit
+    headers = response_headers(response)
+    return Response(response.status, headers, whole[:limit], is_truncated=is_truncated)
+
+
+class ResponseStream:
+    """The body of a successful download. It holds a slot and a connection until `close`.
+
+    The slot is lent whenever the caller, and not the network, is waited for.
+    """
+
+    def __init__(
+        self,
+        response: aiohttp.ClientResponse,
+        translate: Callable[[BaseException], TransportError],
+        slots: ConnectionSlots,
+        release: Callable[["ResponseStream"], None],
+        counter: TransferCounter,
+    ) -> None:
+        self._response = response
+        self._translate = translate
+        self._slots = slots
+        self._release = release
+        self._body = _Body(response, counter)
+        self._is_lent = True
+        self.closed = False
+        slots.lend()
+
+    async def chunks(self) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes as they arrive, decompressed if the server compressed them."""
+        size = 0
+        try:
+            self._take_back()
+            while chunk := await self._body.read():
+                size += len(chunk)
+                if self._body.is_compressed and size > MAX_DECOMPRESSED_BYTES:
+                    raise TransportError(
+                        f"a compressed file of over {MAX_DECOMPRESSED_BYTES} bytes"
+                    )
+                self._lend()
+                yield chunk
+                self._take_back()
+        except (*NETWORK_ERRORS, BadCompression, RuntimeError) as error:
+            failure = self._translate(error)  # a RuntimeError if the client was closed
+        else:
+            return
+        finally:
+            self._lend()
+        raise failure
+
+    def close(self) -> None:
+        """Release the slot. If bytes are unread, abort the connection."""
+        if not self.closed:
+            self.closed = True
+            discard(self._response)
+            self._take_back()
+            self._release(self)
+
+    def abort(self) -> None:
+        """Abort the connection: whoever reads the body gets an error."""
+        discard(self._response)
+
+    def _lend(self) -> None:
+        if not self._is_lent and not self.closed:
+            self._is_lent = True
+            self._slots.lend()
+
+    def _take_back(self) -> None:
+        if self._is_lent:
+            self._is_lent = False
+            self._slots.take_back()
+
+
+class _Body:
+    """The plain bytes of a response."""
+
+    def __init__(self, response: aiohttp.ClientResponse, counter: TransferCounter) -> None:
+        self._response = response
+        self._counter = counter
+        self._encoding = response.headers.get("Content-Encoding", "")
+        self._decompressor: Decompressor | None = None
+        self._pieces: Iterator[bytes] = iter(())
+        self.is_compressed = is_compressed(self._encoding)
+        # Taken before the body is read: afterwards aiohttp has given the connection back.
+        connection = response.connection
+        self._protocol = None if connection is None else connection.protocol
+
+    async def read(self) -> bytes:
+        """Return the next bytes, or `b""` at the end.
+
+        Raises:
+            BadCompression: The body is compressed, and damaged or incomplete.
+            ClientError: The network failed; or an `OSError`.
+        """
+        while True:
+            for piece in self._pieces:
+                self._counter.bytes_received += len(piece)
+                return piece
+            chunk = await self._response.content.readany()
+            if not chunk:
+                self._check_end()
+                return b""
+            if not self.is_compressed:
+                self._counter.bytes_received += len(chunk)
+                return chunk
+            if self._decompressor is None:
+                self._decompressor = new_decompressor(self._encoding)
+            self._pieces = self._decompressor.feed(chunk)
+
+    def _check_end(self) -> None:
+        """Raise what ended the body early.
+
+        A body without a length ends with the connection, and aiohttp takes a reset for such an end.
+        """
+        headers = self._response.headers
+        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
+            lost = None if self._protocol is None else self._protocol.exception()
+            if isinstance(lost, OSError):
+                raise lost
+        if self._decompressor is not None:
+            self._decompressor.finish()
