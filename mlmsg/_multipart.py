@@ -22,15 +22,15 @@ WRITE_CHUNK_BYTES = 256 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Multipart:
-    """One source as the `file` part of a `multipart/form-data` body, counted.
+    """A `multipart/form-data` body whose one part, `file`, is a source.
 
-    The file name goes out as the WHATWG form-data standard has it: raw UTF-8 with `"`, CR and LF
-    percent-encoded.
+    The file name is sent as the WHATWG form-data standard defines it: raw UTF-8, with `"`, CR and
+    LF percent-encoded.
 
     Attributes:
         source: The file.
-        progress: Told after each block how much of the file went out; starts again with a retry.
-        boundary: What separates the parts, drawn anew for each body.
+        progress: Called after each chunk with the bytes sent so far; a retry starts from 0 again.
+        boundary: The line that separates the parts; random, and new for each body.
     """
 
     source: Source
@@ -39,13 +39,13 @@ class Multipart:
 
     @classmethod
     def from_source(cls, source: Source, progress: Progress | None = None) -> "Multipart":
-        """A body with a boundary of its own."""
+        """Return a body with a new boundary."""
         check_callback("`progress`", progress, "(done, total)")
         return cls(source, progress, f"mlmsg-{secrets.token_hex(16)}")
 
     @property
     def content_type(self) -> str:
-        """The header's value, boundary included."""
+        """The value of the `Content-Type` header, with the boundary."""
         return f"multipart/form-data; boundary={self.boundary}"
 
     @property
@@ -69,29 +69,30 @@ class Multipart:
         return f"\r\n--{self.boundary}--\r\n".encode()
 
     async def chunks(self) -> AsyncGenerator[Buffer, None]:
-        """The body from its first byte to its last, in steps, from a source opened for this call.
+        """Yield the whole body. Each call opens the source again.
 
         Raises:
-            LengthMismatch: The source is longer or shorter than it said; before the surplus
-                byte, or the closing boundary, is yielded.
+            LengthMismatch: The source is longer or shorter than announced. It is raised before the
+                first surplus byte or the closing boundary is yielded.
         """
         yield self._head
-        seen, length = 0, self.source.length
-        async with aclosing(self.source.open()) as blocks:
-            async for block in blocks:
-                size = buffer_size(block)
-                if seen + size > length:
-                    raise length_mismatch(length, f"at least {seen + size} bytes")
+        done, length = 0, self.source.length
+        async with aclosing(self.source.open()) as chunks:
+            async for chunk in chunks:
+                size = buffer_size(chunk)
+                if done + size > length:
+                    raise length_mismatch(length, f"at least {done + size} bytes")
                 for start in range(0, size, WRITE_CHUNK_BYTES):
-                    yield memoryview(block)[start : start + WRITE_CHUNK_BYTES]
-                    seen += min(WRITE_CHUNK_BYTES, size - start)
+                    yield memoryview(chunk)[start : start + WRITE_CHUNK_BYTES]
+                    done += min(WRITE_CHUNK_BYTES, size - start)
                     if self.progress is not None:
-                        self.progress(seen, length)
-        if seen != length:
-            raise length_mismatch(length, f"{seen} bytes")
+                        self.progress(done, length)
+        if done != length:
+            raise length_mismatch(length, f"{done} bytes")
         yield self._tail
 
 
 def length_mismatch(length: int, found: str) -> LengthMismatch:
-    hint = "Declare the length that the source really has, or leave `length` out"
+    """Return the error for a source whose length differs from the declared one."""
+    hint = "Declare the real length of the source, or leave `length` out"
     return LengthMismatch("length of a source", found, f"exactly {length} bytes", hint)

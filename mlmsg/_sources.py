@@ -1,6 +1,6 @@
 """Read a file from a path, bytes, an open file, an iterable or a `Download`, chunk by chunk.
 
-`inspect_source` looks at any of these and returns a `SourceInfo`. Its `open` makes a new async
+`inspect_source` accepts any of these and returns a `SourceInfo`. Its `open` makes a new async
 iterator over the chunks, so that a retry can read the file again. Blocking reads run in worker
 threads.
 """
@@ -46,30 +46,30 @@ MAX_BATCH_SECONDS = 0.05
 
 @runtime_checkable
 class Readable(Protocol):
-    """An open binary file, synchronous or asynchronous: what has `read(size)`."""
+    """An open binary file, synchronous or asynchronous: any object with `read(size)`."""
 
     def read(self, size: int = -1, /) -> bytes | Awaitable[bytes]:
-        """Up to `size` bytes, none at the end."""
+        """Return up to `size` bytes, and `b""` at the end."""
         ...
 
 
 @runtime_checkable
 class Streamed(Protocol):
-    """A stream that knows what it carries, such as a `Download`."""
+    """A stream that knows its name, type and size, such as a `Download`."""
 
     size: int | None
     filename: str
     content_type: str
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """Its bytes, once."""
+        """Iterate over the bytes; possible once."""
         ...
 
 
 SourceLike: TypeAlias = (
     str | os.PathLike[str] | Buffer | Readable | Iterable[Buffer] | AsyncIterable[Buffer] | Streamed
 )
-"""What an upload takes: a path, bytes, an open binary file, an iterable of bytes, a `Download`."""
+"""An upload's source: a path, bytes, an open binary file, an iterable of bytes, a `Download`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,11 +77,11 @@ class Source:
     """A file about to be sent.
 
     Attributes:
-        open: Makes a fresh iterator over the blocks; closing it releases what it opened.
-        length: Bytes it will yield.
-        filename: The name it is sent under.
-        content_type: Its MIME type.
-        replayable: Whether `open` may be called again, for another try.
+        open: Makes a new iterator over the chunks. Closing it closes everything that it opened.
+        length: Bytes that the chunks contain in all.
+        filename: The name of the file in the request.
+        content_type: The MIME type.
+        replayable: True if `open` may be called again, for another attempt.
     """
 
     open: Callable[[], AsyncGenerator[Buffer, None]]
@@ -93,7 +93,16 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class SourceInfo:
-    """What can be told of a source before any rule is applied; None where it can't."""
+    """Everything known about a source before any rule is applied; None for what is unknown.
+
+    Attributes:
+        open: Makes a new iterator over the chunks.
+        length: Bytes that the chunks contain in all.
+        filename: The file's own name.
+        content_type: The MIME type that the source names.
+        replayable: True if `open` may be called again.
+        head: The first bytes, if they are in memory.
+    """
 
     open: Callable[[], AsyncGenerator[Buffer, None]]
     length: int | None = None
@@ -104,6 +113,12 @@ class SourceInfo:
 
 
 async def inspect_source(source: SourceLike) -> SourceInfo:
+    """Return the name, size and type of a source, and the function that opens it.
+
+    Raises:
+        RuleError: The object is not a source.
+        OSError: The file cannot be read.
+    """
     if isinstance(source, str | os.PathLike):
         return await _inspect_path(source)
     if isinstance(source, bytes | bytearray | memoryview):
@@ -113,9 +128,9 @@ async def inspect_source(source: SourceLike) -> SourceInfo:
             partial(_slice_buffer, view), length=view.nbytes, head=bytes(view[:SNIFF_BYTES])
         )
     if isinstance(source, Streamed):
-        blocks = partial(_iterate, source)
+        chunks = partial(_iterate, source)
         name, kind = source.filename, source.content_type
-        return SourceInfo(blocks, source.size, name, kind, replayable=False)
+        return SourceInfo(chunks, source.size, name, kind, replayable=False)
     if isinstance(source, Readable):
         return await _inspect_file(source)
     if isinstance(source, AsyncIterable):
@@ -145,24 +160,24 @@ async def _inspect_path(name: str | os.PathLike[str]) -> SourceInfo:
 async def _inspect_file(file: Readable) -> SourceInfo:
     name = getattr(file, "name", None)
     name = Path(name).name if isinstance(name, str) else None
-    # An asynchronous file answers read() with an awaitable; anyio's wraps a plain one.
+    # read() of an asynchronous file returns an awaitable; anyio's wraps a plain file.
     plain = cast("IO[bytes]", getattr(file, "wrapped", file))
-    # What cannot say whether it seeks is no file of Python's own: its read may want the loop.
-    local = hasattr(plain, "seekable")
-    probe = await run_in_thread(partial(plain.read, 0)) if local else plain.read(0)
+    # An object without `seekable` is not a file of Python's io: its read may need the event loop.
+    is_io_file = hasattr(plain, "seekable")
+    probe = await run_in_thread(partial(plain.read, 0)) if is_io_file else plain.read(0)
     if isawaitable(probe):
         await probe
         return SourceInfo(partial(_read_async_file, file), filename=name, replayable=False)
     if isinstance(probe, str):
         hint = "Open it with mode 'rb'"
         raise RuleError("an open file to send", "a file in text mode", "a binary file", hint)
-    start, length = await run_in_thread(partial(_remaining, plain))
-    seekable = start is not None
-    return SourceInfo(partial(read_file, plain, start), length, name, replayable=seekable)
+    start, length = await run_in_thread(partial(_position_and_rest, plain))
+    is_seekable = start is not None
+    return SourceInfo(partial(read_file, plain, start), length, name, replayable=is_seekable)
 
 
-def _remaining(file: IO[bytes]) -> tuple[int | None, int | None]:
-    """Where the file stands and how much is left of it; nothing known of a pipe."""
+def _position_and_rest(file: IO[bytes]) -> tuple[int | None, int | None]:
+    """Return the position of a file and the bytes after it; both None for a pipe."""
     if not getattr(file, "seekable", bool)():
         return None, None
     start = file.tell()
@@ -177,8 +192,8 @@ async def _slice_buffer(view: memoryview) -> AsyncGenerator[Buffer, None]:
 
 
 async def _read_path(path: Path) -> AsyncGenerator[Buffer, None]:
-    # Opened by the first read and closed after the last thread has left it, so that a
-    # cancellation in between leaves nothing open.
+    # The first read opens the file, and it is closed after the last thread has finished, so that
+    # a cancellation in between leaves nothing open.
     with ExitStack() as stack:
         files: list[IO[bytes]] = []
 
@@ -187,29 +202,30 @@ async def _read_path(path: Path) -> AsyncGenerator[Buffer, None]:
                 files.append(stack.enter_context(path.open("rb", buffering=0)))
             return files[0].read(CHUNK_BYTES)
 
-        async with aclosing(read_ahead(read)) as blocks:
-            async for block in blocks:
-                yield block
+        async with aclosing(read_ahead(read)) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 async def read_file(file: IO[bytes], start: int | None) -> AsyncGenerator[Buffer, None]:
+    """Yield the chunks of an open file from position `start`; None: from its current position."""
     if start is not None:
         await run_in_thread(partial(file.seek, start))
-    async with aclosing(read_ahead(partial(_read_chunk, file))) as blocks:
-        async for block in blocks:
-            yield block
+    async with aclosing(read_ahead(partial(_read_chunk, file))) as chunks:
+        async for chunk in chunks:
+            yield chunk
 
 
 def _read_chunk(file: IO[bytes]) -> bytes:
-    block: bytes | None = file.read(CHUNK_BYTES)
-    if block is None:  # a pipe in non-blocking mode that is not at its end
+    chunk: bytes | None = file.read(CHUNK_BYTES)
+    if chunk is None:  # a pipe in non-blocking mode that is not at its end
         raise BlockingIOError(errno.EAGAIN, "the source has nothing to read yet")
-    return block
+    return chunk
 
 
 async def _read_async_file(file: Readable) -> AsyncGenerator[Buffer, None]:
-    while block := _copy_to_bytes(await _await_if_needed(file.read(CHUNK_BYTES))):
-        yield block
+    while chunk := _copy_to_bytes(await _await_if_needed(file.read(CHUNK_BYTES))):
+        yield chunk
 
 
 async def _await_if_needed(value: bytes | Awaitable[bytes]) -> bytes:
@@ -217,18 +233,19 @@ async def _await_if_needed(value: bytes | Awaitable[bytes]) -> bytes:
 
 
 async def _iterate_in_thread(source: Iterable[Buffer]) -> AsyncGenerator[Buffer, None]:
-    """The blocks of a synchronous iterable, drawn in a thread, many at a time."""
+    """Yield the pieces of a synchronous iterable, which runs in a thread, in batches."""
     iterator = iter(source)
     try:
-        async with aclosing(read_ahead(partial(_next_batch, iterator))) as blocks:
-            async for block in blocks:
-                yield block
+        async with aclosing(read_ahead(partial(_next_batch, iterator))) as batches:
+            async for batch in batches:
+                yield batch
     finally:
         if close := getattr(iterator, "close", None):
             await run_in_thread(close)
 
 
 def _next_batch(iterator: Iterator[Buffer]) -> bytes:
+    """Return the next pieces, joined into one chunk; `b""` at the end."""
     pieces: list[bytes] = []
     size = 0
     deadline = time.monotonic() + MAX_BATCH_SECONDS
@@ -243,21 +260,26 @@ def _next_batch(iterator: Iterator[Buffer]) -> bytes:
 async def _iterate(source: AsyncIterable[Buffer]) -> AsyncGenerator[Buffer, None]:
     iterator = aiter(source)
     try:
-        async for block in iterator:
-            yield _copy_to_bytes(block)
+        async for piece in iterator:
+            yield _copy_to_bytes(piece)
     finally:
         if close := getattr(iterator, "aclose", None):
             await close()
 
 
-def buffer_size(block: object) -> int:
-    if isinstance(block, bytes | bytearray | memoryview):
-        return memoryview(block).nbytes
-    raise _not_bytes_error(block)
+def buffer_size(chunk: object) -> int:
+    """Return the number of bytes of a chunk.
+
+    Raises:
+        RuleError: It is not bytes.
+    """
+    if isinstance(chunk, bytes | bytearray | memoryview):
+        return memoryview(chunk).nbytes
+    raise _not_bytes_error(chunk)
 
 
 def _copy_to_bytes(piece: object) -> bytes:
-    """A piece as bytes of our own: its source may fill the same buffer again for the next."""
+    """Return a copy of a mutable piece: its source may fill the same buffer again."""
     if isinstance(piece, bytes):
         return piece
     if isinstance(piece, bytearray | memoryview):
@@ -266,4 +288,4 @@ def _copy_to_bytes(piece: object) -> bytes:
 
 
 def _not_bytes_error(piece: object) -> RuleError:
-    return RuleError("what a source yields", type(piece).__name__, "bytes")
+    return RuleError("chunk of a source", type(piece).__name__, "bytes")

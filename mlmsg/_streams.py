@@ -1,8 +1,8 @@
-"""Blocking reads and writes in worker threads, and blocks of about one mebibyte.
+"""Run blocking reads and writes in worker threads, in chunks of about one mebibyte.
 
-A thread cannot be interrupted. anyio's shield holds against its own cancel scopes, not against
-`Task.cancel()`, so whoever goes on to close a file after a cancellation must first wait for the
-thread that is still inside it. That wait is what this module adds to `anyio.to_thread`.
+A thread cannot be interrupted. anyio's shield protects against its own cancel scopes, but not
+against `Task.cancel()`. So before a file is closed after a cancellation, the thread that still uses
+it must finish. This module adds that wait to `anyio.to_thread`.
 """
 
 import asyncio
@@ -34,9 +34,10 @@ B = TypeVar("B", bound=Buffer)
 
 
 async def run_in_thread(function: Callable[[], T]) -> T:
-    """Runs `function` in a worker thread and returns when the thread is out of it.
+    """Run `function` in a worker thread, and return its result.
 
-    A cancellation is raised only then, so the caller may close at once what the thread used.
+    A cancellation is raised only when the thread has finished, so the caller may close everything
+    that the thread used.
     """
     task = asyncio.ensure_future(to_thread.run_sync(function))
     try:
@@ -46,33 +47,36 @@ async def run_in_thread(function: Callable[[], T]) -> T:
 
 
 async def read_ahead(read: Callable[[], Buffer]) -> AsyncGenerator[Buffer, None]:
-    """The blocks of `read`, up to the first empty one, each read while the last is in use."""
+    """Yield chunks from `read` up to the first empty one. The next is read while one is in use."""
     pending = asyncio.ensure_future(to_thread.run_sync(read))
     try:
-        while block := await asyncio.shield(pending):
+        while chunk := await asyncio.shield(pending):
             pending = asyncio.ensure_future(to_thread.run_sync(read))
-            yield block
+            yield chunk
     finally:
         await wait_until_done(pending)
 
 
 async def coalesce(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], None]:
-    """The same chunks in lists of at least one block's bytes, the last one of what is left."""
-    held: list[B] = []
-    total = 0
+    """Group chunks into lists of at least `CHUNK_BYTES`. The last list may be smaller."""
+    group: list[B] = []
+    size = 0
     async with aclosing(chunks):
         async for chunk in chunks:
-            held.append(chunk)
-            total += len(chunk)
-            if total >= CHUNK_BYTES:
-                yield held
-                held, total = [], 0
-    if held:
-        yield held
+            group.append(chunk)
+            size += len(chunk)
+            if size >= CHUNK_BYTES:
+                yield group
+                group, size = [], 0
+    if group:
+        yield group
 
 
 async def wait_until_done(task: "asyncio.Future[T]") -> None:
-    """Returns when `task` is done, however it ends; a cancellation is raised only then."""
+    """Wait until `task` has finished.
+
+    If the caller is cancelled meanwhile, keep waiting, then raise `CancelledError`.
+    """
     cancelled: asyncio.CancelledError | None = None
     while not task.done():
         try:
@@ -80,13 +84,13 @@ async def wait_until_done(task: "asyncio.Future[T]") -> None:
         except asyncio.CancelledError as error:
             cancelled = error
     if not task.cancelled():
-        task.exception()  # looked at, so that asyncio does not report it as forgotten
+        task.exception()  # marks it as retrieved, so that asyncio does not report it
     if cancelled is not None:
         raise cancelled
 
 
 def fsync_directory(folder: Path) -> None:
-    """Makes the new name itself durable, where folders can be opened."""
+    """Flush the directory entry to disk, so that a rename survives a crash (POSIX only)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

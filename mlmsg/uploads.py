@@ -1,4 +1,4 @@
-"""Turn whatever the caller has into a `Source` that satisfies the rules of the API.
+"""Turn a path, bytes, a file or an iterable into a `Source` that satisfies the API's rules.
 
 `open_source` takes a path, bytes, an open binary file, an iterable or a `Download`. It finds the
 name, the size and the MIME type, checks them, and yields a `Source`. A source of unknown length is
@@ -32,11 +32,12 @@ async def open_source(
     content_type: str | None = None,
     length: int | None = None,
 ) -> AsyncIterator[Source]:
-    """Looks at `source`, checks it against `rules`, and yields it ready to be sent.
+    """Check `source` against `rules`, and yield it ready to be sent.
 
-    A source of unknown length is first copied to a temporary file (in memory up to 1 MiB, then on
-    disk, never more than the rules allow), so that its size is checked before anything is sent and
-    the upload can be tried again. `length=` declares the bytes it will yield and streams at once.
+    A source of unknown length is first copied to a temporary file: in memory up to 1 MiB, then on
+    disk, and never more than the rules allow. So its size is checked before anything is sent, and
+    the upload can be repeated. With `length=`, the number of bytes is declared, and the source is
+    streamed without a copy.
 
     Raises:
         RuleError: The name, the size or the kind of object is not allowed.
@@ -53,12 +54,12 @@ async def open_source(
     check_content_type(kind)
     size = _resolve_length(length, found.length)
     if size is None or (rules.kinds and not found.replayable):
-        # Where the kind counts too, even a stream of known length is copied, to look at it first.
-        async with _spool(found.open, rules) as (reopen, held):
-            if size is not None and size != held:
-                raise length_mismatch(size, f"{held} bytes")
+        # The kind is known from the first bytes. A stream must be copied before they are read.
+        async with _spool(found.open, rules) as (reopen, copied):
+            if size is not None and size != copied:
+                raise length_mismatch(size, f"{copied} bytes")
             await _check_kind(reopen, name, rules)
-            yield Source(reopen, held, name, kind, replayable=True)
+            yield Source(reopen, copied, name, kind, replayable=True)
     else:
         rules.check_size(size)
         await _check_kind(found.open, name, rules)
@@ -77,13 +78,13 @@ def _resolve_length(declared: int | None, known: int | None) -> int | None:
 async def _check_kind(
     reopen: Callable[[], AsyncGenerator[Buffer, None]], name: str, rules: FileRules
 ) -> None:
-    """Looks at the first bytes of a source, where the rules ask what kind of file it is."""
+    """Check the first bytes of a source, if the rules allow only some kinds of files."""
     if not rules.kinds:
         return
     head = b""
-    async with aclosing(reopen()) as blocks:
-        async for block in blocks:
-            head += bytes(block[:SNIFF_BYTES])
+    async with aclosing(reopen()) as chunks:
+        async for chunk in chunks:
+            head += bytes(chunk[:SNIFF_BYTES])
             if len(head) >= SNIFF_BYTES:
                 break
     rules.check_kind(name, head)
@@ -98,19 +99,19 @@ def _default_name(content_type: str | None, head: bytes) -> str:
 
 def _guess_content_type(name: str) -> str:
     kind, encoding = _MIME_TYPES.guess_type(name)
-    # "a.csv.gz" is guessed as a compressed text/csv: as a file it is none.
+    # "a.csv.gz" is guessed as text/csv with an encoding, but the file itself is not text.
     return kind if kind and not encoding else "application/octet-stream"
 
 
 @asynccontextmanager
 async def _spool(
-    blocks: Callable[[], AsyncGenerator[Buffer, None]], rules: FileRules
+    open_chunks: Callable[[], AsyncGenerator[Buffer, None]], rules: FileRules
 ) -> AsyncIterator[tuple[Callable[[], AsyncGenerator[Buffer, None]], int]]:
-    """A copy of a source of unknown length, and its size, already within the rules."""
+    """Copy a source to a temporary file. Yield the function that opens it, and the checked size."""
     file = tempfile.SpooledTemporaryFile(max_size=CHUNK_BYTES)  # noqa: SIM115  (closed below)
     try:
         size = 0
-        async with aclosing(coalesce(blocks())) as groups:
+        async with aclosing(coalesce(open_chunks())) as groups:
             async for group in groups:
                 size += sum(map(len, group))
                 rules.check_size(size)

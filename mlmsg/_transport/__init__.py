@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
-    """How to reach the network.
+    """Settings of the network.
 
     Attributes:
         timeouts: The time limits of each phase.

@@ -135,7 +135,7 @@ class ResponseStream:
             self._release(self)
 
     def abort(self) -> None:
-        """Abort the connection: whoever reads the body gets an error."""
+        """Abort the connection, so that the reader of the body gets an error."""
         discard(self._response)
 
     def _lend(self) -> None:

@@ -1,4 +1,4 @@
-"""What the groups share: several arguments, several calls, a file going up or down."""
+"""Upload and download files: the steps that packs and claims have in common."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ R = TypeVar("R")
 
 
 REUSABLE_SOURCES = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
-"""Sources that can be read twice at the same time."""
+"""Types of sources that two uploads can read at the same time."""
 
 
 async def upload_all(
@@ -30,21 +30,21 @@ async def upload_all(
     rules: FileRules,
     upload: Callable[[Source], Coroutine[object, object, T]],
 ) -> list[T]:
-    """Uploads files side by side, once all of them keep the rules; the results in their order."""
+    """Check the rules for all files, then upload them concurrently. Return the results in order."""
     streams = [id(file) for file in files if not isinstance(file, REUSABLE_SOURCES)]
     if len(set(streams)) < len(streams):
-        hint = "One position cannot be read from twice: open the file once for each"
+        hint = "Two uploads cannot read from one position: open the file once for each of them"
         raise RuleError("`files` of a message", "the same open file twice", "each once", hint)
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(open_source(file, rules)) for file in files]
-        return await _side_by_side([upload(source) for source in sources])
+        return await _gather([upload(source) for source in sources])
 
 
 @asynccontextmanager
 async def open_download(
     session: Session, request: Request[Response], name: str
 ) -> AsyncIterator[Download]:
-    """A file's bytes, for as long as the block."""
+    """Yield the `Download` of a file. It is closed at the end of the `async with` block."""
     async with session.open(request) as response:
         yield Download(response, name)
 
@@ -55,15 +55,15 @@ async def download_with(
     name: str,
     handler: Callable[[Download], Awaitable[R]],
 ) -> R:
-    """What `handler` makes of a file, in as many tries as the policy allows."""
+    """Return the result of `handler` for a file, in as many attempts as the policy allows."""
 
-    async def take(response: Response) -> R:
+    async def process(response: Response) -> R:
         try:
             return await handler(Download(response, name))
         finally:
             response.close()
 
-    return await session.send(request, take)
+    return await session.send(request, process)
 
 
 async def save_download(
@@ -75,7 +75,7 @@ async def save_download(
     overwrite: bool,
     progress: Progress | None,
 ) -> Saved:
-    """A file saved whole, in as many tries as the policy allows."""
+    """Save a file, in as many attempts as the policy allows."""
     await run_in_thread(partial(check_target, to, overwrite=overwrite))
 
     async def save(download: Download) -> Saved:
@@ -84,8 +84,8 @@ async def save_download(
     return await download_with(session, request, name, save)
 
 
-async def _side_by_side(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:
-    """All results in order; the first failure cancels the rest and is raised as it is."""
+async def _gather(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:
+    """Return all results in order. The first failure cancels the others and is raised unchanged."""
     tasks: list[asyncio.Task[T]] = []
     failure: BaseException | None = None
     try:

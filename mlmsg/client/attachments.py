@@ -1,4 +1,4 @@
-"""The files of packs' threads (Post-sale messages)."""
+"""The files of the threads of packs (Post-sale messages)."""
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -21,7 +21,7 @@ R = TypeVar("R")
 
 
 class Attachments:
-    """Files of packs' threads (Post-sale messages)."""
+    """Upload and download the files of the threads of packs (Post-sale messages)."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
@@ -36,23 +36,23 @@ class Attachments:
         length: int | None = None,
         progress: Progress | None = None,
     ) -> Upload:
-        """Stores a file for a later message; the file is streamed, never held in memory.
+        """Upload a file for a later message. It is streamed, and never whole in memory.
 
         Args:
             source: A path, bytes, an open binary file, a synchronous or asynchronous iterable of
-                bytes, or an open `Download`. A file of the caller's is not closed, and is read
-                from where it stands.
-            site_id: The order's site, such as `"MLM"`; never `"CBT"`.
-            filename: The name the buyer sees, 200 characters at most; from the source if it has
-                one.
-            content_type: The MIME type; guessed from the name if left out.
-            length: The bytes that the source will yield. Without it, a source that cannot tell
-                is first copied to a temporary file, to be measured.
-            progress: Called with the bytes sent and all of them; from 0 again if it is retried.
+                bytes, or an open `Download`. An open file is read from its current position and
+                stays open.
+            site_id: The site of the order, such as `"MLM"`; never `"CBT"`.
+            filename: The name that the buyer sees, at most 200 characters. Default: the name of
+                the source, if it has one.
+            content_type: The MIME type. Default: guessed from the name.
+            length: The number of bytes of the source. Without it, a source of unknown length is
+                first copied to a temporary file.
+            progress: Called with the bytes sent and the total. A retry starts from 0 again.
 
         Raises:
             RuleError: A rule is broken; nothing was sent.
-            LengthMismatch: The source held more or fewer bytes than it said.
+            LengthMismatch: The source yielded more or fewer bytes than declared.
         """
         site_id = check_site_id(site_id)
         async with open_source(
@@ -65,20 +65,20 @@ class Attachments:
             return await self._upload(opened, site_id, progress)
 
     async def upload_all(self, files: Sequence[SourceLike], site_id: str | None) -> list[Upload]:
-        """Stores several files side by side, in the order given; all rules are checked first.
+        """Upload files concurrently. Return the results in order. All rules are checked first.
 
         Raises:
-            RuleError: A rule is broken by any of them; nothing was sent.
+            RuleError: One of the files breaks a rule; nothing was sent.
         """
         site = check_site_id(site_id)
         return await upload_all(files, POST_SALE_FILES, lambda file: self._upload(file, site))
 
     def open(self, attachment_id: int | str, site_id: str) -> AbstractAsyncContextManager[Download]:
-        """A file's bytes as a `Download`, inside an `async with` block.
+        """Open a file. Use it as `async with client.attachments.open(...) as download:`.
 
         Args:
             attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
-            site_id: The order's site, such as `"MLM"`.
+            site_id: The site of the order, such as `"MLM"`.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
         return open_download(self._session, request, str(attachment_id))
@@ -90,16 +90,17 @@ class Attachments:
         *,
         site_id: str,
     ) -> R:
-        """What `handler` makes of a file; tried again if the network fails on the way.
+        """Return the result of `handler` for a file. Retried if the network fails meanwhile.
 
         Args:
             attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
-            handler: Called with the `Download`, again and with a new one for each attempt,
-                and has to begin anew then; what it raises on its own account ends the tries.
-            site_id: The order's site, such as `"MLM"`.
+            handler: An async function that is called with the `Download`. Each attempt calls it
+                again with a new one, so it must start from the beginning. Its own exceptions are
+                raised unchanged and end the attempts.
+            site_id: The site of the order, such as `"MLM"`.
 
         Raises:
-            IncompleteDownload: The file goes on arriving short, empty or cut.
+            IncompleteDownload: The file was empty or truncated in every attempt.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
         return await download_with(self._session, request, str(attachment_id), handler)
@@ -113,19 +114,19 @@ class Attachments:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Saved:
-        """Saves a file, whole or not at all; tried again if the network fails on the way.
+        """Save a file, completely or not at all. Retried if the network fails meanwhile.
 
         Args:
             attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
-            to: A folder or a file path, as `Download.save` takes it.
-            site_id: The order's site, such as `"MLM"`.
-            overwrite: Whether an existing file may be replaced.
-            progress: Called with the bytes so far and all of them (None: not known); from 0 again
-                if it is retried.
+            to: A folder or a file path, as `Download.save` accepts it.
+            site_id: The site of the order, such as `"MLM"`.
+            overwrite: True to replace an existing file.
+            progress: Called with the bytes received and the total (None: unknown). A retry starts
+                from 0 again.
 
         Raises:
-            TargetExists: The file is there, and `overwrite` is false.
-            IncompleteDownload: The file goes on arriving short, empty or cut.
+            TargetExists: The file exists, and `overwrite` is false.
+            IncompleteDownload: The file was empty or truncated in every attempt.
             OSError: The file cannot be written.
         """
         request = _operations.download(attachment_id, check_site_id(site_id))
