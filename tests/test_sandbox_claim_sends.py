@@ -28,8 +28,6 @@ from mlmsg.sandbox import (
 )
 from mlmsg.sandbox.schemas.claims import Role, Stage
 
-# --- sending -------------------------------------------------------------------------------
-
 
 @both_families
 async def test_from_upload_to_message_to_download(

@@ -35,8 +35,6 @@ from mlmsg.sandbox import (
 )
 from mlmsg.sandbox.schemas.claims import Role, Stage
 
-# --- the claim -----------------------------------------------------------------------------
-
 
 @both_families
 async def test_a_claim_shows_its_players_and_their_actions(http: ClientSession, base: str) -> None:
@@ -106,9 +104,6 @@ async def test_a_closed_claim_has_no_actions(http: ClientSession, sandbox: Sandb
         details = await response.json()
     assert details["status"] == "closed"
     assert [player["available_actions"] for player in details["players"]] == [[], [], []]
-
-
-# --- messages ------------------------------------------------------------------------------
 
 
 def seed_message(
@@ -223,18 +218,12 @@ async def test_reading_does_not_mark(http: ClientSession, sandbox: Sandbox) -> N
     assert sandbox.market.claims[MUGS].messages[0].date_read is None
 
 
-# --- files ---------------------------------------------------------------------------------
-
-
 async def test_file_information_is_the_one_of_the_seed(
     http: ClientSession, sandbox: Sandbox
 ) -> None:
     sandbox.market = seed_market()
     path = f"{V1}5294629673/attachments/{SEED_FILE['filename']}"
     assert await get_body(http, path) == msgspec.json.encode(SEED_FILE)
-
-
-# --- who may read it -----------------------------------------------------------------------
 
 
 def paths(base: str, claim_id: str, file: str = "a.png") -> Iterator[tuple[str, str]]:

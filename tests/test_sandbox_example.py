@@ -202,9 +202,6 @@ def test_pdf_files_are_real() -> None:
         assert b"/CreationDate (D:20000101000000+00'00')" in file.data
 
 
-# --- the example ---------------------------------------------------------------------------
-
-
 def test_the_claims_are_those_of_the_docstring() -> None:
     text = example_market.__doc__ or ""
     assert f"{len(EXAMPLE.claims)} claims" in text

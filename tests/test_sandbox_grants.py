@@ -75,9 +75,6 @@ async def status(anonymous: ClientSession, token: str | None, target: str = PACK
         return response.status
 
 
-# --- refreshing ----------------------------------------------------------------------------
-
-
 async def test_a_refresh_gives_two_new_tokens(anonymous: ClientSession, sandbox: Sandbox) -> None:
     issued = await refresh(anonymous)
     assert (issued.token_type, issued.expires_in) == ("bearer", 21600)
@@ -172,9 +169,6 @@ async def test_an_unknown_field_and_a_charset_are_ignored(anonymous: ClientSessi
         assert response.status == 200
 
 
-# --- refusals ------------------------------------------------------------------------------
-
-
 def without(name: str) -> bytes:
     return urlencode({key: value for key, value in RIGHT.items() if key != name}).encode()
 
@@ -229,9 +223,6 @@ async def test_refusals_change_nothing(
 async def test_the_error_names_missing_fields(anonymous: ClientSession) -> None:
     refused = await refusal(anonymous, b"client_id=1000000000000001")
     assert refused.message == "Missing: grant_type, client_secret, refresh_token"
-
-
-# --- expiry --------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -325,9 +316,6 @@ async def test_the_accepted_tokens_can_still_be_replaced(
     assert await status(anonymous, second.access_token) == 200
 
 
-# --- several grants ------------------------------------------------------------------------
-
-
 async def test_sellers_of_one_application(anonymous: ClientSession, sandbox: Sandbox) -> None:
     sandbox.grants.append(Grant(refresh_token="sandbox-other", user_id=42, expires_in=60))
     other = await refresh(anonymous, "sandbox-other")
@@ -383,9 +371,6 @@ async def test_two_sandboxes_share_no_grant() -> None:
 def test_a_negative_lifetime_is_refused() -> None:
     with pytest.raises(ValueError, match="0 or more seconds, not -1"):
         Grant(expires_in=-1)
-
-
-# --- faults and the record -----------------------------------------------------------------
 
 
 @pytest.mark.parametrize("action", ["answer", "drop", "cut", "lose", "pass"])
@@ -448,9 +433,6 @@ async def test_neither_the_record_nor_a_repr_shows_a_secret(
     shown = repr([kept, dict(request.headers), sandbox.requests, sandbox.grants])
     for secret in (FIRST, "sandbox-secret", issued.refresh_token, issued.access_token):
         assert secret not in shown
-
-
-# --- the clock -----------------------------------------------------------------------------
 
 
 def test_a_clock_goes_on_by_itself_and_on_demand() -> None:

@@ -23,9 +23,6 @@ async def test_ids_of_packs_repeat_in_every_run_but_not_within_one() -> None:
     assert len(set(made[0])) == 11
 
 
-# --- the market ----------------------------------------------------------------------------
-
-
 def test_the_default_players_are_a_buyer_and_the_user() -> None:
     now = datetime(2024, 8, 22, 22, 21, 20, 987654, tzinfo=timezone(timedelta(hours=2)))
     market = Market(user_id=5, now=lambda: now)
@@ -92,9 +89,6 @@ def test_ids_of_claims_repeat_in_every_run_but_not_within_one() -> None:
         made.append([claim.id for claim in claims] + [file.file_name for file in files])
     assert made[0] == made[1]
     assert len(set(made[0])) == 6
-
-
-# --- the market ----------------------------------------------------------------------------
 
 
 def test_the_market_counts_and_marks_without_a_server() -> None:

@@ -37,9 +37,6 @@ async def page(http: ClientSession, query: str = "", pack: str = MUG) -> Page:
         return msgspec.json.decode(await response.read(), type=Page)
 
 
-# --- reading -------------------------------------------------------------------------------
-
-
 async def test_the_default_limit_is_ten(http: ClientSession) -> None:
     first = await page(http)
     assert first.paging == Paging(limit=10, offset=0, total=14)
@@ -184,9 +181,6 @@ async def test_a_buyers_first_message_that_was_read(seeded: ClientSession) -> No
     assert message["message_date"]["read"] == "2020-03-13T15:14:11Z"
 
 
-# --- downloads -----------------------------------------------------------------------------
-
-
 async def test_every_attachment_of_the_market_can_be_downloaded(
     http: ClientSession, sandbox: Sandbox
 ) -> None:
@@ -214,9 +208,6 @@ async def test_a_lost_file_is_the_500_of_the_seed(http: ClientSession, sandbox: 
     async with http.get(f"{FILES}/{lost}", params=DOWNLOAD) as response:
         assert response.status == 500
         assert await response.json() == error_body(500, "File can not be accessed, try it later")
-
-
-# --- sending -------------------------------------------------------------------------------
 
 
 async def test_a_sent_message_is_the_newest_of_its_pack(
@@ -278,8 +269,6 @@ async def test_the_undocumented_answer_to_a_send_can_be_chosen(
     assert bool(body) is (kind != "empty")
     assert sandbox.market.packs[MUG].messages[0].text == kind
 
-
-# --- refusals ------------------------------------------------------------------------------
 
 TEXT_REQUIRED = "Text is required"
 

@@ -39,9 +39,6 @@ def counts(reads: int = 0, writes: int = 0) -> dict[str, int]:
     return {"reads": reads, "writes": writes}
 
 
-# --- over the wire -------------------------------------------------------------------------
-
-
 async def test_there_is_no_limit_by_default(http: ClientSession, sandbox: Sandbox) -> None:
     assert sandbox.rate is None
     assert {await status(http) for _ in range(30)} == {200}
@@ -174,8 +171,6 @@ async def test_the_clock_is_real_time_by_default(sandbox: Sandbox) -> None:
     async with ClientSession(sandbox.url, headers=headers) as http:
         assert {await status(http) for _ in range(5)} == {200}
 
-
-# --- the window ----------------------------------------------------------------------------
 
 # Limits with the arrivals of requests; True means that the request is within the limit.
 READS = {

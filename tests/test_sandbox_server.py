@@ -32,9 +32,6 @@ async def test_the_token_does_not_resemble_a_real_one(sandbox: Sandbox) -> None:
         assert token.startswith("sandbox-")
 
 
-# --- the record ----------------------------------------------------------------------------
-
-
 async def test_requests_are_recorded(http: ClientSession, sandbox: Sandbox) -> None:
     async with http.get(f"{PACKS}{MUG}?limit=2&offset=1", headers={"X-Mine": "1"}):
         pass
@@ -67,9 +64,6 @@ async def test_the_record_is_bounded(
         async with http.get(f"/{number}"):
             pass
     assert [request.path for request in sandbox.requests] == ["/2", "/3", "/4"]
-
-
-# --- its life ------------------------------------------------------------------------------
 
 
 async def test_two_run_side_by_side() -> None:
@@ -171,8 +165,6 @@ async def test_nothing_in_it_blocks_the_event_loop(caplog: pytest.LogCaptureFixt
     assert [request.status for request in sandbox.requests] == [200, 400, 404, 400, 500, 404, 200]
     assert caplog.messages == []
 
-
-# --- the room ------------------------------------------------------------------------------
 
 SOURCES = sorted(Path(mlmsg.sandbox.__file__).parent.rglob("*.py"))
 

@@ -21,7 +21,6 @@ from sandboxes import (
 
 from mlmsg.sandbox import Fault, Market, Sandbox, example_market
 
-# --- the thread ----------------------------------------------------------------------------
 
 LEGACY_MESSAGE = {
     "id": "2c92808469fea23a0169febf14580001",
@@ -163,9 +162,6 @@ async def test_the_page_has_the_same_limits_as_the_other_one(
         page = await response.json()
     assert page["paging"]["limit"] == applied
     assert len(page["messages"]) == min(applied, 14)
-
-
-# --- read marks ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -18,8 +18,6 @@ from sandboxes import (
 
 from mlmsg.sandbox import Market, Sandbox, example_market
 
-# --- counts --------------------------------------------------------------------------------
-
 
 async def test_unread_messages_are_counted_by_pack(http: ClientSession) -> None:
     expected = {
@@ -92,9 +90,6 @@ async def test_a_new_message_of_the_buyer_counts_and_one_of_the_seller_does_not(
     assert await unread_counts(http, resource) == {resource: 2}
 
 
-# --- the cap -------------------------------------------------------------------------------
-
-
 async def test_an_answer_holds_a_thousand_conversations(
     http: ClientSession, sandbox: Sandbox
 ) -> None:
@@ -123,8 +118,6 @@ async def test_marking_makes_room_for_conversations_past_the_cap(
     packs = [[resource.split("/")[2] for resource in found] for found in seen]
     assert packs == [["0", "1"], ["2", "3"], ["4"]]
 
-
-# --- refusals ------------------------------------------------------------------------------
 
 BAD_TAG = "The tag param must be post_sale"
 

@@ -39,9 +39,6 @@ async def refused(http: ClientSession, body: bytes, kind: str | None = MULTIPART
     return str(error["message"])
 
 
-# --- what is taken -------------------------------------------------------------------------
-
-
 async def test_from_upload_to_message_to_download(http: ClientSession, sandbox: Sandbox) -> None:
     data = bytes(range(256)) * 3000
     stored = await upload(http, sandbox, framed(data, "nota fiscal nº 1042.png"))
@@ -168,8 +165,6 @@ async def test_the_framing_of_aiohttp_is_accepted(http: ClientSession, sandbox: 
         stored = sandbox.market.files[(await response.json())["id"]]
     assert (stored.data, stored.original_filename) == (b"bytes", "ñ 1.pdf")
 
-
-# --- what is refused -----------------------------------------------------------------------
 
 NO_TYPE = "the Content-Type is not multipart/form-data with just a boundary"
 NO_START = "the body does not start with the boundary and a CRLF"
@@ -327,9 +322,6 @@ async def test_a_compressed_body_is_not_unpacked(http: ClientSession) -> None:
     headers = {"Content-Type": MULTIPART, "Content-Encoding": "deflate"}
     async with http.post(UPLOAD, data=framed(), headers=headers, compress=None) as response:
         assert response.status == 200
-
-
-# --- sizes ---------------------------------------------------------------------------------
 
 
 async def test_exactly_25_megabytes_are_accepted(http: ClientSession, sandbox: Sandbox) -> None:
