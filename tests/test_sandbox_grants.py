@@ -209,7 +209,7 @@ REFUSALS = {
 async def test_refusals_change_nothing(
     anonymous: ClientSession, sandbox: Sandbox, body: bytes, kind: str, word: str
 ) -> None:
-    before = sandbox.tokens
+    before = set(sandbox.tokens)
     refused = await refusal(anonymous, body, kind)
     assert (refused.error, refused.status, refused.cause) == (word, 400, [])
     assert refused.message

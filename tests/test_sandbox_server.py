@@ -2,6 +2,7 @@
 
 import ast
 import re
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FunctionType
 
@@ -22,6 +23,35 @@ async def test_tokens_can_be_replaced_while_it_runs(http: ClientSession, sandbox
     for token, status in ((sandbox.token, 401), ("second", 200)):
         headers = {"Authorization": f"bearer {token}"}
         async with http.get(PACKS + MUG, headers=headers) as response:
+            assert response.status == status
+
+
+async def test_the_sets_of_tokens_can_be_changed_in_place(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    sandbox.tokens.add("second")
+    sandbox.tokens.discard(sandbox.token)
+    sandbox.expired.add("third")
+    statuses = {sandbox.token: 400, "second": 200, "third": 401, "sandbox-token-expired": 401}
+    for token, status in statuses.items():
+        async with http.get(PACKS + MUG, headers={"Authorization": f"Bearer {token}"}) as response:
+            assert response.status == status
+    sandbox.expired.clear()
+    async with http.get(PACKS + MUG, headers={"Authorization": "Bearer third"}) as response:
+        assert response.status == 400
+
+
+@pytest.mark.parametrize("kind", [set, frozenset, list, tuple])
+async def test_the_sets_of_tokens_can_be_assigned(
+    http: ClientSession, sandbox: Sandbox, kind: Callable[[list[str]], Iterable[str]]
+) -> None:
+    sandbox.tokens = kind(["first", "second"])
+    sandbox.expired = kind(["first"])
+    sandbox.tokens.add("third")
+    sandbox.expired.add("fourth")
+    statuses = {"first": 401, "second": 200, "third": 200, "fourth": 401, sandbox.token: 400}
+    for token, status in statuses.items():
+        async with http.get(PACKS + MUG, headers={"Authorization": f"Bearer {token}"}) as response:
             assert response.status == status
 
 

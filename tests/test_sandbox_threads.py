@@ -21,7 +21,6 @@ from sandboxes import (
 
 from mlmsg.sandbox import Fault, Market, Sandbox, example_market
 
-
 LEGACY_MESSAGE = {
     "id": "2c92808469fea23a0169febf14580001",
     "site_id": "MLA",
@@ -87,6 +86,8 @@ def seed_market() -> Market:
         site_id="MLA",
         seller_name="Juan Pablo Robledo",
         status_date="2019-04-08T16:36:30Z",
+        seller_max_message_length=None,
+        buyer_max_message_length=None,
     )
     market.add_message(pack.id, "Hola", author="buyer", at="2019-04-08T20:57:18.123-04:00")
     stored = market.add_file(
@@ -149,6 +150,37 @@ async def test_pages_are_newest_first_and_together_the_whole_thread(
         assert page["paging"] == {"limit": 5, "offset": offset, "total": 14}
         ids += [message["id"] for message in page["messages"]]
     assert ids == [message.id for message in sandbox.market.packs[MUG].messages]
+
+
+@pytest.mark.parametrize(
+    ("seller", "buyer", "shown"),
+    [
+        (350, 3500, {"seller_max_message_length": 350, "buyer_max_message_length": 3500}),
+        (3500, None, {"seller_max_message_length": 3500}),
+        (None, 7, {"buyer_max_message_length": 7}),
+        (None, None, {}),
+    ],
+)
+async def test_a_page_carries_the_longest_texts(
+    http: ClientSession, sandbox: Sandbox, seller: int | None, buyer: int | None, shown: object
+) -> None:
+    pack = sandbox.market.add_pack(
+        7, seller_max_message_length=seller, buyer_max_message_length=buyer
+    )
+    async with http.get(thread(pack.id) + UNMARKED) as response:
+        page = await response.json()
+    assert {key: page[key] for key in page if key.endswith("_max_message_length")} == shown
+
+
+async def test_the_default_longest_texts_are_the_documented_ones(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    async with http.get(thread(MUG) + UNMARKED) as response:
+        page = await response.json()
+    assert (page["seller_max_message_length"], page["buyer_max_message_length"]) == (350, 3500)
+    sandbox.market.packs[MUG].seller_max_message_length = 3500
+    async with http.get(thread(MUG) + UNMARKED) as response:
+        assert (await response.json())["seller_max_message_length"] == 3500
 
 
 @pytest.mark.parametrize(

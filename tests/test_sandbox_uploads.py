@@ -8,10 +8,11 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import ClientSession, FormData
-from sandboxes import FILES, MUG, MULTIPART, framed
+from sandboxes import EXAMPLE, FILES, MUG, MULTIPART, framed
 
 from mlmsg.sandbox import Sandbox, StoredFile
 from mlmsg.sandbox._http.multipart import FramingError, parse_upload
+from mlmsg.sandbox.sites import SITES
 
 UPLOAD = f"{FILES}?site_id=MLM"
 MEGABYTES_25 = 25 * 1024 * 1024
@@ -316,6 +317,37 @@ async def test_the_site_is_required(http: ClientSession, query: str) -> None:
         assert response.status == 400
         message = (await response.json())["message"]
     assert message == "The site_id param is required, and never CBT"
+
+
+@pytest.mark.parametrize("site_id", ["MLX", "mlm", "MLM ", "XYZ", "ñ", "1"])
+async def test_an_unknown_site_is_refused(http: ClientSession, site_id: str) -> None:
+    stored = next(iter(EXAMPLE.files))
+    query = {"tag": "post_sale", "site_id": site_id}
+    async with http.get(f"{FILES}/{stored}", params=query) as response:
+        assert response.status == 400
+        assert (await response.json())["message"] == f"The site_id param is unknown: {site_id}"
+    headers = {"Content-Type": MULTIPART}
+    async with http.post(FILES, params=query, data=framed(), headers=headers) as response:
+        assert response.status == 400
+        assert (await response.json())["message"] == f"The site_id param is unknown: {site_id}"
+
+
+@pytest.mark.parametrize("site_id", sorted(SITES))
+async def test_every_site_is_accepted(http: ClientSession, site_id: str) -> None:
+    stored = next(iter(EXAMPLE.files))
+    async with http.get(f"{FILES}/{stored}?tag=post_sale&site_id={site_id}") as response:
+        assert response.status == 200
+    headers = {"Content-Type": MULTIPART}
+    target = f"{FILES}?site_id={site_id}"
+    async with http.post(target, data=framed(), headers=headers) as response:
+        assert response.status == 200
+
+
+def test_the_sites_are_those_of_the_authorization_hosts() -> None:
+    assert sorted(SITES) == [
+        *("MBO", "MCO", "MCR", "MEC", "MGT", "MHN", "MLA", "MLB", "MLC", "MLM", "MLU", "MLV"),
+        *("MNI", "MPA", "MPE", "MPY", "MRD", "MSV"),
+    ]
 
 
 async def test_a_compressed_body_is_not_unpacked(http: ClientSession) -> None:

@@ -73,6 +73,8 @@ class Market:
         buyer_name: str = "",
         shipping_id: int | None = None,
         status_date: str | None = None,
+        seller_max_message_length: int | None = 350,
+        buyer_max_message_length: int | None = 3500,
     ) -> Pack:
         """Add an active pack without messages, and return it.
 
@@ -95,6 +97,8 @@ class Market:
             seller_name=seller_name,
             buyer_name=buyer_name,
             conversation_status=status,
+            seller_max_message_length=seller_max_message_length,
+            buyer_max_message_length=buyer_max_message_length,
         )
         self.packs[pack.id] = pack
         return pack

@@ -44,7 +44,13 @@ class StoredFile:
 
 @dataclass(slots=True)
 class Pack:
-    """A pack and its thread; `messages` is newest first, as served."""
+    """A pack and its thread; `messages` is newest first, as served.
+
+    Attributes:
+        seller_max_message_length: The longest text of the seller in characters, as the seller
+            thread shows it; None omits it.
+        buyer_max_message_length: The longest text of the buyer, in the same way.
+    """
 
     id: str
     site_id: str
@@ -54,6 +60,8 @@ class Pack:
     buyer_name: str
     conversation_status: ConversationStatus
     messages: list[Message] = field(default_factory=list)
+    seller_max_message_length: int | None = 350
+    buyer_max_message_length: int | None = 3500
 
     @property
     def resource(self) -> str:

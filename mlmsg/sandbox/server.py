@@ -1,6 +1,7 @@
 """The server: a socket on loopback, the routes, the faults, the rate limit, the record."""
 
 import asyncio
+from collections.abc import Iterable
 from typing import Self
 
 from aiohttp import typedefs, web
@@ -13,6 +14,7 @@ from mlmsg.sandbox._http.exchange import (
     Route,
     SendAnswer,
 )
+from mlmsg.sandbox._http.inputs import check_encoding
 from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from mlmsg.sandbox._routes import ROUTES
 from mlmsg.sandbox.clock import Clock
@@ -46,8 +48,6 @@ class Sandbox:
         market: The packs, files and claims; `example_market()` by default. Every accepted token
             belongs to its `user_id`, the seller.
         token: An accepted token.
-        tokens: All accepted tokens; a refresh adds the new one.
-        expired: The tokens that are answered with 401, even if they are in `tokens`.
         grants: The grants that can be refreshed; at first only that of `token`. The grants of
             several sellers may share an application, but not a refresh token.
         clock: The clock of issued tokens and of `rate`: real time, unless it is advanced.
@@ -72,8 +72,8 @@ class Sandbox:
     def __init__(self, *, market: Market | None = None) -> None:
         self.market = example_market() if market is None else market
         self.token = _VALID_BEARER
-        self.tokens = frozenset({_VALID_BEARER})
-        self.expired = frozenset({_EXPIRED_BEARER})
+        self._tokens = {_VALID_BEARER}
+        self._expired = {_EXPIRED_BEARER}
         self.grants = [Grant(access_token=_VALID_BEARER)]
         self.clock = Clock()
         self.rate: RateLimit | None = None
@@ -101,6 +101,30 @@ class Sandbox:
         return self._url
 
     @property
+    def tokens(self) -> set[str]:
+        """All accepted tokens; a refresh adds the new one.
+
+        Change the set in place, or assign any iterable of tokens.
+        """
+        return self._tokens
+
+    @tokens.setter
+    def tokens(self, tokens: Iterable[str]) -> None:
+        self._tokens = set(tokens)
+
+    @property
+    def expired(self) -> set[str]:
+        """The tokens that are answered with 401, even if they are in `tokens`.
+
+        Change the set in place, or assign any iterable of tokens.
+        """
+        return self._expired
+
+    @expired.setter
+    def expired(self, tokens: Iterable[str]) -> None:
+        self._expired = set(tokens)
+
+    @property
     def grant(self) -> Grant:
         """The first of `grants`."""
         return self.grants[0]
@@ -122,7 +146,7 @@ class Sandbox:
 
     def expire(self, token: str | None = None) -> None:
         """Answer this token with 401 from now on; None expires every token accepted so far."""
-        self.expired |= self.tokens if token is None else {token}
+        self._expired |= self._tokens if token is None else {token}
 
     async def received(self, count: int) -> None:
         """Wait until `requests` contains that many requests, answered or not."""
@@ -139,7 +163,9 @@ class Sandbox:
             raise RuntimeError("the sandbox is already running")
         application = web.Application()
         for route in (*ROUTES, _UNKNOWN_PATH):
-            application.router.add_route(route.method, route.path, self._make_handler(route))
+            application.router.add_route(
+                route.method, route.path, self._make_handler(route), expect_handler=_handle_expect
+            )
         self._runner = web.AppRunner(
             application,
             access_log=None,
@@ -191,6 +217,14 @@ class Sandbox:
         return record
 
 
+async def _handle_expect(request: web.Request) -> None:
+    # aiohttp's own handler refuses other expectations, and fails if they are not UTF-8.
+    if request.headers.get("Expect", "").lower() == "100-continue":
+        await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        # aiohttp counts these bytes as a begun response otherwise.
+        request.writer.output_size = 0
+
+
 async def _respond(exchange: Exchange, route: Route) -> Response:
     rate = exchange.settings.rate if route.limited else None
     if rate is None or rate.admit(exchange.record.method, exchange.settings.clock.now()):
@@ -204,6 +238,7 @@ async def _respond(exchange: Exchange, route: Route) -> Response:
 
 async def _call_handler(exchange: Exchange, route: Route) -> Response:
     try:
+        check_encoding(exchange)
         route.check(exchange)
         return await route.handler(exchange)
     except ErrorResponse as error:

@@ -29,8 +29,6 @@ class Settings(Protocol):
     """The attributes of a Sandbox that the handlers read."""
 
     market: Market
-    tokens: frozenset[str]
-    expired: frozenset[str]
     grants: list[Grant]
     clock: Clock
     rate: RateLimit | None
@@ -40,6 +38,14 @@ class Settings(Protocol):
     unread_cap: int
     claim_send_answer: ClaimSendAnswer
     claim_upload_key: ClaimUploadKey
+
+    @property
+    def tokens(self) -> set[str]:
+        """All accepted tokens."""
+
+    @property
+    def expired(self) -> set[str]:
+        """The tokens that are answered with 401."""
 
 
 @dataclass(slots=True)

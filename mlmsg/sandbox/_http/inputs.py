@@ -3,6 +3,7 @@
 import re
 from dataclasses import dataclass
 from typing import TypeVar
+from urllib.parse import unquote_to_bytes
 
 import msgspec
 
@@ -11,6 +12,7 @@ from mlmsg.sandbox._http.multipart import FramingError, Part, parse_upload
 from mlmsg.sandbox._http.responses import ErrorResponse
 from mlmsg.sandbox.packs import Pack
 from mlmsg.sandbox.schemas.packs import Message, Paging
+from mlmsg.sandbox.sites import SITES
 
 _DEFAULT_LIMIT = 10
 _MEGABYTE = 1024 * 1024
@@ -33,6 +35,37 @@ class PageRequest:
         """Return the `paging` of the requested page, and its messages."""
         paging = Paging(limit=self.limit, offset=self.offset, total=len(pack.messages))
         return paging, pack.messages[self.offset : self.offset + self.limit]
+
+
+def check_encoding(exchange: Exchange) -> None:
+    """Refuse a target or a header with bytes that are not UTF-8.
+
+    Every route is checked, so that no text of a request needs a check before it is used in a
+    response. Bodies are checked by their readers.
+
+    Raises:
+        ErrorResponse: 400, the sandbox's own choice.
+    """
+    # aiohttp decodes with surrogateescape: such bytes become surrogates, which do not encode.
+    headers = "".join(f"{name}{value}" for name, value in exchange.request.headers.items())
+    try:
+        headers.encode()
+        unquote_to_bytes(exchange.request.raw_path).decode()
+    except UnicodeError:
+        raise ErrorResponse(400, "The request is not valid UTF-8") from None
+
+
+def check_site(exchange: Exchange) -> None:
+    """Refuse a `site_id` that is missing, `CBT`, or not the id of a site.
+
+    Raises:
+        ErrorResponse: 400, with a text of the sandbox's own choice.
+    """
+    site_id = exchange.request.query.get("site_id", "")
+    if site_id in {"", "CBT"}:
+        raise ErrorResponse(400, "The site_id param is required, and never CBT")
+    if site_id not in SITES:
+        raise ErrorResponse(400, f"The site_id param is unknown: {site_id}")
 
 
 def read_page_request(exchange: Exchange) -> PageRequest:
@@ -74,7 +107,7 @@ async def read_json(exchange: Exchange, shape: type[_Body]) -> _Body:
     """
     try:
         return msgspec.json.decode(await exchange.body(), type=shape)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ErrorResponse(400, f"Invalid body: {error}") from None
 
 

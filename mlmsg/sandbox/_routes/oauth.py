@@ -44,7 +44,7 @@ async def refresh_token(exchange: Exchange) -> Response:
     # No await from here on: of two requests with the same token only the first succeeds.
     grant = _find_grant(settings.grants, form)
     access_token = grant.refresh(settings.clock.now())
-    settings.tokens |= {access_token}
+    settings.tokens.add(access_token)
     return json_response(
         TokenResponse(
             access_token=access_token,

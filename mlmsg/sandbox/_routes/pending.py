@@ -49,7 +49,15 @@ async def get_seller_thread(exchange: Exchange) -> Response:
         exchange.settings.market.mark_as_read(pack.id)
     path = f"/packs/{pack.id}/seller/{pack.seller_id}"
     paging, messages = page_request.select(pack)
-    return json_response(legacy_page(path, pack.conversation_status, paging, messages))
+    page = legacy_page(
+        path,
+        pack.conversation_status,
+        paging,
+        messages,
+        seller_max_message_length=pack.seller_max_message_length,
+        buyer_max_message_length=pack.buyer_max_message_length,
+    )
+    return json_response(page)
 
 
 ROUTES = (

@@ -2,7 +2,7 @@
 
 Choices of the sandbox that the API does not document:
 
-- `site_id` missing or `CBT`, or a download without `tag=post_sale`: 400
+- `site_id` missing, `CBT` or unknown, or a download without `tag=post_sale`: 400
 - an upload without a Content-Length (chunked): 411, before its body is read
 - an upload with a loose framing, or a name of 0 or more than 200 characters: 400
 - the response to an upload is a 200, and the file is served with the Content-Type of its part
@@ -14,6 +14,7 @@ import msgspec
 
 from mlmsg.sandbox._http.exchange import Exchange, Route, SendAnswer
 from mlmsg.sandbox._http.inputs import (
+    check_site,
     check_size,
     find_pack,
     read_json,
@@ -77,7 +78,7 @@ async def send(exchange: Exchange) -> Response:
 
 async def upload(exchange: Exchange) -> Response:
     """Handle `POST /marketplace/messages/attachments?site_id=`: multipart, one part `file`."""
-    _check_site(exchange)
+    check_site(exchange)
     part = await read_upload(exchange, _MAX_MEGABYTES)
     _check_name(part)
     check_size(part, _MAX_MEGABYTES)
@@ -89,7 +90,7 @@ async def download(exchange: Exchange) -> Response:
     """Handle `GET /marketplace/messages/attachments/{attachment}?tag=post_sale&site_id=`."""
     if exchange.request.query.get("tag") != "post_sale":
         raise ErrorResponse(400, "The tag param must be post_sale")
-    _check_site(exchange)
+    check_site(exchange)
     stored = exchange.settings.market.files.get(exchange.request.match_info["attachment"])
     if stored is None:
         raise ErrorResponse(500, "File can not be accessed, try it later")
@@ -103,11 +104,6 @@ ROUTES = (
     Route("GET", "/marketplace/messages/attachments/{attachment}", download),
     Route("GET", "/marketplace/messages/{message}", get_message),
 )
-
-
-def _check_site(exchange: Exchange) -> None:
-    if exchange.request.query.get("site_id", "") in {"", "CBT"}:
-        raise ErrorResponse(400, "The site_id param is required, and never CBT")
 
 
 def _check_name(part: Part) -> None:

@@ -10,7 +10,7 @@ It differs from "Post-sale messages" in these points:
 - all dates have milliseconds
 """
 
-from msgspec import Struct, field
+from msgspec import UNSET, Struct, UnsetType, field
 from msgspec.structs import replace
 
 from mlmsg.sandbox.schemas.dates import add_milliseconds
@@ -85,15 +85,34 @@ class LegacyPage(Struct, frozen=True):
     paging: Paging
     conversation_status: LegacyStatus
     messages: list[LegacyMessage]
+    seller_max_message_length: int | UnsetType = UNSET
+    buyer_max_message_length: int | UnsetType = UNSET
 
 
 def legacy_page(
-    path: str, status: ConversationStatus, paging: Paging, messages: list[Message]
+    path: str,
+    status: ConversationStatus,
+    paging: Paging,
+    messages: list[Message],
+    *,
+    seller_max_message_length: int | None = None,
+    buyer_max_message_length: int | None = None,
 ) -> LegacyPage:
-    """Return a page of the thread at `path`, such as `/packs/{pack}/seller/{seller}`."""
+    """Return a page of the thread at `path`, such as `/packs/{pack}/seller/{seller}`.
+
+    The document shows no maximum length, integrators saw it: None omits it.
+    """
     return LegacyPage(
-        paging, _legacy_status(path, status), [_legacy_message(message) for message in messages]
+        paging=paging,
+        conversation_status=_legacy_status(path, status),
+        messages=[_legacy_message(message) for message in messages],
+        seller_max_message_length=_or_unset(seller_max_message_length),
+        buyer_max_message_length=_or_unset(buyer_max_message_length),
     )
+
+
+def _or_unset(number: int | None) -> int | UnsetType:
+    return UNSET if number is None else number
 
 
 def _legacy_status(path: str, status: ConversationStatus) -> LegacyStatus:
