@@ -31,7 +31,7 @@ __all__ = [
     "token_source",
 ]
 
-logger = logging.getLogger("mlmsg")
+logger: logging.Logger = logging.getLogger("mlmsg")
 
 REFRESH_AHEAD = 300.0
 """Seconds before its end from which a token is refreshed; half its life, if that is less."""

@@ -62,9 +62,9 @@ class Download:
     def __init__(self, response: Response, name: str) -> None:
         length = response.headers.get("Content-Length", "")
         plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
-        self.size = int(length) if plain and length.isdecimal() else None
-        self.content_type = response.headers.get("Content-Type", "application/octet-stream")
-        self.filename = _disposition(response.headers.get("Content-Disposition")) or name
+        self.size: int | None = int(length) if plain and length.isdecimal() else None
+        self.content_type: str = response.headers.get("Content-Type", "application/octet-stream")
+        self.filename: str = _disposition(response.headers.get("Content-Disposition")) or name
         self._stream = response.stream
         self._taken = False
 

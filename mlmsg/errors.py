@@ -128,7 +128,7 @@ class ActionNotAvailable(RuleError):
     def __init__(self, action: str, found: tuple[str, ...], open_roles: tuple[str, ...]) -> None:
         allowed = f"a message to {' or '.join(open_roles)}" if open_roles else "no message at all"
         super().__init__(f"available action {action!r}", ", ".join(found) or "no action", allowed)
-        self.args = (action, found, open_roles)
+        self.args: tuple[object, ...] = (action, found, open_roles)
         self.action = action
         self.open_roles = open_roles
 

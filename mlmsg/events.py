@@ -14,7 +14,7 @@ from ._arguments import check_callback
 
 __all__ = ["AttemptEvent", "EventEmitter", "OnEvent"]
 
-logger = logging.getLogger("mlmsg")
+logger: logging.Logger = logging.getLogger("mlmsg")
 
 
 class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):

@@ -87,11 +87,11 @@ class Client:
                 max_connections=max_connections,
             ),
         )
-        self.attachments = Attachments(self._session)
-        self.packs = Packs(self._session, self.attachments)
-        self.messages = Messages(self._session)
-        self.unread = UnreadMessages(self._session)
-        self.claims = Claims(self._session)
+        self.attachments: Attachments = Attachments(self._session)
+        self.packs: Packs = Packs(self._session, self.attachments)
+        self.messages: Messages = Messages(self._session)
+        self.unread: UnreadMessages = UnreadMessages(self._session)
+        self.claims: Claims = Claims(self._session)
 
     def __repr__(self) -> str:
         return f"<mlmsg.Client {self._base_url}>"

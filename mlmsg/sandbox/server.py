@@ -70,12 +70,12 @@ class Sandbox:
     """
 
     def __init__(self, *, market: Market | None = None) -> None:
-        self.market = example_market() if market is None else market
-        self.token = _VALID_BEARER
+        self.market: Market = example_market() if market is None else market
+        self.token: str = _VALID_BEARER
         self._tokens = {_VALID_BEARER}
         self._expired = {_EXPIRED_BEARER}
-        self.grants = [Grant(access_token=_VALID_BEARER)]
-        self.clock = Clock()
+        self.grants: list[Grant] = [Grant(access_token=_VALID_BEARER)]
+        self.clock: Clock = Clock()
         self.rate: RateLimit | None = None
         self.requests: list[RecordedRequest] = []
         self.max_limit: int | None = None

@@ -19,8 +19,8 @@ try:
     import obstore
     from obstore.exceptions import BaseError
     from obstore.store import LocalStore, MemoryStore, ObjectStore, ObjectStoreMethods, from_url
-except ModuleNotFoundError as error:
-    if error.name != "obstore":
+except ModuleNotFoundError as _error:
+    if _error.name != "obstore":
         raise
     message = "mlmsg.sync needs obstore: pip install 'mlmsg[sync]'"
     raise ModuleNotFoundError(message, name="obstore") from None

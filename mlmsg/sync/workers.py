@@ -43,7 +43,7 @@ __all__ = ["Ids", "Workers", "check_ids"]
 Ids: TypeAlias = Iterable[int | str] | AsyncIterable[int | str]
 """Ids of packs or claims, drawn one at a time: there may be millions."""
 
-logger = logging.getLogger("mlmsg.sync")
+logger: logging.Logger = logging.getLogger("mlmsg.sync")
 
 
 def check_ids(name: str, ids: object, kinds: type | UnionType) -> None:
