@@ -1,8 +1,8 @@
-"""Reads a thread and answers it with two files, streamed from where they are.
+"""Read a thread and answer it with two files, which are streamed.
 
     python examples/answer_with_files.py
 
-Runs against a sandbox in this process. For a real account, give `Client` an access token alone.
+It runs against a sandbox in this process. For a real account: `Client("your-access-token")`.
 """
 
 import asyncio
@@ -13,14 +13,14 @@ from mlmsg.sandbox import Sandbox
 
 
 async def report() -> AsyncIterator[bytes]:
-    """A file that is made while it is sent; its length is not known before."""
+    """Yield a file that is created while it is uploaded. Its length is not known in advance."""
     yield b"day;orders\n"
     for day in range(1, 4):
         yield f"2024-08-{day:02};{day * 7}\n".encode()
 
 
 async def main() -> None:
-    """Sends one message with two files, once."""
+    """Send one message with two files."""
     async with (
         Sandbox() as sandbox,
         Client(sandbox.token, base_url=sandbox.url) as client,
@@ -40,10 +40,10 @@ async def main() -> None:
                 site_id="MLM",
             )
         except RuleError as error:
-            print(f"refused before anything was sent: {error}")
+            print(f"nothing was sent: {error}")
         except OutcomeUnknown as error:
-            found = await error.reconcile()
-            print("delivered all the same" if found else f"to be sent again: {error}")
+            delivered = await error.reconcile()
+            print(f"delivered as {delivered}" if delivered else f"not delivered yet: {error}")
         else:
             print(f"sent as {sent.id} with 2 files")
 

@@ -1,8 +1,8 @@
-"""Copies an attachment from one pack's thread to another's, without a disk in between.
+"""Copy an attachment from one pack to another, without a temporary file.
 
     python examples/copy_attachment.py
 
-Runs against a sandbox in this process. For a real account, give `Client` an access token alone.
+It runs against a sandbox in this process. For a real account: `Client("your-access-token")`.
 """
 
 import asyncio
@@ -12,7 +12,7 @@ from mlmsg.sandbox import Sandbox
 
 
 async def main() -> None:
-    """Streams the first attachment of one pack into an upload for another."""
+    """Stream the first attachment of one pack into an upload for another pack."""
     async with (
         Sandbox() as sandbox,
         Client(sandbox.token, base_url=sandbox.url) as client,
@@ -30,7 +30,7 @@ async def main() -> None:
                 progress=lambda sent, total: print(f"{sent} of {total} bytes"),
             )
         sent = await client.packs.send(target, "Te reenvío el archivo.", attachments=[upload])
-        print(f"{attachment.original_filename} is now part of message {sent.id}")
+        print(f"{attachment.original_filename} was sent with message {sent.id}")
 
 
 if __name__ == "__main__":

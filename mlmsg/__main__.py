@@ -1,12 +1,12 @@
-"""The command line: `python -m mlmsg`, or `mlmsg`."""
+"""Start the command line: `python -m mlmsg`, or `mlmsg`."""
 
 import sys
 
 
 def main() -> None:
-    """Runs the command line; says what to install where its libraries are missing."""
+    """Run the command line. If one of its libraries is missing, print what to install."""
     try:
-        from ._cli import cli
+        from .cli import cli
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich", "obstore"}:
             raise

@@ -13,7 +13,7 @@ import pytest
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
-from mlmsg._progress import watch
+from mlmsg.cli._progress import watch
 from mlmsg.sandbox import example_market
 from mlmsg.sync import SyncEvent, ThreadId
 
@@ -45,8 +45,8 @@ def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     size = sum(map(len, FILES.values()))
     *lines, summary = done.stdout.splitlines()
     assert summary == (
-        f"mirrored into {tmp_path / 'mirror'}: threads 7, files fetched "
-        f"{len(FILES)} ({size / 1000:.1f} kB), there already 0, failed 0"
+        f"mirrored into {tmp_path / 'mirror'}: threads 7, files downloaded "
+        f"{len(FILES)} ({size / 1000:.1f} kB), already there 0, failed 0"
     )
     assert {line.split()[1] for line in lines} == set(FILES)
 
@@ -57,8 +57,8 @@ def test_a_second_run_fetches_only_what_is_missing_or_cut(tmp_path: Path) -> Non
     (tmp_path / lost).unlink()
     (tmp_path / cut).write_bytes(b"half")
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
-    assert "files fetched 2 (" in done.stdout
-    assert f"there already {len(FILES) - 2}," in done.stdout
+    assert "files downloaded 2 (" in done.stdout
+    assert f"already there {len(FILES) - 2}," in done.stdout
     assert without_manifests(on_disk(tmp_path)) == FILES
 
 
@@ -66,9 +66,9 @@ def test_verify_reads_what_is_there(tmp_path: Path) -> None:
     mlmsg("sync", "--sandbox", "--to", str(tmp_path))
     changed = tmp_path / next(iter(FILES))
     changed.write_bytes(bytes(changed.stat().st_size))
-    assert "files fetched 0 (" in mlmsg("sync", "--sandbox", "--to", str(tmp_path)).stdout
+    assert "files downloaded 0 (" in mlmsg("sync", "--sandbox", "--to", str(tmp_path)).stdout
     done = mlmsg("sync", "--sandbox", "--verify", "--to", str(tmp_path))
-    assert "files fetched 1 (" in done.stdout
+    assert "files downloaded 1 (" in done.stdout
 
 
 NAMED = [
@@ -163,12 +163,12 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         told = process.stderr.read()
         assert process.wait(timeout=20) == 130
-    assert told == "interrupted; the same command goes on from here\n"
+    assert told == "interrupted; run the same command again to continue\n"
 
 
 MISTAKES = [
     pytest.param(("sync",), "Missing option '--to'", id="no folder"),
-    pytest.param(("sync", "--to", "x"), "no PACK or claim is named; to try", id="no pack"),
+    pytest.param(("sync", "--to", "x"), "no PACK or claim is given; to try", id="no pack"),
     pytest.param(("sync", "--to", "x", "1"), "MLMSG_ACCESS_TOKEN is not set", id="no token"),
     pytest.param(("sink",), "No such command 'sink'", id="typo"),
     pytest.param(("sync", "--sandbox", "--to", __file__), "is a file, not a folder", id="a file"),
@@ -212,7 +212,7 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     assert process.returncode == 1
     assert re.search(r"8/8 threads, 16 files, 2\d\d\.\d kB, .*/s, 1 failed", seen)
     assert "failed: packs/404: 404 " in seen
-    assert "threads 7, files fetched" in seen
+    assert "threads 7, files downloaded" in seen
 
 
 def read_all(descriptor: int) -> str:

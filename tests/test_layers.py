@@ -28,8 +28,7 @@ ROOMS = (
     ("downloads",),
     ("client",),
     ("sync", "sandbox"),
-    ("_progress",),
-    ("_cli",),
+    ("cli",),
     ("__main__", ""),
 )
 """The rooms, lowest first. A module imports from the rows above its own, and from its own room."""

@@ -80,10 +80,10 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
 
 
 SAYS = {
-    "inbox_service.py": r"(notification [12]: 200\n){4}21 messages, 2 of them new just now\n2 conv",
+    "inbox_service.py": r"(notification [12]: 200\n){4}21 messages delivered, 2 of them new\n2 ",
     "mirror_job.py": r"first run: 7 threads, 15 .* 1 failed\nsecond run: 7 threads, 1 files",
     "answer_with_files.py": r"Mariana: .*\nsent as [0-9a-f]{32} with 2 files",
-    "copy_attachment.py": r"27822 of 27822 bytes\nCaja dañada.jpg is now part of message",
+    "copy_attachment.py": r"27822 of 27822 bytes\nCaja dañada.jpg was sent with message",
     "opentelemetry_events.py": (
         r"answer a buyer.*\n - GET \S+/packs/{pack_id} 503 ServerError retry\n.* 200  accept\n"
         r" - POST \S+/attachments 200  accept\n.*request\.duration: \S+ s in 4 series.*"

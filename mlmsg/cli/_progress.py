@@ -1,4 +1,4 @@
-"""How the command line shows a job: a bar on a terminal, otherwise lines, or lines of JSON."""
+"""Show the progress of a job: a bar on a terminal, otherwise lines of text or of JSON."""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -12,19 +12,19 @@ from rich.filesize import decimal
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
-from .sync import SyncEvent, SyncReport
+from mlmsg.sync import SyncEvent, SyncReport
 
 __all__ = ["printable", "summary", "watch"]
 
 Show: TypeAlias = Callable[[SyncEvent], None]
 
 LABELS = {"failed": "failed", "manifest": "replaced"}
-"""What is told beside the bar too, and how: all that a person may want to look into."""
+"""Labels of the events that are problems. They are also printed above the bar."""
 
 
 @contextmanager
 def watch(threads: int | None, *, json: bool) -> Iterator[Show]:
-    """Shows events in the way that suits the output; `threads` is how many there are, if known."""
+    """Yield a function that shows events; `threads` is their number, or None if it is unknown."""
     if json:
         yield _json_line
     elif sys.stdout.isatty():
@@ -35,7 +35,7 @@ def watch(threads: int | None, *, json: bool) -> Iterator[Show]:
 
 
 def summary(report: SyncReport, to: str, *, json: bool) -> None:
-    """The last line."""
+    """Print the last line: the counts of the report."""
     failed = len(report.failed) + report.omitted_failures
     if json:
         counts = {"threads": report.threads, "downloaded": report.downloaded}
@@ -43,13 +43,13 @@ def summary(report: SyncReport, to: str, *, json: bool) -> None:
         click.echo(msgspec.json.encode({"event": "report", "to": to, **counts}))
         return
     click.echo(
-        f"mirrored into {to}: threads {report.threads}, files fetched {report.downloaded} "
-        f"({decimal(report.bytes)}), there already {report.skipped}, failed {failed}"
+        f"mirrored into {to}: threads {report.threads}, files downloaded {report.downloaded} "
+        f"({decimal(report.bytes)}), already there {report.skipped}, failed {failed}"
     )
 
 
 def printable(text: str) -> str:
-    """A text of somebody else's, on one line, that cannot speak to the terminal."""
+    """Return text of others on one line, without characters that control a terminal."""
     return "".join(c if c.isprintable() else " " for c in text)
 
 
@@ -68,17 +68,17 @@ def _json_line(event: SyncEvent) -> None:
 
 def _line(event: SyncEvent) -> None:
     if event.kind in LABELS:
-        click.echo(_noted(event), err=True)
+        click.echo(_problem(event), err=True)
     elif event.filename is not None:
         size = f" ({decimal(event.size)})" if event.size else ""
-        click.echo(f"{event.kind:<10} {_where(event)}{size}")
+        click.echo(f"{event.kind:<10} {_place(event)}{size}")
 
 
-def _noted(event: SyncEvent) -> str:
-    return printable(f"{LABELS[event.kind]}: {_where(event)}: {event.error}")
+def _problem(event: SyncEvent) -> str:
+    return printable(f"{LABELS[event.kind]}: {_place(event)}: {event.error}")
 
 
-def _where(event: SyncEvent) -> str:
+def _place(event: SyncEvent) -> str:
     return printable(event.path or "/".join(filter(None, (event.thread.path, event.filename))))
 
 
@@ -87,27 +87,27 @@ def _bar(threads: int | None) -> Iterator[Show]:
     columns = (
         SpinnerColumn(),
         BarColumn(bar_width=20),
-        TextColumn("{task.fields[shown]}"),
+        TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
     )
     total = SyncReport()
-    of_all = "" if threads is None else f"/{threads}"
-    walked = 0
+    of_total = "" if threads is None else f"/{threads}"
+    finished = 0
     with Progress(*columns, console=Console(file=sys.stdout)) as progress:
-        task = progress.add_task("", total=threads, shown="")
+        task = progress.add_task("", total=threads, counts="")
 
         def show(event: SyncEvent) -> None:
-            nonlocal walked
+            nonlocal finished
             total.add(event)
-            walked += event.filename is None
+            finished += event.filename is None
             if event.kind in LABELS:
-                progress.console.print(Text(_noted(event)), soft_wrap=True)
+                progress.console.print(Text(_problem(event)), soft_wrap=True)
             elapsed = progress.tasks[task].elapsed or 1.0
             failed = len(total.failed) + total.omitted_failures
             progress.update(
                 task,
-                completed=walked,
-                shown=f"{walked}{of_all} threads, {total.downloaded + total.skipped} files, "
+                completed=finished,
+                counts=f"{finished}{of_total} threads, {total.downloaded + total.skipped} files, "
                 f"{decimal(total.bytes)}, {decimal(int(total.bytes / elapsed))}/s, {failed} failed",
             )
 
