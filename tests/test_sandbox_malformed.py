@@ -125,6 +125,15 @@ PATHS = [
     b"/marketplace/v2/claims/%s/actions/send-message",
     b"/post-purchase/v1/claims/%s/attachments/%s",
     b"/post-purchase/v1/claims/%s/attachments/%s/download",
+    b"/messages/%s",
+    b"/messages/attachments",
+    b"/messages/packs/%s/sellers/%s?tag=post_sale",
+    b"/messages/packs/2000007001000011/sellers/700100200?tag=post_sale",
+    b"/messages/action_guide/packs/%s",
+    b"/messages/action_guide/packs/2000007001000011/option",
+    b"/marketplace/messages/action_guide/packs/%s/caps_available",
+    b"/marketplace/users/%s",
+    b"/users/me",
     b"/oauth/token",
     b"/%s",
 ]
@@ -132,6 +141,14 @@ bodies = st.one_of(
     text_or_bytes,
     st.builds(
         b'{"text":"%s","message":"%s","attachments":["%s"]}'.__mod__, st.tuples(*[values] * 3)
+    ),
+    st.builds(
+        b'{"from":{"user_id":%s},"to":{"user_id":"%s"},"text":"%s"}'.__mod__,
+        st.tuples(st.sampled_from([b"700100200", b"-1", b"1e3", b'""', b"null"]), values, values),
+    ),
+    st.builds(
+        b'{"option_id":"%s","text":"%s","template_id":"%s"}'.__mod__,
+        st.tuples(st.sampled_from([b"OTHER", b"REQUEST_VARIANTS", b"\xff"]), values, values),
     ),
     st.builds(b'{"%s":%s}'.__mod__, st.tuples(values, st.sampled_from([b"[" * 5000, b"1e999"]))),
     st.builds(lambda data, name: framed(data, "NAME").replace(b"NAME", name), values, values),
@@ -143,7 +160,7 @@ bodies = st.one_of(
 def requests(draw: st.DrawFn) -> bytes:
     path = draw(st.sampled_from(PATHS))
     target = path % tuple(draw(parts) for _ in range(path.count(b"%s")))
-    if draw(st.booleans()):
+    if b"?" not in path and draw(st.booleans()):
         names = st.sampled_from([b"limit", b"offset", b"tag", b"role", b"site_id", b"mark_as_read"])
         target += b"?%s=%s" % (draw(names), draw(parts))
     headers = b"".join(
@@ -162,7 +179,7 @@ def requests(draw: st.DrawFn) -> bytes:
 
 
 @settings(
-    max_examples=250,
+    max_examples=300,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

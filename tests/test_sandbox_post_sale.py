@@ -327,7 +327,7 @@ REFUSALS = [
         "The site_id param is required, and never CBT",
     ),
     ("GET", "/", None, 404, "Unknown resource: /"),
-    ("GET", "/users/me", None, 404, "Unknown resource: /users/me"),
+    ("GET", "/users", None, 404, "Unknown resource: /users"),
     ("DELETE", f"{PACKS}{MUG}", None, 404, f"Unknown resource: {PACKS}{MUG}"),
     ("GET", f"{PACKS}{MUG}/x", None, 404, f"Unknown resource: {PACKS}{MUG}/x"),
 ]

@@ -3,6 +3,10 @@
 For tests, examples and demos. It is written from the API's documents alone and imports nothing
 of the client, so that a wrong path or a wrong field cannot pass its own test.
 
+It serves both families of sellers over one market. `Sandbox()` has a Global Selling seller,
+`Sandbox(market=example_market(site_id="MLB"))` a domestic one, with a blocked thread for each
+advice. `Market.block`, `Market.migrate` and `Pack.guide` prepare other states of a thread.
+
     async with Sandbox() as sandbox:
         sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
         sandbox.rate = RateLimit(reads=10)
@@ -11,6 +15,7 @@ of the client, so that a wrong path or a wrong field cannot pass its own test.
 """
 
 from mlmsg.sandbox._http.exchange import RecordedRequest, SendAnswer
+from mlmsg.sandbox.action_guide import ActionGuide
 from mlmsg.sandbox.claims import Claim, ClaimFile
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
@@ -19,6 +24,7 @@ from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
 from mlmsg.sandbox.rates import RateLimit
+from mlmsg.sandbox.schemas.action_guide import Option, Template, Variable
 from mlmsg.sandbox.schemas.claims import (
     AvailableAction,
     ClaimAttachment,
@@ -36,10 +42,12 @@ from mlmsg.sandbox.schemas.packs import (
     Resource,
 )
 from mlmsg.sandbox.schemas.unread import UnreadCount
+from mlmsg.sandbox.schemas.users import MarketplaceSeller
 from mlmsg.sandbox.server import Sandbox
 
 __all__ = [
     "Action",
+    "ActionGuide",
     "Attachment",
     "Author",
     "AvailableAction",
@@ -53,9 +61,11 @@ __all__ = [
     "Fault",
     "Grant",
     "Market",
+    "MarketplaceSeller",
     "Message",
     "MessageDate",
     "Moderation",
+    "Option",
     "Pack",
     "Person",
     "Player",
@@ -65,6 +75,8 @@ __all__ = [
     "Sandbox",
     "SendAnswer",
     "StoredFile",
+    "Template",
     "UnreadCount",
+    "Variable",
     "example_market",
 ]

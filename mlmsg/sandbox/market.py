@@ -6,7 +6,11 @@ from itertools import count
 from pathlib import PurePosixPath
 from uuid import UUID, uuid5
 
+from msgspec.structs import replace
+
+from mlmsg.sandbox.action_guide import ActionGuide, default_options
 from mlmsg.sandbox.claims import Claim, ClaimFile
+from mlmsg.sandbox.conversations import reopens_by_buyer
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
 from mlmsg.sandbox.schemas.claims import ClaimMessage, ClaimModeration, Role, Stage
 from mlmsg.sandbox.schemas.dates import (
@@ -23,6 +27,8 @@ from mlmsg.sandbox.schemas.packs import (
     Resource,
 )
 from mlmsg.sandbox.schemas.unread import UnreadCount
+from mlmsg.sandbox.schemas.users import MarketplaceSeller
+from mlmsg.sandbox.sites import AGENTS, GLOBAL_SELLING, OTHER_AGENT
 
 __all__ = ["Market"]
 
@@ -42,7 +48,9 @@ class Market:
     Default ids are the same in every run, for the same steps.
 
     Args:
-        user_id: The seller whose tokens are accepted.
+        user_id: The account whose tokens are accepted.
+        site_id: The site of the account: `CBT` for Global Selling, any other for domestic.
+        nickname: The nickname of the account.
         now: The clock of every date that is not given.
 
     Attributes:
@@ -50,11 +58,24 @@ class Market:
         files: The files of messages by id. The download of a removed file fails as that of a
             lost file does.
         claims: The claims by id.
+        tags: The tags of the account.
+        marketplaces: The sellers of a Global Selling account.
         denied: The ids of claims that the PolicyAgent denies to the seller, existing or not.
     """
 
-    def __init__(self, *, user_id: int = 700100200, now: Callable[[], datetime] = _utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        user_id: int = 700100200,
+        site_id: str = GLOBAL_SELLING,
+        nickname: str = "TIENDA_EJEMPLO",
+        now: Callable[[], datetime] = _utc_now,
+    ) -> None:
         self.user_id = user_id
+        self.site_id = site_id
+        self.nickname = nickname
+        self.tags = ["normal", "test_user"]
+        self.marketplaces: list[MarketplaceSeller] = []
         self.packs: dict[str, Pack] = {}
         self.files: dict[str, StoredFile] = {}
         self.claims: dict[str, Claim] = {}
@@ -75,6 +96,7 @@ class Market:
         status_date: str | None = None,
         seller_max_message_length: int | None = 350,
         buyer_max_message_length: int | None = 3500,
+        claim_ids: list[int] | None = None,
     ) -> Pack:
         """Add an active pack without messages, and return it.
 
@@ -82,7 +104,7 @@ class Market:
         """
         serial = next(self._serial)
         status = ConversationStatus(
-            claim_ids=None,
+            claim_ids=claim_ids,
             shipping_id=shipping_id,
             status="active",
             status_date=status_date or self.date(),
@@ -99,9 +121,48 @@ class Market:
             conversation_status=status,
             seller_max_message_length=seller_max_message_length,
             buyer_max_message_length=buyer_max_message_length,
+            guide=ActionGuide(
+                default_options(site_id, global_selling=self.site_id == GLOBAL_SELLING)
+            ),
         )
         self.packs[pack.id] = pack
         return pack
+
+    def block(self, pack_id: int | str, substatus: str, *, at: str | None = None) -> None:
+        """Block the thread of a pack with a substatus, such as `blocked_by_time`.
+
+        Raises:
+            KeyError: The market has no such pack.
+        """
+        self._set_status(self.packs[str(pack_id)], "blocked", substatus, at)
+
+    def unblock(self, pack_id: int | str, *, at: str | None = None) -> None:
+        """Make the thread of a pack active.
+
+        Raises:
+            KeyError: The market has no such pack.
+        """
+        self._set_status(self.packs[str(pack_id)], "active", None, at)
+
+    def migrate(self, pack_id: int | str, conversation_type: str = "agent") -> None:
+        """Let the messaging agent of the site mediate the thread of a pack.
+
+        New messages to the seller show the agent as their sender.
+
+        Raises:
+            KeyError: The market has no such pack.
+        """
+        pack = self.packs[str(pack_id)]
+        pack.conversation_type = conversation_type
+        pack.agent_id = AGENTS.get(pack.site_id, OTHER_AGENT)
+
+    def _set_status(self, pack: Pack, status: str, substatus: str | None, at: str | None) -> None:
+        pack.conversation_status = replace(
+            pack.conversation_status,
+            status=status,
+            substatus=substatus,
+            status_date=at or self.date(),
+        )
 
     def add_message(
         self,
@@ -115,8 +176,11 @@ class Market:
         read: str | None = None,
         message_id: str | None = None,
         status: str = "available",
+        moderation: Moderation | None = None,
     ) -> Message:
         """Add the newest message of a pack, and return it; add the oldest message first.
+
+        A message of the buyer opens a thread whose substatus says so, such as `blocked_by_time`.
 
         Args:
             pack_id: The id of a pack of this market.
@@ -128,6 +192,8 @@ class Market:
             read: The read date; a message that was read was also notified.
             message_id: The id; 32 hex digits by default.
             status: The status, an open set; `available` by default.
+            moderation: The moderation; clean by default. A rejected message has no date of
+                availability.
 
         Raises:
             KeyError: The market has no such pack or file.
@@ -135,6 +201,8 @@ class Market:
         pack = self.packs[str(pack_id)]
         files = [self.files[file_id].attachment() for file_id in attachments]
         at = at or self.date()
+        moderation = moderation or Moderation("clean", None, "online", at)
+        available = None if moderation.status == "rejected" else at
         message = Message(
             id=message_id or self._uuid("message").hex,
             site_id=pack.site_id,
@@ -144,8 +212,8 @@ class Market:
             status=status,
             subject=None,
             text=text,
-            message_date=MessageDate(at, at, read and add_milliseconds(at), at, read),
-            message_moderation=Moderation("clean", None, "online", at),
+            message_date=MessageDate(at, available, read and add_milliseconds(at), at, read),
+            message_moderation=moderation,
             message_attachments=files or None,
             message_resources=[
                 Resource(pack.id, "packs"),
@@ -155,6 +223,8 @@ class Market:
             text_translated=text_translated,
         )
         pack.messages.insert(0, message)
+        if author == "buyer" and reopens_by_buyer(pack.conversation_status):
+            self.unblock(pack.id, at=at)
         return message
 
     def add_file(

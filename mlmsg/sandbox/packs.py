@@ -5,6 +5,8 @@ from typing import Literal
 
 from msgspec.structs import replace
 
+from mlmsg.sandbox.action_guide import ActionGuide
+from mlmsg.sandbox.conversations import hides_messages
 from mlmsg.sandbox.schemas.dates import add_milliseconds
 from mlmsg.sandbox.schemas.packs import Attachment, ConversationStatus, Message, Person
 
@@ -50,6 +52,11 @@ class Pack:
         seller_max_message_length: The longest text of the seller in characters, as the seller
             thread shows it; None omits it.
         buyer_max_message_length: The longest text of the buyer, in the same way.
+        conversation_type: The last part of `conversation_status.path` in a thread that an agent
+            mediates; None in any other thread. The values are not documented.
+        agent_id: The user id of the messaging agent, who takes the buyer's place in new messages
+            and as the recipient; None without an agent. Set it to migrate the thread.
+        guide: The reasons by which the seller starts the conversation.
     """
 
     id: str
@@ -62,17 +69,41 @@ class Pack:
     messages: list[Message] = field(default_factory=list)
     seller_max_message_length: int | None = 350
     buyer_max_message_length: int | None = 3500
+    conversation_type: str | None = None
+    agent_id: int | None = None
+    guide: ActionGuide = field(default_factory=ActionGuide)
 
     @property
     def resource(self) -> str:
         """The resource of the unread counts: `/packs/{pack}/sellers/{seller}`."""
         return f"/packs/{self.id}/sellers/{self.seller_id}"
 
+    @property
+    def counterpart_id(self) -> int:
+        """The user id to which the seller writes: the agent, or else the buyer."""
+        return self.buyer_id if self.agent_id is None else self.agent_id
+
+    @property
+    def visible_messages(self) -> list[Message]:
+        """The messages that the pages of the thread contain."""
+        return [] if hides_messages(self.conversation_status) else self.messages
+
+    def path(self, sellers: str = "sellers") -> str:
+        """Return `conversation_status.path`; the legacy spelling has `seller` for `sellers`."""
+        path = f"/packs/{self.id}/{sellers}/{self.seller_id}"
+        if self.conversation_type is None:
+            return path
+        return f"{path}/conversations/{self.conversation_type}"
+
+    def was_answered(self) -> bool:
+        """Return True if the thread contains a message of the buyer or of an agent."""
+        return any(message.sender.user_id != self.seller_id for message in self.messages)
+
     def person(self, author: Author) -> Person:
-        """Return the seller or the buyer as a message shows them."""
+        """Return the seller or the buyer as a new message shows them."""
         if author == "seller":
             return Person(self.seller_id, self.seller_name)
-        return Person(self.buyer_id, self.buyer_name)
+        return Person(self.counterpart_id, self.buyer_name)
 
     def unread(self, user_id: int) -> int:
         """Return the number of messages to this user without a read date."""

@@ -6,13 +6,17 @@ from typing import Self
 
 from aiohttp import typedefs, web
 
+from mlmsg.sandbox._http.access import check_token
 from mlmsg.sandbox._http.exchange import (
+    BlockedAnswer,
     ClaimSendAnswer,
     ClaimUploadKey,
     Exchange,
+    Language,
     RecordedRequest,
     Route,
     SendAnswer,
+    ThreadSpelling,
 )
 from mlmsg.sandbox._http.inputs import check_encoding
 from mlmsg.sandbox._http.responses import ErrorResponse, Response
@@ -23,6 +27,7 @@ from mlmsg.sandbox.faults import Fault, FaultQueue
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.rates import RateLimit
+from mlmsg.sandbox.sites import GLOBAL_SELLING
 
 __all__ = ["Sandbox"]
 
@@ -67,6 +72,19 @@ class Sandbox:
             `{"id": ...}`; `empty`, an empty body.
         claim_upload_key: The key of the file name in the response to a claim upload:
             `file_name`, or `filename` as in the domestic edition.
+        thread_spelling: The spelling of the seller thread: `legacy`, the default of a Global
+            Selling market, is that of "Pending messages"; `current`, the default of a domestic
+            one, is that of "Post-sale messages".
+        blocked_answer: The text of the 403 to a send on a blocked thread: `documented`, or
+            `substatus` for that of the thread, as integrators saw it.
+        send_rejection: The reason, such as `OUT_OF_PLACE_LANGUAGE`, for which the moderation
+            rejects every message of the seller; None for none.
+        language: The language of the errors of the action guide, `en` or `pt`: the documentation
+            has both. Whether the API translates them is not verified.
+        has_permission: The application may communicate with buyers; without the permission the
+            PolicyAgent responds 403.
+        is_model_6: The seller is a "Model 6" seller of Global Selling, whose messages and claims
+            under /marketplace are a 403.
     """
 
     def __init__(self, *, market: Market | None = None) -> None:
@@ -84,6 +102,13 @@ class Sandbox:
         self.unread_cap = 1000
         self.claim_send_answer: ClaimSendAnswer = "seed"
         self.claim_upload_key: ClaimUploadKey = "file_name"
+        is_domestic = self.market.site_id != GLOBAL_SELLING
+        self.thread_spelling: ThreadSpelling = "current" if is_domestic else "legacy"
+        self.blocked_answer: BlockedAnswer = "documented"
+        self.send_rejection: str | None = None
+        self.language: Language = "en"
+        self.has_permission = True
+        self.is_model_6 = False
         self._faults = FaultQueue()
         self._arrival = asyncio.Event()
         self._runner: web.AppRunner | None = None
@@ -262,4 +287,4 @@ async def _refuse_unknown_path(exchange: Exchange) -> Response:
     raise ErrorResponse(404, f"Unknown resource: {exchange.request.path}")
 
 
-_UNKNOWN_PATH = Route("*", "/{path:.*}", _refuse_unknown_path)
+_UNKNOWN_PATH = Route("*", "/{path:.*}", _refuse_unknown_path, check_token)

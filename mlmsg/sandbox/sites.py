@@ -1,28 +1,24 @@
-"""The sites of the API."""
+"""The sites of the API, and the messaging agents of each."""
 
-__all__ = ["SITES"]
+__all__ = ["AGENTS", "GLOBAL_SELLING", "OTHER_AGENT", "SITES"]
 
-# The sites of the authorization hosts. CBT, the pseudo site of Global Selling, is not one of
-# them: no upload and no download accepts it.
-SITES = frozenset(
-    {
-        "MLA",
-        "MLB",
-        "MLM",
-        "MLC",
-        "MCO",
-        "MLU",
-        "MPE",
-        "MLV",
-        "MEC",
-        "MBO",
-        "MPY",
-        "MGT",
-        "MPA",
-        "MRD",
-        "MCR",
-        "MHN",
-        "MSV",
-        "MNI",
-    }
-)
+# The pseudo site of Global Selling accounts: no upload and no download accepts it.
+GLOBAL_SELLING = "CBT"
+
+# The user ids of the messaging agents.
+AGENTS = {
+    "MLC": 3020819166,
+    "MCO": 3037204123,
+    "MLM": 3037204279,
+    "MLA": 3037674934,
+    "MLB": 3037675074,
+    "MLU": 3037204685,
+}
+
+# The document calls the agent of MLU "others". That it serves every other site is not verified.
+OTHER_AGENT = AGENTS["MLU"]
+
+_OTHER_SITES = ("MBO", "MCR", "MEC", "MGT", "MHN", "MLV", "MNI", "MPA", "MPE", "MPY", "MRD", "MSV")
+
+# The sites of the authorization hosts.
+SITES = frozenset([*AGENTS, *_OTHER_SITES])

@@ -1,4 +1,4 @@
-"""One request and its response: the record, the body, the token, and the route."""
+"""One request and its response: the record, the body, the settings, and the route."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
@@ -7,7 +7,7 @@ from typing import Literal, Protocol
 
 from aiohttp import web
 
-from mlmsg.sandbox._http.responses import ErrorResponse, Response
+from mlmsg.sandbox._http.responses import Response
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
@@ -21,6 +21,15 @@ ClaimSendAnswer = Literal["seed", "plain", "object", "empty"]
 
 ClaimUploadKey = Literal["file_name", "filename"]
 """The key of the file name in the response to a claim upload; see `Sandbox.claim_upload_key`."""
+
+ThreadSpelling = Literal["legacy", "current"]
+"""The spellings of the seller thread; see `Sandbox.thread_spelling`."""
+
+BlockedAnswer = Literal["documented", "substatus"]
+"""The texts of the 403 to a send on a blocked thread; see `Sandbox.blocked_answer`."""
+
+Language = Literal["en", "pt"]
+"""The languages of the errors of the action guide; see `Sandbox.language`."""
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -38,6 +47,12 @@ class Settings(Protocol):
     unread_cap: int
     claim_send_answer: ClaimSendAnswer
     claim_upload_key: ClaimUploadKey
+    thread_spelling: ThreadSpelling
+    blocked_answer: BlockedAnswer
+    send_rejection: str | None
+    language: Language
+    has_permission: bool
+    is_model_6: bool
 
     @property
     def tokens(self) -> set[str]:
@@ -126,42 +141,9 @@ Handler = Callable[[Exchange], Awaitable[Response]]
 """The function that handles the requests of a route; it raises ErrorResponse to refuse one."""
 
 
-def read_token(exchange: Exchange) -> str:
-    """Return the token of a request, or an empty text.
-
-    A header without the scheme Bearer counts as a token as a whole: the sandbox's own choice.
-    """
-    header = exchange.request.headers.get("Authorization", "")
-    scheme, _, rest = header.partition(" ")
-    return rest.strip() if scheme.lower() == "bearer" else header
-
-
-def check_token(exchange: Exchange) -> None:
-    """Refuse a missing, unknown or expired token as the API does.
-
-    The text of the 401 is not documented: it is the sandbox's own choice.
-
-    Raises:
-        ErrorResponse: 400 without a token or with an unknown one, 401 with an expired one.
-    """
-    token = read_token(exchange)
-    if not token:
-        raise ErrorResponse(400, "Access token is required")
-    if _has_expired(token, exchange.settings):
-        raise ErrorResponse(401, "The access token has expired")
-    if token not in exchange.settings.tokens:
-        raise ErrorResponse(400, f"Malformed access_token: {token}")
-
-
-def _has_expired(token: str, settings: Settings) -> bool:
-    now = settings.clock.now()
-    by_clock = any(grant.has_expired(token, now) for grant in settings.grants)
-    return by_clock or token in settings.expired
-
-
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An endpoint: its method and path, its handler, and the check of the token before it.
+    """An endpoint: its method and path, its handler, and the check of access before it.
 
     The rate limit counts the requests of a `limited` route only.
     """
@@ -169,5 +151,5 @@ class Route:
     method: str
     path: str
     handler: Handler
-    check: Callable[[Exchange], None] = check_token
+    check: Callable[[Exchange], None]
     limited: bool = True

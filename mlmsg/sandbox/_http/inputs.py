@@ -33,8 +33,9 @@ class PageRequest:
 
     def select(self, pack: Pack) -> tuple[Paging, list[Message]]:
         """Return the `paging` of the requested page, and its messages."""
-        paging = Paging(limit=self.limit, offset=self.offset, total=len(pack.messages))
-        return paging, pack.messages[self.offset : self.offset + self.limit]
+        messages = pack.visible_messages
+        paging = Paging(limit=self.limit, offset=self.offset, total=len(messages))
+        return paging, messages[self.offset : self.offset + self.limit]
 
 
 def check_encoding(exchange: Exchange) -> None:
@@ -53,6 +54,17 @@ def check_encoding(exchange: Exchange) -> None:
         unquote_to_bytes(exchange.request.raw_path).decode()
     except UnicodeError:
         raise ErrorResponse(400, "The request is not valid UTF-8") from None
+
+
+def check_tag(exchange: Exchange, *, is_required: bool = False) -> None:
+    """Refuse any other `tag` than `post_sale`, and a missing one if it is required.
+
+    Raises:
+        ErrorResponse: 400, with a text of the sandbox's own choice.
+    """
+    default = "" if is_required else "post_sale"
+    if exchange.request.query.get("tag", default) != "post_sale":
+        raise ErrorResponse(400, "The tag param must be post_sale")
 
 
 def check_site(exchange: Exchange) -> None:
@@ -96,6 +108,20 @@ def find_pack(exchange: Exchange) -> Pack:
     pack = exchange.settings.market.packs.get(exchange.request.match_info["pack"])
     if pack is None:
         raise ErrorResponse(404, "Order do not exists")
+    return pack
+
+
+def find_seller_pack(exchange: Exchange) -> Pack:
+    """Return the pack that the path names, under the id of its seller.
+
+    Raises:
+        ErrorResponse: 404 under the id of another seller, 403 if the user is not part of it.
+    """
+    pack = find_pack(exchange)
+    if exchange.request.match_info["seller"] != str(pack.seller_id):
+        raise ErrorResponse(404, "Order do not exists")
+    if exchange.settings.market.user_id not in {pack.seller_id, pack.buyer_id}:
+        raise ErrorResponse(403, f"User access token invalid for resource {pack.id}")
     return pack
 
 

@@ -23,13 +23,8 @@ from typing import get_args
 
 import msgspec
 
-from mlmsg.sandbox._http.exchange import (
-    ClaimSendAnswer,
-    Exchange,
-    Route,
-    check_token,
-    read_token,
-)
+from mlmsg.sandbox._http.access import POLICY_AGENT, check_permission, check_token, read_token
+from mlmsg.sandbox._http.exchange import ClaimSendAnswer, Exchange, Route
 from mlmsg.sandbox._http.inputs import check_size, read_json, read_upload
 from mlmsg.sandbox._http.multipart import Part
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
@@ -42,14 +37,11 @@ _V1 = "/post-purchase/v1/claims/{claim}"
 _ROLES: tuple[Role, ...] = get_args(Role)
 _MAX_MEGABYTES = 5
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,125}")
-_ERROR_CODES = {401: "unauthorized_request_error", 404: "not_found_error"}
-_POLICY_AGENT = {
-    "code": "PA_UNAUTHORIZED_RESULT_FROM_POLICIES",
-    "blocked_by": "PolicyAgent",
-    "message": "At least one policy returned UNAUTHORIZED.",
-    "status": 403,
+_ERROR_CODES = {
+    401: "unauthorized_request_error",
+    403: "forbidden_error",
+    404: "not_found_error",
 }
-
 # The MIME type, the extensions and the first bytes of the three accepted kinds of files.
 _KINDS = (
     ("image/jpeg", {"jpg", "jpeg"}, b"\xff\xd8\xff"),
@@ -124,10 +116,17 @@ async def download(exchange: Exchange) -> Response:
 
 
 def check_claims_token(exchange: Exchange) -> None:
-    """Refuse a missing token with the 401 of "Messages claims"; otherwise as `check_token`."""
+    """Refuse a token or a seller as `check_seller` does, but with the bodies of claims.
+
+    Raises:
+        ErrorResponse: 401 without a token, 403 for a "Model 6" seller, and the others.
+    """
     if not read_token(exchange):
         raise _claim_error(401, "Invalid caller.id")
     check_token(exchange)
+    check_permission(exchange)
+    if exchange.settings.is_model_6 and exchange.request.path.startswith("/marketplace/"):
+        raise _claim_error(403, "Forbidden for CBT model 6 sellers.")
 
 
 def _routes_below(base: str) -> Iterator[Route]:
@@ -156,7 +155,7 @@ def _claim_error(status: int, message: str) -> ErrorResponse:
 def _find_claim(exchange: Exchange) -> Claim:
     market, claim_id = exchange.settings.market, exchange.request.match_info["claim"]
     if claim_id in map(str, market.denied):
-        raise ErrorResponse(403, "PolicyAgent", body=_POLICY_AGENT)
+        raise ErrorResponse(403, "PolicyAgent", body=POLICY_AGENT)
     claim = market.claims.get(claim_id)
     if claim is None:
         raise _claim_error(404, f"Claim not found. claimId: {claim_id}")
@@ -170,7 +169,7 @@ def _find_claim(exchange: Exchange) -> Claim:
 def _find_own_player(exchange: Exchange, claim: Claim) -> Player:
     player = claim.player_of(exchange.settings.market.user_id)
     if player is None:
-        raise ErrorResponse(403, "PolicyAgent", body=_POLICY_AGENT)
+        raise ErrorResponse(403, "PolicyAgent", body=POLICY_AGENT)
     return player
 
 

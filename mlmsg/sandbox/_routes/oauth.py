@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 
 import msgspec
 
+from mlmsg.sandbox._http.access import allow_all
 from mlmsg.sandbox._http.exchange import Exchange, Route
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
 from mlmsg.sandbox.grants import Grant
@@ -57,11 +58,7 @@ async def refresh_token(exchange: Exchange) -> Response:
     )
 
 
-def _allow_all(_: Exchange) -> None:
-    """Check nothing: a client without an access token obtains one here."""
-
-
-ROUTES = (Route("POST", "/oauth/token", refresh_token, _allow_all, limited=False),)
+ROUTES = (Route("POST", "/oauth/token", refresh_token, allow_all, limited=False),)
 
 
 async def _read_form(exchange: Exchange) -> dict[str, str]:

@@ -13,24 +13,25 @@ Choices of the sandbox that the API does not document:
 - the email of a user is `user_{id}@example.com`
 """
 
+from mlmsg.sandbox._http.access import check_seller
 from mlmsg.sandbox._http.exchange import Exchange, Route
-from mlmsg.sandbox._http.inputs import find_pack, read_page_request
+from mlmsg.sandbox._http.inputs import check_tag, find_seller_pack, read_page_request
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
-from mlmsg.sandbox.packs import Pack
 from mlmsg.sandbox.schemas.legacy import legacy_page
+from mlmsg.sandbox.schemas.seller_thread import seller_thread_page
 from mlmsg.sandbox.schemas.unread import Unread, UnreadCount
 
 
 async def list_unread(exchange: Exchange) -> Response:
     """Handle `GET /messages/unread?role=&tag=post_sale`: at most `unread_cap` conversations."""
-    _check_tag(exchange)
+    check_tag(exchange)
     role = exchange.request.query.get("role")
     return _unread_response(exchange, exchange.settings.market.unread(role))
 
 
 async def get_unread(exchange: Exchange) -> Response:
     """Handle `GET /messages/unread/packs/{pack}/sellers/{seller}?tag=post_sale`."""
-    _check_tag(exchange)
+    check_tag(exchange)
     resource = exchange.request.path.removeprefix("/messages/unread")
     counts = exchange.settings.market.unread()
     return _unread_response(exchange, [count for count in counts if count.resource == resource])
@@ -39,31 +40,30 @@ async def get_unread(exchange: Exchange) -> Response:
 async def get_seller_thread(exchange: Exchange) -> Response:
     """Handle `GET /messages/packs/{pack}/sellers/{seller}`.
 
-    The query is `tag=post_sale&mark_as_read=&limit=&offset=`.
+    The query is `tag=post_sale&mark_as_read=&limit=&offset=`. `Sandbox.thread_spelling` selects
+    the spelling.
     """
-    _check_tag(exchange)
+    check_tag(exchange)
     marks = _read_mark_as_read(exchange)
     page_request = read_page_request(exchange)
-    pack = _find_own_pack(exchange)
+    pack = find_seller_pack(exchange)
     if marks:
         exchange.settings.market.mark_as_read(pack.id)
-    path = f"/packs/{pack.id}/seller/{pack.seller_id}"
     paging, messages = page_request.select(pack)
-    page = legacy_page(
-        path,
-        pack.conversation_status,
-        paging,
-        messages,
-        seller_max_message_length=pack.seller_max_message_length,
-        buyer_max_message_length=pack.buyer_max_message_length,
-    )
-    return json_response(page)
+    status = pack.conversation_status
+    lengths = {
+        "seller_max_message_length": pack.seller_max_message_length,
+        "buyer_max_message_length": pack.buyer_max_message_length,
+    }
+    if exchange.settings.thread_spelling == "legacy":
+        return json_response(legacy_page(pack.path("seller"), status, paging, messages, **lengths))
+    return json_response(seller_thread_page(pack.path(), status, paging, messages, **lengths))
 
 
 ROUTES = (
-    Route("GET", "/messages/unread", list_unread),
-    Route("GET", "/messages/unread/packs/{pack}/sellers/{seller}", get_unread),
-    Route("GET", "/messages/packs/{pack}/sellers/{seller}", get_seller_thread),
+    Route("GET", "/messages/unread", list_unread, check_seller),
+    Route("GET", "/messages/unread/packs/{pack}/sellers/{seller}", get_unread, check_seller),
+    Route("GET", "/messages/packs/{pack}/sellers/{seller}", get_seller_thread, check_seller),
 )
 
 
@@ -74,22 +74,8 @@ def _unread_response(exchange: Exchange, counts: list[UnreadCount]) -> Response:
     return json_response(Unread(user_id, counts[: exchange.settings.unread_cap]))
 
 
-def _check_tag(exchange: Exchange) -> None:
-    if exchange.request.query.get("tag", "post_sale") != "post_sale":
-        raise ErrorResponse(400, "The tag param must be post_sale")
-
-
 def _read_mark_as_read(exchange: Exchange) -> bool:
     value = exchange.request.query.get("mark_as_read", "true")
     if value not in {"true", "false"}:
         raise ErrorResponse(400, "The mark_as_read param must be true or false")
     return value == "true"
-
-
-def _find_own_pack(exchange: Exchange) -> Pack:
-    pack = find_pack(exchange)
-    if exchange.request.match_info["seller"] != str(pack.seller_id):
-        raise ErrorResponse(404, "Order do not exists")
-    if exchange.settings.market.user_id not in {pack.seller_id, pack.buyer_id}:
-        raise ErrorResponse(403, f"User access token invalid for resource {pack.id}")
-    return pack

@@ -1,4 +1,4 @@
-"""The document "Post-sale messages": pack page, message, send, upload, download.
+"""The document "Post-sale messages" of Global Selling: pack page, message, send, files.
 
 Choices of the sandbox that the API does not document:
 
@@ -8,24 +8,35 @@ Choices of the sandbox that the API does not document:
 - the response to an upload is a 200, and the file is served with the Content-Type of its part
 - a send with a body that is not the documented JSON, or with an unknown attachment id: 400
 - the response to a send has the status `Sandbox.send_status` and the body `Sandbox.send_answer`
+- a thread that the seller has to start takes one message, by the option `OTHER` of its action
+  guide; the document lists only the 403 of the second one
 """
 
 import msgspec
 
-from mlmsg.sandbox._http.exchange import Exchange, Route, SendAnswer
+from mlmsg.sandbox._http.access import check_seller
+from mlmsg.sandbox._http.exchange import Exchange, Route
 from mlmsg.sandbox._http.inputs import (
     check_site,
     check_size,
+    check_tag,
     find_pack,
     read_json,
     read_page_request,
     read_upload,
 )
 from mlmsg.sandbox._http.multipart import Part
-from mlmsg.sandbox._http.responses import JSON_HEADERS, ErrorResponse, Response, json_response
-from mlmsg.sandbox.schemas.packs import Message, ThreadPage
+from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
+from mlmsg.sandbox._routes._sends import (
+    add_message,
+    blocked_error,
+    check_attachments,
+    sent_response,
+)
+from mlmsg.sandbox.conversations import is_blocked, needs_reason, uses_messages
+from mlmsg.sandbox.packs import Pack
+from mlmsg.sandbox.schemas.packs import ThreadPage
 
-_MAX_ATTACHMENTS = 25
 _MAX_MEGABYTES = 25
 _MAX_NAME_LENGTH = 200
 
@@ -63,17 +74,16 @@ async def send(exchange: Exchange) -> Response:
     if not body.text:
         raise ErrorResponse(400, "Text is required")
     attachments = body.attachments or []
-    if len(attachments) > _MAX_ATTACHMENTS:
-        text = f"Message exceeds allowed number of attachments: {_MAX_ATTACHMENTS}"
-        raise ErrorResponse(400, text)
-    market = exchange.settings.market
-    for file_id in attachments:
-        if file_id not in market.files:
-            raise ErrorResponse(400, f"The attachment id: {file_id} does not exist")
-    message = market.add_message(
-        pack.id, body.text, text_translated=body.text_translated, attachments=attachments
+    check_attachments(exchange, attachments)
+    _start_conversation(exchange, pack)
+    message = add_message(
+        exchange,
+        pack,
+        body.text,
+        text_translated=body.text_translated,
+        attachments=attachments,
     )
-    return _sent_response(exchange.settings.send_answer, exchange.settings.send_status, message)
+    return sent_response(exchange, message)
 
 
 async def upload(exchange: Exchange) -> Response:
@@ -88,8 +98,7 @@ async def upload(exchange: Exchange) -> Response:
 
 async def download(exchange: Exchange) -> Response:
     """Handle `GET /marketplace/messages/attachments/{attachment}?tag=post_sale&site_id=`."""
-    if exchange.request.query.get("tag") != "post_sale":
-        raise ErrorResponse(400, "The tag param must be post_sale")
+    check_tag(exchange, is_required=True)
     check_site(exchange)
     stored = exchange.settings.market.files.get(exchange.request.match_info["attachment"])
     if stored is None:
@@ -98,12 +107,25 @@ async def download(exchange: Exchange) -> Response:
 
 
 ROUTES = (
-    Route("GET", "/marketplace/messages/packs/{pack}", get_pack_page),
-    Route("POST", "/marketplace/messages/packs/{pack}", send),
-    Route("POST", "/marketplace/messages/attachments", upload),
-    Route("GET", "/marketplace/messages/attachments/{attachment}", download),
-    Route("GET", "/marketplace/messages/{message}", get_message),
+    Route("GET", "/marketplace/messages/packs/{pack}", get_pack_page, check_seller),
+    Route("POST", "/marketplace/messages/packs/{pack}", send, check_seller),
+    Route("POST", "/marketplace/messages/attachments", upload, check_seller),
+    Route("GET", "/marketplace/messages/attachments/{attachment}", download, check_seller),
+    Route("GET", "/marketplace/messages/{message}", get_message, check_seller),
 )
+
+
+def _start_conversation(exchange: Exchange, pack: Pack) -> None:
+    status = pack.conversation_status
+    if uses_messages(status):
+        exchange.settings.market.unblock(pack.id)
+    elif needs_reason(status):
+        other = next((option for option in pack.guide.walk() if option.id == "OTHER"), None)
+        if other is None or other.cap_available < 1:
+            raise ErrorResponse(403, "You are not allowed to execute the option OTHER again")
+        other.cap_available -= 1
+    elif is_blocked(status):
+        raise blocked_error(exchange, pack)
 
 
 def _check_name(part: Part) -> None:
@@ -111,17 +133,3 @@ def _check_name(part: Part) -> None:
         raise ErrorResponse(400, "File name cannot include characters such as: /, \\")
     if not 0 < len(part.filename) <= _MAX_NAME_LENGTH:
         raise ErrorResponse(400, f"File name must have 1 to {_MAX_NAME_LENGTH} characters")
-
-
-def _sent_response(kind: SendAnswer, status: int, message: Message) -> Response:
-    match kind:
-        case "message":
-            return json_response(message, status)
-        case "messages":
-            return json_response({"messages": [message]}, status)
-        case "array":
-            return json_response([message], status)
-        case "object":
-            return json_response({}, status)
-        case "empty":
-            return Response(status, b"", JSON_HEADERS)

@@ -3,13 +3,18 @@
 from importlib import resources
 
 from mlmsg.sandbox.example.claims import CLAIMS, ClaimScript, ScriptedClaimMessage
+from mlmsg.sandbox.example.domestic import DOMESTIC_CLAIM_ID, DOMESTIC_THREADS, DomesticThread
 from mlmsg.sandbox.example.threads import THREADS, ScriptedMessage, ThreadScript
 from mlmsg.sandbox.market import Market
-from mlmsg.sandbox.schemas.dates import format_utc, parse_date
+from mlmsg.sandbox.schemas.dates import format_claim_date, format_utc, parse_date
+from mlmsg.sandbox.schemas.users import MarketplaceSeller
+from mlmsg.sandbox.sites import GLOBAL_SELLING, SITES
 
 __all__ = ["example_market"]
 
 _SELLER_ID = 700100200
+_DOMESTIC_SELLER_ID = 700400300
+_CREATED = "2026-02-01T08:00:00Z"
 
 # Read on import, which reads files anyway: later, on the event loop, reading would block.
 _FILES = {
@@ -20,8 +25,11 @@ _FILES = {
 }
 
 
-def example_market() -> Market:
-    """Return a new example market: 4 packs, 30 messages, 9 files, 3 claims, all invented.
+def example_market(site_id: str = GLOBAL_SELLING) -> Market:
+    """Return a new example market: of a Global Selling seller, or of a domestic one.
+
+    By default it has 4 packs, 30 messages, 9 files and 3 claims of a Global Selling seller. All
+    of it is invented, and its ids and dates are constant.
 
     | pack | site | buyer | messages | files |
     |---|---|---|---|---|
@@ -38,14 +46,85 @@ def example_market() -> Market:
     | 5204000022 | dispute | 6, in Portuguese, some with a mediator | 1 JPEG, 1 PDF |
     | 5204000033 | claim, of "Claims 1.0" | 2: shoes not yet exchanged | 1 PDF |
 
-    The files are real ones of 1 to 30 KB. All ids and dates are constant, and no file is read.
+    The files are real ones of 1 to 30 KB, read when the package is imported.
+
+    With another `site_id`, such as `MLB`, the market has 9 packs of a domestic seller. Blocked
+    threads have a substatus for each advice that a client can give:
+
+    | pack | thread | messages |
+    |---|---|---|
+    | 2000007002000011 | active | 2, the newest one an unread question of the buyer |
+    | 2000007002000022 | active, with a messaging agent | 1, from the agent, unread |
+    | 2000007002000033 | active, with a messaging agent | 0 |
+    | 2000007002000044 | blocked_by_conversation_initiated_by_seller_limited: reason | 0 |
+    | 2000007002000055 | blocked_by_conversation_use_message_api: reply | 1, unread |
+    | 2000007002000066 | blocked_by_time: wait | 2, the newest one unread |
+    | 2000007002000077 | blocked_by_mediation: claim, with claim 5204000044 | 1 |
+    | 2000007002000088 | blocked_by_payment: later | 0 |
+    | 2000007002000099 | blocked_by_cancelled_order: final | 1 |
+
+    Args:
+        site_id: The site of the account; `CBT` is Global Selling.
+
+    Raises:
+        ValueError: The site is unknown.
     """
+    if site_id == GLOBAL_SELLING:
+        return _global_market()
+    if site_id not in SITES:
+        raise ValueError(f"site_id must be CBT or the id of a site, not {site_id!r}")
+    return _domestic_market(site_id)
+
+
+def _global_market() -> Market:
     market = Market(user_id=_SELLER_ID)
+    market.marketplaces = [
+        MarketplaceSeller(_SELLER_ID, thread.site_id, "remote") for thread in THREADS
+    ]
     for thread in THREADS:
         _add_thread(market, thread)
     for claim in CLAIMS:
         _add_claim(market, claim)
     return market
+
+
+def _domestic_market(site_id: str) -> Market:
+    market = Market(user_id=_DOMESTIC_SELLER_ID, site_id=site_id, nickname="LOJA_EXEMPLO")
+    for thread in DOMESTIC_THREADS:
+        _add_domestic_thread(market, thread)
+    claim = market.add_claim(
+        DOMESTIC_CLAIM_ID,
+        stage="dispute",
+        site_id=site_id,
+        at=format_claim_date(parse_date(_CREATED)),
+    )
+    market.add_claim_message(
+        claim.id,
+        "Não recebi a compra." if site_id == "MLB" else "No recibí la compra.",
+        receiver="mediator",
+        at=claim.date_created,
+    )
+    return market
+
+
+def _add_domestic_thread(market: Market, thread: DomesticThread) -> None:
+    pack = market.add_pack(
+        thread.pack_id,
+        site_id=market.site_id,
+        buyer_id=thread.buyer_id,
+        buyer_name=thread.buyer_name,
+        seller_name=market.nickname,
+        status_date=_CREATED,
+        claim_ids=None if thread.claim_id is None else [thread.claim_id],
+    )
+    if thread.is_mediated:
+        market.migrate(pack.id)
+    read_dates = [at for at, _, _ in thread.messages[1:]] + [None]
+    for (at, author, (spanish, portuguese)), read in zip(thread.messages, read_dates, strict=False):
+        text = portuguese if market.site_id == "MLB" else spanish
+        market.add_message(pack.id, text, author=author, at=at, read=read)
+    if thread.substatus is not None:
+        market.block(pack.id, thread.substatus, at=_CREATED)
 
 
 def _add_thread(market: Market, script: ThreadScript) -> None:

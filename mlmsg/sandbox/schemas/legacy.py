@@ -150,7 +150,7 @@ def _legacy_person(person: Person) -> LegacyPerson:
 def _legacy_dates(dates: MessageDate) -> MessageDate:
     return MessageDate(
         received=add_milliseconds(dates.received),
-        available=add_milliseconds(dates.available),
+        available=dates.available and add_milliseconds(dates.available),
         notified=dates.notified and add_milliseconds(dates.notified),
         created=add_milliseconds(dates.created),
         read=dates.read and add_milliseconds(dates.read),

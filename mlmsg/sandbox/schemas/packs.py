@@ -30,7 +30,7 @@ class MessageDate(Struct, frozen=True):
     """The dates on which a message was received, available, notified, created and read."""
 
     received: str
-    available: str
+    available: str | None
     notified: str | None
     created: str
     read: str | None
