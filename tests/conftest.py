@@ -6,12 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 from aiohttp import ClientSession, ClientTimeout
 from blockbuster import blockbuster_ctx
+from calls import AT_ONCE
 
-from mlmsg import Client, RetryPolicy
+from mlmsg import Client
 from mlmsg.sandbox import Sandbox
-
-AT_ONCE = RetryPolicy(base=0.0)
-"""Retries as the default policy does, without the waits."""
 
 
 @pytest.fixture(autouse=True)

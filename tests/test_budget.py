@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import pytest
 import virtualtime
+from calls import PAGE, TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rawserver import answers, in_turn, raw_server
@@ -18,9 +19,6 @@ from mlmsg import Client, RateBudget, RateLimited, RetryPolicy, RuleError
 from mlmsg.budget import RateLimiter
 from mlmsg.policy import Effect
 from mlmsg.sandbox import Fault, RateLimit, Sandbox
-
-TOKEN = "a-token-that-stays-inside"
-PAGE = b'{"messages": [{"id": "m1"}]}'
 
 
 async def leaving(gate: RateLimiter, arrivals: list[float]) -> list[float]:

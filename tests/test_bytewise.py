@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from calls import MIB, Call
 from rawserver import Peer, RawServer, Step, answers, each, raw_server, sends
 from test_misbehaviour import Endless
 
@@ -47,9 +48,7 @@ GOOD = (
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: %d\r\n\r\n" % len(GOOD)
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
-MIB = 1024 * 1024
 
-Call = Callable[[Client], Awaitable[object]]
 Reading = Callable[[Peer], Awaitable[object]]
 Fared = tuple[type[MlmsgError] | None, int]
 """What a call raised, and in how many requests."""

@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 import msgspec
 import pytest
+from calls import MIB, download_of_claim
 from rawserver import answers
 from seeds import answering, asked, assert_holds, fields, raw, sample, talking_to
 
@@ -24,17 +25,11 @@ from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.uploads import SourceLike
 
 CLAIM = 5294629673
-MiB = 1024 * 1024
 JPG = b"\xff\xd8\xff\xe0 a photo"
 PNG = b"\x89PNG\r\n\x1a\n a picture"
 PDF = b"%PDF-1.4 an invoice"
 
 SAMPLE = "claim_messages.create_a_message"
-
-
-async def opened(client: Client, claim_id: int | str, file_name: str) -> bytes:
-    async with client.claims.open(claim_id, file_name) as download:
-        return await download.read()
 
 
 # "Retrieve all messages of a claim" ---------------------------------------------------------
@@ -87,13 +82,13 @@ TAKEN: Final[dict[str, tuple[str, bytes]]] = {
     "JPEG in capitals": ("PHOTO.JPEG", JPG),
     "PNG": ("picture.png", PNG),
     "PDF": ("invoice.pdf", PDF),
-    "5 MB": ("photo.jpg", JPG.ljust(5 * MiB)),
+    "5 MB": ("photo.jpg", JPG.ljust(5 * MIB)),
     "125 characters": ("a" * 121 + ".jpg", JPG),
     "every character": ("aZ09._-.png", PNG),
 }
 REFUSED: Final[dict[str, tuple[str, bytes, str]]] = {
     "empty": ("photo.jpg", b"", "size of a claim file"),
-    "over 5 MB": ("photo.jpg", JPG.ljust(5 * MiB + 1), "size of a claim file"),
+    "over 5 MB": ("photo.jpg", JPG.ljust(5 * MIB + 1), "size of a claim file"),
     "126 characters": ("a" * 122 + ".jpg", JPG, "length of a claim file name"),
     "a space": ("a b.jpg", JPG, "characters of a claim file name"),
     "an accent": ("pérdida.jpg", JPG, "characters of a claim file name"),
@@ -114,7 +109,7 @@ async def test_a_file_that_keeps_the_rules_is_taken(
 ) -> None:
     claim = sandbox.market.add_claim().id
     upload = await client.claims.upload(claim, data, filename=name)
-    assert await opened(client, claim, upload.file_name) == data
+    assert await download_of_claim(client, claim, upload.file_name) == data
 
 
 async def test_a_pdf_may_begin_in_its_first_kilobyte(client: Client, sandbox: Sandbox) -> None:
@@ -188,7 +183,7 @@ async def test_the_name_of_an_upload_is_what_a_message_takes(
     await client.claims.send(claim, "Factura", receiver_role="complainant", attachments=[upload])
     (attachment,) = (await client.claims.messages(claim))[0].attachments or []
     assert (attachment.filename, attachment.original_filename) == (upload.file_name, "invoice.pdf")
-    assert await opened(client, claim, upload.file_name) == PDF
+    assert await download_of_claim(client, claim, upload.file_name) == PDF
 
 
 # "Create a Message with the Uploaded File" --------------------------------------------------
@@ -297,7 +292,11 @@ async def test_files_are_uploaded_and_attached_in_their_order(
         claim, "Hola", receiver_role="complainant", attachments=[first], files=[path, JPG]
     )
     listed = (await client.claims.messages(claim))[0].attachments or []
-    assert [await opened(client, claim, one.filename or "") for one in listed] == [PNG, PDF, JPG]
+    assert [await download_of_claim(client, claim, one.filename or "") for one in listed] == [
+        PNG,
+        PDF,
+        JPG,
+    ]
 
 
 @pytest.mark.parametrize(
@@ -335,7 +334,7 @@ async def test_a_file_is_asked_for_as_in_the_call(
     sandbox.inject(Fault(status=200, body=PNG, headers={"Content-Type": "image/png"}, times=2))
     saved = await client.claims.download(CLAIM, FILE, tmp_path)
     assert saved.path == tmp_path / FILE
-    assert saved.path.read_bytes() == await opened(client, CLAIM, FILE) == PNG
+    assert saved.path.read_bytes() == await download_of_claim(client, CLAIM, FILE) == PNG
     target = f"/marketplace/v2/claims/5294629673/attachments/{FILE}/download"
     assert asked(sandbox) == [f"GET {target}"] * 2
 
@@ -396,4 +395,4 @@ async def test_what_the_seller_may_not_see_or_is_not_there(
         await client.claims.messages(1)
     claim = sandbox.market.add_claim()
     with pytest.raises(NotFound, match=r"gone\.png"):
-        await opened(client, claim.id, "gone.png")
+        await download_of_claim(client, claim.id, "gone.png")

@@ -5,11 +5,11 @@ which is no expired token; the `/post-purchase/v1/claims/...` twin of the path a
 """
 
 import re
-from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final
 
 import pytest
+from calls import Call, download_of_claim
 from rawserver import answers
 from seeds import answering, talking_to
 
@@ -17,13 +17,6 @@ from mlmsg import AuthenticationError, Client, RuleError
 from mlmsg.sandbox import Fault, Sandbox
 
 PNG = b"\x89PNG\r\n\x1a\n a picture"
-
-Call = Callable[[Client], Awaitable[object]]
-
-
-async def opened(client: Client, claim_id: int | str, file_name: str) -> bytes:
-    async with client.claims.open(claim_id, file_name) as download:
-        return await download.read()
 
 
 # Ids ----------------------------------------------------------------------------------------
@@ -53,7 +46,10 @@ OLD = b'{"message": "This claim must be read with Claims 1.0", "status": 401}'
 OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
     "messages": (lambda client: client.claims.messages(1), "/messages", b"[]"),
     "get": (lambda client: client.claims.get(1), "", b'{"players": []}'),
-    "open": (lambda client: opened(client, 1, "a.png"), "/attachments/a.png/download", PNG),
+    "open": (
+        lambda client: download_of_claim(client, 1, "a.png"),
+        "/attachments/a.png/download", PNG,
+    ),
     "upload": (lambda client: client.claims.upload(1, PNG), "/attachments", b'{"filename": "a"}'),
     "send": (
         lambda client: client.claims.send(1, "Hola", receiver_role="mediator"),
@@ -127,6 +123,10 @@ async def test_an_older_claim_does_all_that_a_newer_one_does(
     info = await client.claims.attachment(claim.id, upload.file_name)
     assert [info] == message.attachments
     saved = await client.claims.download(claim.id, upload.file_name, tmp_path)
-    assert saved.path.read_bytes() == await opened(client, claim.id, upload.file_name) == PNG
+    assert (
+        saved.path.read_bytes()
+        == await download_of_claim(client, claim.id, upload.file_name)
+        == PNG
+    )
     newer = [one for one in sandbox.requests if one.path.startswith("/marketplace/v2/")]
     assert {one.status for one in newer} == {401}

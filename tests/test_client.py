@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
+from calls import PACK_ID, PAGE, TOKEN, Call, download
 from rawserver import Peer, answers, in_turn, raw_server
 
 from mlmsg import (
@@ -18,19 +19,14 @@ from mlmsg import (
 from mlmsg.auth import TokenLike
 from mlmsg.sandbox import Sandbox, SendAnswer
 
-TOKEN = "a-token-that-stays-inside"
-MUG = 2000007001000011
-PAGE = b'{"messages": [{"id": "m1"}]}'
-
-Call = Callable[[Client], Awaitable[object]]
 ById = Callable[[Client, int | str], Awaitable[object]]
 
 # --- every call, to the sandbox ------------------------------------------------------------
 
 
 async def test_a_page_of_a_thread(client: Client, sandbox: Sandbox) -> None:
-    page = await client.packs.page(MUG, limit=3, offset=2)
-    served = sandbox.market.packs[str(MUG)]
+    page = await client.packs.page(PACK_ID, limit=3, offset=2)
+    served = sandbox.market.packs[str(PACK_ID)]
     assert [one.id for one in page.messages] == [one.id for one in served.messages[2:5]]
     assert page.paging is not None
     assert (page.paging.limit, page.paging.offset, page.paging.total) == (3, 2, 14)
@@ -42,12 +38,12 @@ async def test_a_page_of_a_thread(client: Client, sandbox: Sandbox) -> None:
 async def test_a_page_has_fifty_messages_from_the_first_unless_asked_otherwise(
     client: Client, sandbox: Sandbox
 ) -> None:
-    assert len((await client.packs.page(MUG)).messages) == 14
+    assert len((await client.packs.page(PACK_ID)).messages) == 14
     assert sandbox.requests[0].query == {"limit": "50", "offset": "0"}
 
 
 async def test_one_message(client: Client, sandbox: Sandbox) -> None:
-    expected = sandbox.market.packs[str(MUG)].messages[3]
+    expected = sandbox.market.packs[str(PACK_ID)].messages[3]
     message = await client.messages.get(expected.id)
     assert (message.id, message.text) == (expected.id, expected.text)
 
@@ -55,7 +51,7 @@ async def test_one_message(client: Client, sandbox: Sandbox) -> None:
 async def test_a_request_names_its_sender_and_carries_the_token_once(
     client: Client, sandbox: Sandbox
 ) -> None:
-    await client.packs.page(MUG)
+    await client.packs.page(PACK_ID)
     headers = sandbox.requests[0].headers
     assert headers["Authorization"] == f"Bearer {sandbox.token}"
     assert headers["User-Agent"].startswith("mlmsg/")
@@ -78,8 +74,8 @@ async def test_a_send_is_delivered_once_whatever_the_api_answers(
     client: Client, sandbox: Sandbox, kind: SendAnswer, status: int, *, named: bool
 ) -> None:
     sandbox.send_answer, sandbox.send_status = kind, status
-    sent = await client.packs.send(MUG, "¡Hola!", text_translated="Hi")
-    newest = sandbox.market.packs[str(MUG)].messages[0]
+    sent = await client.packs.send(PACK_ID, "¡Hola!", text_translated="Hi")
+    newest = sandbox.market.packs[str(PACK_ID)].messages[0]
     assert (newest.text, newest.text_translated) == ("¡Hola!", "Hi")
     assert sent.status_code == status
     assert sent.id == (newest.id if named else None)
@@ -94,9 +90,9 @@ async def test_a_send_carries_what_was_uploaded_before_and_now_in_order(
     first = await client.attachments.upload(b"first", site_id="MLM", filename="one.txt")
     again = await client.attachments.upload(b"again", site_id="MLM", filename="1.txt")
     await client.packs.send(
-        MUG, "Hola", attachments=[first, again.id], files=[path, b"third"], site_id="MLM"
+        PACK_ID, "Hola", attachments=[first, again.id], files=[path, b"third"], site_id="MLM"
     )
-    listed = sandbox.market.packs[str(MUG)].messages[0].message_attachments or []
+    listed = sandbox.market.packs[str(PACK_ID)].messages[0].message_attachments or []
     stored = [sandbox.market.files[one.filename].data for one in listed]
     assert stored == [b"first", b"again", b"second", b"third"]
 
@@ -109,16 +105,11 @@ async def test_an_upload_comes_down_as_it_went_up(client: Client, tmp_path: Path
     assert saved.path.read_bytes() == b"data"
 
 
-async def opened(client: Client, attachment_id: int | str) -> bytes:
-    async with client.attachments.open(attachment_id, "MLM") as download:
-        return await download.read()
-
-
 BY_ID: dict[str, ById] = {
     "packs.page": lambda client, one: client.packs.page(one),
     "packs.send": lambda client, one: client.packs.send(one, "Hola"),
     "messages.get": lambda client, one: client.messages.get(one),
-    "attachments.open": opened,
+    "attachments.open": download,
     "attachments.download": lambda client, one: client.attachments.download(
         one, "/dev/null/never", site_id="MLM"
     ),
@@ -151,7 +142,7 @@ async def test_an_id_stays_one_segment_of_the_path(
     client: Client, sandbox: Sandbox, one: str
 ) -> None:
     sandbox.market.add_file(b"data", "a.bin", file_id=one)
-    assert await opened(client, one) == b"data"
+    assert await download(client, one) == b"data"
 
 
 async def silent(peer: Peer) -> None:
@@ -180,7 +171,7 @@ async def test_what_is_no_page_is_refused(
     client: Client, sandbox: Sandbox, limit: int, offset: int
 ) -> None:
     with pytest.raises(RuleError):
-        await client.packs.page(MUG, limit=limit, offset=offset)
+        await client.packs.page(PACK_ID, limit=limit, offset=offset)
     assert sandbox.requests == []
 
 
@@ -210,15 +201,17 @@ async def test_what_is_no_site_for_files_is_refused(
 
 
 REFUSED: dict[str, Call] = {
-    "an empty text": lambda client: client.packs.send(MUG, ""),
-    "an empty translation": lambda client: client.packs.send(MUG, "x", text_translated=""),
-    "a lone surrogate": lambda client: client.packs.send(MUG, "\ud800"),
-    "26 attachments": lambda client: client.packs.send(MUG, "x", attachments=["1_a.png"] * 26),
-    "a text for attachments": lambda client: client.packs.send(MUG, "x", attachments="1_a.png"),
-    "a path for files": lambda client: client.packs.send(MUG, "x", files="a.png", site_id="MLM"),
-    "files without a site": lambda client: client.packs.send(MUG, "x", files=[b"data"]),
+    "an empty text": lambda client: client.packs.send(PACK_ID, ""),
+    "an empty translation": lambda client: client.packs.send(PACK_ID, "x", text_translated=""),
+    "a lone surrogate": lambda client: client.packs.send(PACK_ID, "\ud800"),
+    "26 attachments": lambda client: client.packs.send(PACK_ID, "x", attachments=["1_a.png"] * 26),
+    "a text for attachments": lambda client: client.packs.send(PACK_ID, "x", attachments="1_a.png"),
+    "a path for files": lambda client: client.packs.send(
+        PACK_ID, "x", files="a.png", site_id="MLM"
+    ),
+    "files without a site": lambda client: client.packs.send(PACK_ID, "x", files=[b"data"]),
     "an empty file among files": lambda client: client.packs.send(
-        MUG, "x", files=[b"data", b""], site_id="MLM"
+        PACK_ID, "x", files=[b"data", b""], site_id="MLM"
     ),
 }
 
@@ -245,26 +238,26 @@ def test_a_plain_with_explains_itself() -> None:
 async def test_a_closed_client_says_so(sandbox: Sandbox, name: str, *, used: bool) -> None:
     async with Client(sandbox.token, base_url=sandbox.url) as client:
         if used:
-            await client.packs.page(MUG)
+            await client.packs.page(PACK_ID)
     with pytest.raises(UsageError, match="closed"):
         await BY_ID[name](client, 1)
 
 
 async def test_closing_twice_does_no_harm(client: Client) -> None:
-    await client.packs.page(MUG)
+    await client.packs.page(PACK_ID)
     await client.aclose()
     await client.aclose()
 
 
 async def test_a_client_in_another_loop_says_so(client: Client) -> None:
-    await client.packs.page(MUG)
+    await client.packs.page(PACK_ID)
 
     async def elsewhere() -> None:
-        await client.packs.page(MUG)
+        await client.packs.page(PACK_ID)
 
     with pytest.raises(UsageError, match="loop"):
         await asyncio.to_thread(asyncio.run, elsewhere())
-    await client.packs.page(MUG)
+    await client.packs.page(PACK_ID)
 
 
 async def test_calls_under_way_when_the_client_closes_end_with_an_error_of_ours() -> None:
@@ -307,7 +300,7 @@ def test_what_is_no_base_url_is_refused(url: str) -> None:
 
 async def test_a_slash_at_the_end_of_the_base_url_does_no_harm(sandbox: Sandbox) -> None:
     async with Client(sandbox.token, base_url=f"{sandbox.url}/") as client:
-        await client.packs.page(MUG)
+        await client.packs.page(PACK_ID)
 
 
 @pytest.mark.parametrize("count", [0, -1])

@@ -4,12 +4,14 @@ import asyncio
 import gzip
 import hashlib
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Awaitable, Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
-from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
+from calls import connect
+from calls import download as read_file
+from rawserver import Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
     Client,
@@ -17,7 +19,6 @@ from mlmsg import (
     IncompleteDownload,
     MlmsgError,
     NotFound,
-    RetryPolicy,
     Saved,
     ServerError,
     TargetExists,
@@ -30,23 +31,6 @@ SMALL = b"the bytes of a small file"
 HEAD = b"HTTP/1.1 200 OK\r\n"
 LENGTH = b"Content-Length: %d\r\n\r\n" % len(DATA)
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-
-
-@asynccontextmanager
-async def meeting(
-    script: Step, attempts: int = 1, max_connections: int = 1
-) -> AsyncIterator[tuple[Client, RawServer]]:
-    """A client with one slot and the server it meets; ends what hangs."""
-    retry = RetryPolicy(attempts=attempts, base=0)
-    async with asyncio.timeout(5), raw_server(script) as server:
-        client = Client("t", base_url=server.url, retry=retry, max_connections=max_connections)
-        async with client:
-            yield client, server
-
-
-async def read(client: Client) -> bytes:
-    async with client.attachments.open("a.bin", "MLM") as opened:
-        return await opened.read()
 
 
 def download(client: Client, to: Path, *, overwrite: bool = False) -> Awaitable[Saved]:
@@ -98,7 +82,7 @@ WHOLE = {
 @pytest.mark.parametrize("kind", WHOLE)
 async def test_progress_ends_with_the_whole(tmp_path: Path, kind: str) -> None:
     told: list[tuple[int, int | None]] = []
-    async with meeting(each(WHOLE[kind])) as (client, _server):
+    async with connect(each(WHOLE[kind])) as (client, _server):
         await client.attachments.download(
             "a", tmp_path, site_id="MLM", progress=lambda done, total: told.append((done, total))
         )
@@ -111,7 +95,7 @@ async def test_progress_ends_with_the_whole(tmp_path: Path, kind: str) -> None:
 async def test_what_the_server_compressed_is_unpacked(tmp_path: Path) -> None:
     packed = gzip.compress(DATA)
     script = in_turn(*[answers(200, packed, "Content-Encoding: gzip")] * 2)
-    async with meeting(script) as (client, _server):
+    async with connect(script) as (client, _server):
         async with client.attachments.open("a", "MLM") as opened:
             assert opened.size is None
             assert await opened.read() == DATA
@@ -124,7 +108,7 @@ async def test_a_small_file_that_unpacks_to_a_huge_one_does_not_fill_the_disk(
 ) -> None:
     bomb = gzip.compress(bytes(100 * 1024 * 1024), 1)
     script = each(answers(200, bomb, "Content-Encoding: gzip"))
-    async with meeting(script) as (client, _server):
+    async with connect(script) as (client, _server):
         with pytest.raises(IncompleteDownload, match="a compressed file of over 67108864"):
             await download(client, tmp_path)
     assert not list(tmp_path.iterdir())
@@ -150,7 +134,7 @@ async def test_a_small_file_that_unpacks_to_a_huge_one_does_not_fill_the_disk(
 async def test_the_name_is_the_servers_or_the_id(disposition: str | None, expected: str) -> None:
     headers = [] if disposition is None else [f"Content-Disposition: {disposition}"]
     async with (
-        meeting(each(answers(200, SMALL, *headers))) as (client, _server),
+        connect(each(answers(200, SMALL, *headers))) as (client, _server),
         client.attachments.open("a.bin", "MLM") as opened,
     ):
         assert opened.filename == expected
@@ -168,7 +152,7 @@ async def test_a_name_never_leaves_the_folder(tmp_path: Path, name: str) -> None
     folder.mkdir()
     quoted = "".join(f"%{byte:02X}" for byte in name.encode())
     header = f"Content-Disposition: attachment; filename*=UTF-8''{quoted}"
-    async with meeting(each(answers(200, SMALL, header))) as (client, _server):
+    async with connect(each(answers(200, SMALL, header))) as (client, _server):
         saved = await download(client, folder)
     assert saved.path.parent == folder
     assert names(folder) == [saved.path.name]
@@ -187,7 +171,7 @@ async def test_a_file_that_exists_is_refused_before_any_request(
 ) -> None:
     target = tmp_path / "x"
     target.symlink_to("nowhere") if dangling else target.write_bytes(b"mine")
-    async with meeting(in_turn()) as (client, server):
+    async with connect(in_turn()) as (client, server):
         with pytest.raises(TargetExists) as caught:
             await download(client, target)
     assert not server.peers
@@ -213,7 +197,7 @@ async def test_a_file_that_comes_to_be_meanwhile(
         await peer.send(DATA[2_000_000:])
 
     to = target if late else tmp_path
-    async with meeting(in_turn(step), attempts=4) as (client, _server):
+    async with connect(in_turn(step), attempts=4) as (client, _server):
         with nullcontext() if overwrite else pytest.raises(TargetExists):
             await client.attachments.download(
                 "a.bin", to, site_id="MLM", overwrite=overwrite, progress=lambda *_: begun.set()
@@ -223,7 +207,7 @@ async def test_a_file_that_comes_to_be_meanwhile(
 
 
 async def test_of_two_at_the_same_time_one_wins_whole(tmp_path: Path) -> None:
-    async with meeting(each(answers(200, DATA)), max_connections=2) as (client, _server):
+    async with connect(each(answers(200, DATA)), max_connections=2) as (client, _server):
         calls = [download(client, tmp_path / "x") for _ in range(2)]
         ended = await asyncio.gather(*calls, return_exceptions=True)
     assert sorted(type(one).__name__ for one in ended) == ["Saved", "TargetExists"]
@@ -235,7 +219,7 @@ async def test_replacing_a_file_never_shows_a_part_of_it(tmp_path: Path) -> None
     target = tmp_path / "x"
     target.write_bytes(b"the old one")
     with target.open("rb") as reader:
-        async with meeting(each(answers(200, DATA))) as (client, _server):
+        async with connect(each(answers(200, DATA))) as (client, _server):
             await download(client, target, overwrite=True)
         assert reader.read() == b"the old one"
     assert target.read_bytes() == DATA
@@ -264,19 +248,19 @@ async def test_an_incomplete_file_leaves_nothing(tmp_path: Path, step: Step, *, 
     target = tmp_path / "x"
     if old:
         target.write_bytes(b"the old one")
-    async with meeting(each(step), attempts=2) as (client, server):
+    async with connect(each(step), attempts=2) as (client, server):
         with pytest.raises(IncompleteDownload):
             await download(client, target, overwrite=old)
         assert server.requests == 2
         with pytest.raises(IncompleteDownload):
-            await read(client)
+            await read_file(client)
     assert names(tmp_path) == (["x"] if old else [])
     assert not old or target.read_bytes() == b"the old one"
 
 
 @pytest.mark.parametrize("step", INCOMPLETE.values(), ids=INCOMPLETE)
 async def test_an_incomplete_file_is_made_good_by_the_next_try(tmp_path: Path, step: Step) -> None:
-    async with meeting(in_turn(step, answers(200, DATA)), attempts=2) as (client, _server):
+    async with connect(in_turn(step, answers(200, DATA)), attempts=2) as (client, _server):
         saved = await download(client, tmp_path)
     assert saved.path.read_bytes() == DATA
     assert names(tmp_path) == [saved.path.name]
@@ -290,7 +274,7 @@ async def test_an_error_of_the_api_writes_nothing(
 ) -> None:
     body = b'{"message": "File can not be accessed, try it later", "error": null}'
     script = in_turn(*[answers(status, body)] * 4)
-    async with meeting(script, attempts=4) as (client, server):
+    async with connect(script, attempts=4) as (client, server):
         with pytest.raises(kind, match="File can not be accessed") as caught:
             await client.attachments.download("a", f"{tmp_path}/new/", site_id="MLM")
     assert caught.value.attempts == server.requests == tries
@@ -303,7 +287,7 @@ async def test_an_error_of_the_disk_comes_back_unchanged(tmp_path: Path) -> None
 
     (tmp_path / "file").write_bytes(b"")
     (tmp_path / "folder" / "a.bin" / "full").mkdir(parents=True)
-    async with meeting(in_turn(*[answers(200, SMALL)] * 3), attempts=4) as (client, _server):
+    async with connect(in_turn(*[answers(200, SMALL)] * 3), attempts=4) as (client, _server):
         for wrong, to in {"file": tmp_path / "file" / "x", "a.bin": tmp_path / "folder"}.items():
             with pytest.raises(OSError) as caught:
                 await download(client, to, overwrite=True)
@@ -328,7 +312,7 @@ async def test_a_cancelled_save_leaves_nothing(tmp_path: Path, *, old: bool) -> 
     target, begun = tmp_path / "x", asyncio.Event()
     if old:
         target.write_bytes(b"the old one")
-    async with meeting(in_turn(stalled, answers(200, DATA))) as (client, _server):
+    async with connect(in_turn(stalled, answers(200, DATA))) as (client, _server):
         saving = client.attachments.download(
             "a", target, site_id="MLM", overwrite=True, progress=lambda *_: begun.set()
         )
@@ -379,7 +363,7 @@ async def test_a_download_is_taken_inside_its_block(
 
 
 async def test_a_download_that_is_left_early_gives_its_slot_back() -> None:
-    async with meeting(in_turn(stalled, stalled, stalled, answers(200, SMALL))) as (client, _):
+    async with connect(in_turn(stalled, stalled, stalled, answers(200, SMALL))) as (client, _):
         async with client.attachments.open("a", "MLM"):
             pass
         async with client.attachments.open("a", "MLM") as opened:
@@ -388,7 +372,7 @@ async def test_a_download_that_is_left_early_gives_its_slot_back() -> None:
         with pytest.raises(KeyError):
             async with client.attachments.open("a", "MLM") as opened:
                 raise KeyError
-        assert await read(client) == SMALL
+        assert await read_file(client) == SMALL
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["announced", "chunked"])
@@ -399,7 +383,7 @@ async def test_a_file_is_copied_from_one_thread_to_another(
     head += b"Content-Disposition: attachment; filename*=UTF-8''a%C3%B1o.png\r\n"
     chunked = b"Transfer-Encoding: chunked\r\n\r\n%x\r\n" % len(DATA) + DATA + b"\r\n0\r\n\r\n"
     async with (
-        meeting(each(sends(head + (LENGTH + DATA if known else chunked)))) as (other, _),
+        connect(each(sends(head + (LENGTH + DATA if known else chunked)))) as (other, _),
         other.attachments.open("a", "MLB") as opened,
     ):
         upload = await client.attachments.upload(opened, site_id="MLM")

@@ -7,7 +7,7 @@ import asyncio
 import gzip
 import logging
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from functools import partial
@@ -18,7 +18,7 @@ from unittest.mock import Mock
 
 import msgspec
 import pytest
-from conftest import AT_ONCE
+from calls import AT_ONCE, TOKEN, Call
 from msgspec.structs import replace
 from rawserver import Peer, Step, answers, raw_server
 
@@ -26,12 +26,10 @@ from mlmsg import AttemptEvent, Client, RefreshingToken, RuleError, _session
 from mlmsg.auth import TokenLike
 from mlmsg.events import OnEvent
 
-Call = Callable[[Client], Awaitable[object]]
 Op: TypeAlias = tuple[str, Call]
 Log: TypeAlias = pytest.LogCaptureFixture
 Patch: TypeAlias = pytest.MonkeyPatch
 
-TOKEN = "a-token-that-stays-inside"
 THREAD, STORED, FILE = b'{"messages": []}', b'{"id": "1_a.pdf"}', b"%PDF-1.4 bytes of a file"
 REFRESHED = b'{"access_token": "fresh-token", "refresh_token": "next", "expires_in": 21600}'
 PACKED = gzip.compress(THREAD)

@@ -4,23 +4,25 @@ import asyncio
 import copy
 import pickle
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
 import pytest
-from rawserver import Peer, in_turn, raw_server
-from test_refreshing import (
+from calls import answer_page, as_coroutine, cancel, read_page, send
+from grants import (
     EXPIRED,
+    FIRST_ACCESS_TOKEN,
+    FIRST_REFRESH_TOKEN,
     FRESH,
+    TOKEN_PATH,
     MemoryStore,
     client_of,
-    page,
-    quick,
-    send,
+    first_source,
     source_of,
     traffic,
 )
+from rawserver import Peer, in_turn, raw_server
 
 from mlmsg import (
     BadRequest,
@@ -35,9 +37,6 @@ from mlmsg import (
 )
 from mlmsg.sandbox import Clock, Fault, Sandbox
 
-TOKEN = "/oauth/token"
-FIRST = "sandbox-refresh-0001"
-
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox) -> Sandbox:
@@ -51,22 +50,22 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
 
 async def test_a_hundred_calls_wait_for_one_refresh(sandbox: Sandbox) -> None:
     async with client_of(sandbox.url, source_of(sandbox)) as client:
-        await asyncio.gather(*(page(client) for _ in range(100)))
+        await asyncio.gather(*(read_page(client) for _ in range(100)))
     assert traffic(sandbox) == "T" + "." * 100
 
 
 async def test_a_hundred_401s_are_one_refresh(sandbox: Sandbox) -> None:
     source = source_of(sandbox, EXPIRED)
     async with client_of(sandbox.url, source) as one, client_of(sandbox.url, source) as another:
-        await asyncio.gather(*(page(client) for client in (one, another) for _ in range(50)))
+        await asyncio.gather(*(read_page(client) for client in (one, another) for _ in range(50)))
     seen = traffic(sandbox)
     assert (seen.count("T"), seen.count(".")) == (1, 100)
 
 
 async def test_a_hundred_calls_fail_with_one_refresh(sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(path=TOKEN))
+    sandbox.inject(Fault(path=TOKEN_PATH))
     async with client_of(sandbox.url, source_of(sandbox)) as client:
-        calls = [page(client) for _ in range(100)]
+        calls = [read_page(client) for _ in range(100)]
         ended = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(one) for one in ended} == {ServerError}
     assert traffic(sandbox) == "t"
@@ -84,34 +83,23 @@ class Held:
         await peer.answer(200, FRESH)
 
 
-async def started(call: Awaitable[object]) -> object:
-    return await call
-
-
-async def cancel(*tasks: asyncio.Task[object]) -> None:
-    for task in tasks:
-        task.cancel()
-    ended = await asyncio.gather(*tasks, return_exceptions=True)
-    assert {type(one) for one in ended} == {asyncio.CancelledError}
-
-
 @pytest.mark.parametrize("cancelled", [1, 2, 3])
 async def test_a_refresh_goes_on_whoever_of_its_waiters_is_cancelled(cancelled: int) -> None:
     held, store = Held(), MemoryStore()
-    script = in_turn(held, *[quick] * (4 - cancelled))
+    script = in_turn(held, *[answer_page] * (4 - cancelled))
     source = RefreshingToken(1, "secret", "refresh", store=store)
     async with (
         asyncio.timeout(5),
         raw_server(script) as server,
         client_of(server.url, source) as client,
     ):
-        tasks = [asyncio.create_task(started(page(client))) for _ in range(3)]
+        tasks = [asyncio.create_task(as_coroutine(read_page(client))) for _ in range(3)]
         await held.reached.wait()
         await cancel(*tasks[:cancelled])
         held.go.set()
         await store.saved.wait()
         await asyncio.gather(*tasks[cancelled:])
-        await page(client)
+        await read_page(client)
     assert store.token is not None
     assert store.token.refresh_token == "next-0001"
     assert server.requests == 5 - cancelled
@@ -121,11 +109,11 @@ async def test_a_refresh_goes_on_whoever_of_its_waiters_is_cancelled(cancelled: 
 async def test_closing_waits_for_the_refresh(impatient: bool) -> None:
     held, store = Held(), MemoryStore()
     source = RefreshingToken(1, "secret", "refresh", store=store)
-    async with asyncio.timeout(5), raw_server(in_turn(held, quick)) as server:
+    async with asyncio.timeout(5), raw_server(in_turn(held, answer_page)) as server:
         client = client_of(server.url, source)
-        call = asyncio.create_task(started(page(client)))
+        call = asyncio.create_task(as_coroutine(read_page(client)))
         await held.reached.wait()
-        closing = asyncio.create_task(started(client.aclose()))
+        closing = asyncio.create_task(as_coroutine(client.aclose()))
         assert await asyncio.wait({closing}, timeout=0.02) == (set(), {closing})
         if impatient:
             closing.cancel()
@@ -139,11 +127,11 @@ async def test_closing_waits_for_the_refresh(impatient: bool) -> None:
 async def test_a_send_that_waits_for_a_token_is_not_sent_when_the_client_closes() -> None:
     held = Held()
     source = RefreshingToken(1, "secret", "refresh")
-    async with asyncio.timeout(5), raw_server(in_turn(held, quick)) as server:
+    async with asyncio.timeout(5), raw_server(in_turn(held, answer_page)) as server:
         client = client_of(server.url, source)
-        call = asyncio.create_task(started(send(client)))
+        call = asyncio.create_task(as_coroutine(send(client)))
         await held.reached.wait()
-        closing = asyncio.create_task(started(client.aclose()))
+        closing = asyncio.create_task(as_coroutine(client.aclose()))
         await asyncio.sleep(0)
         held.go.set()
         ended = await asyncio.gather(call, closing, return_exceptions=True)
@@ -156,9 +144,11 @@ async def test_closing_one_client_does_not_fail_the_calls_of_another(sandbox: Sa
     source = source_of(sandbox, store=store)
     async with client_of(sandbox.url, source) as one, client_of(sandbox.url, source) as another:
         async with store.lock():
-            calls = [asyncio.create_task(started(page(client))) for client in (one, another)]
+            calls = [
+                asyncio.create_task(as_coroutine(read_page(client))) for client in (one, another)
+            ]
             await asyncio.sleep(0)
-            closing = asyncio.create_task(started(one.aclose()))
+            closing = asyncio.create_task(as_coroutine(one.aclose()))
             await asyncio.sleep(0)
         ended = await asyncio.gather(*calls, closing, return_exceptions=True)
     assert [type(one) for one in ended] == [UsageError, ThreadPage, type(None)]
@@ -172,7 +162,7 @@ async def test_a_source_serves_two_event_loops_in_turn(sandbox: Sandbox) -> None
 
     async def main() -> None:
         async with client_of(sandbox.url, source) as client:
-            await page(client)
+            await read_page(client)
 
     for _ in range(2):
         await asyncio.to_thread(asyncio.run, main())
@@ -186,11 +176,11 @@ async def test_a_second_event_loop_does_not_wait_for_the_first_one() -> None:
 
     async def main(url: str) -> None:
         async with client_of(url, source) as client:
-            await page(client)
+            await read_page(client)
 
-    async with raw_server(in_turn(held, quick, quick)) as server:
+    async with raw_server(in_turn(held, answer_page, answer_page)) as server:
         async with client_of(server.url, source) as client:
-            first = asyncio.create_task(started(page(client)))
+            first = asyncio.create_task(as_coroutine(read_page(client)))
             await held.reached.wait()
             with pytest.raises(UsageError, match="another event loop refreshes this token"):
                 await asyncio.to_thread(asyncio.run, main(server.url))
@@ -225,9 +215,9 @@ class Watched(MemoryStore):
 async def test_a_new_grant_is_in_the_store_before_its_first_use(sandbox: Sandbox) -> None:
     store = Watched(sandbox)
     async with client_of(sandbox.url, source_of(sandbox, store=store)) as client:
-        await asyncio.gather(*(page(client) for _ in range(20)))
+        await asyncio.gather(*(read_page(client) for _ in range(20)))
         sandbox.clock.advance(21600)
-        await page(client)
+        await read_page(client)
     assert store.seen == ["T", f"T{'.' * 20}T"]
     assert store.token is not None
     assert store.token.access_token == sandbox.grant.access_token
@@ -243,10 +233,10 @@ async def test_a_grant_that_could_not_be_saved_is_not_lost(sandbox: Sandbox, tim
     async with client_of(sandbox.url, source_of(sandbox, EXPIRED, store)) as client:
         for failure in failures:
             with pytest.raises(OSError, match="No space") as caught:
-                await page(client)
+                await read_page(client)
             assert caught.value is failure
         assert traffic(sandbox) == "xT"
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == "xT."
     assert store.seen == ["xT"] * (times + 1)
     assert store.token is not None
@@ -262,11 +252,11 @@ async def test_what_could_not_be_saved_does_not_replace_what_is_newer(
     mine, other = source_of(sandbox, store=store), source_of(sandbox, store=store)
     async with client_of(sandbox.url, mine) as one, client_of(sandbox.url, other) as another:
         with pytest.raises(OSError, match="lost"):
-            await page(one)
+            await read_page(one)
         if others:
             sandbox.clock.advance(21600)
-            await page(another)
-        await page(one)
+            await read_page(another)
+        await read_page(one)
     assert traffic(sandbox) == expected
     assert store.token is not None
     assert store.token.refresh_token == sandbox.grant.refresh_token
@@ -276,23 +266,61 @@ def kept(access: str, refresh: str, at: float | None = None, life: float | None 
     return Token(access_token=access, refresh_token=refresh, expires_at=at, expires_in=life)
 
 
-GOOD = "sandbox-token-0001"
-
 HELD: dict[str, tuple[Token | None, str | None, str, str]] = {
     # what the store holds, then what the source was given
-    "nothing": (None, None, FIRST, "T."),
-    "the same": (kept(EXPIRED, FIRST), None, FIRST, "xT."),
-    "a newer one": (kept(GOOD, FIRST, 3600.0), EXPIRED, "older", "."),
-    "a newer one that has ended": (kept(GOOD, FIRST, 0.0), None, "older", "T."),
-    "a newer one that ends soon": (kept(GOOD, FIRST, 300.0), None, "older", "T."),
-    "a newer one that ends later": (kept(GOOD, FIRST, 301.0), None, "older", "."),
-    "a newer one of a short life": (kept(GOOD, FIRST, 51.0, 100.0), None, "older", "."),
-    "a newer one past half of it": (kept(GOOD, FIRST, 50.0, 100.0), None, "older", "T."),
-    "a newer one that is refused": (kept(EXPIRED, FIRST), GOOD, "older", "xT."),
-    "a dead one": (kept(EXPIRED, "dead", 0.0), None, FIRST, "tT."),
-    "a dead one, with a token of our own": (kept(EXPIRED, "dead", 0.0), GOOD, FIRST, "t."),
-    "a dead one that is good still": (kept(GOOD, "dead"), None, FIRST, "."),
-    "a dead one that is refused": (kept(EXPIRED, "dead"), None, FIRST, "xtT."),
+    "nothing": (None, None, FIRST_REFRESH_TOKEN, "T."),
+    "the same": (kept(EXPIRED, FIRST_REFRESH_TOKEN), None, FIRST_REFRESH_TOKEN, "xT."),
+    "a newer one": (kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 3600.0), EXPIRED, "older", "."),
+    "a newer one that has ended": (
+        kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 0.0),
+        None,
+        "older",
+        "T.",
+    ),
+    "a newer one that ends soon": (
+        kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 300.0),
+        None,
+        "older",
+        "T.",
+    ),
+    "a newer one that ends later": (
+        kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 301.0),
+        None,
+        "older",
+        ".",
+    ),
+    "a newer one of a short life": (
+        kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 51.0, 100.0),
+        None,
+        "older",
+        ".",
+    ),
+    "a newer one past half of it": (
+        kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 50.0, 100.0),
+        None,
+        "older",
+        "T.",
+    ),
+    "a newer one that is refused": (
+        kept(EXPIRED, FIRST_REFRESH_TOKEN),
+        FIRST_ACCESS_TOKEN,
+        "older",
+        "xT.",
+    ),
+    "a dead one": (kept(EXPIRED, "dead", 0.0), None, FIRST_REFRESH_TOKEN, "tT."),
+    "a dead one, with a token of our own": (
+        kept(EXPIRED, "dead", 0.0),
+        FIRST_ACCESS_TOKEN,
+        FIRST_REFRESH_TOKEN,
+        "t.",
+    ),
+    "a dead one that is good still": (
+        kept(FIRST_ACCESS_TOKEN, "dead"),
+        None,
+        FIRST_REFRESH_TOKEN,
+        ".",
+    ),
+    "a dead one that is refused": (kept(EXPIRED, "dead"), None, FIRST_REFRESH_TOKEN, "xtT."),
 }
 
 
@@ -303,7 +331,7 @@ async def test_the_store_comes_before_what_was_given(
     store = MemoryStore(held)
     source = source_of(sandbox, access, store, refresh)
     async with client_of(sandbox.url, source) as client:
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == expected
     assert store.saved.is_set() is ("T" in expected)
 
@@ -312,7 +340,7 @@ async def test_two_dead_grants_are_tried_once_each(sandbox: Sandbox) -> None:
     source = source_of(sandbox, None, MemoryStore(kept(EXPIRED, "dead", 0.0)), "dead-too")
     causes = []
     async with client_of(sandbox.url, source) as client:
-        for call in (page, send, page):
+        for call in (read_page, send, read_page):
             with pytest.raises(ReauthorizationRequired, match="authorize") as caught:
                 await call(client)
             causes.append(type(caught.value.__cause__))
@@ -324,9 +352,9 @@ async def test_a_new_grant_in_the_store_ends_the_need_to_authorize(sandbox: Sand
     store = MemoryStore()
     async with client_of(sandbox.url, source_of(sandbox, None, store, "dead")) as client:
         with pytest.raises(ReauthorizationRequired):
-            await page(client)
-        store.token = kept("", FIRST)
-        await page(client)
+            await read_page(client)
+        store.token = kept("", FIRST_REFRESH_TOKEN)
+        await read_page(client)
     assert traffic(sandbox) == "tT."
 
 
@@ -342,14 +370,18 @@ class Rotated(MemoryStore):
 
 
 @pytest.mark.parametrize(
-    ("newer", "expected"), [(kept(GOOD, FIRST), "t."), (kept(GOOD, FIRST, 0.0), "tT.")]
+    ("newer", "expected"),
+    [
+        (kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN), "t."),
+        (kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 0.0), "tT."),
+    ],
 )
 async def test_a_grant_that_was_rotated_meanwhile_is_taken_over(
     sandbox: Sandbox, newer: Token, expected: str
 ) -> None:
     store = Rotated(kept(EXPIRED, "used by another", 0.0), newer)
     async with client_of(sandbox.url, source_of(sandbox, None, store, "older")) as client:
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == expected
 
 
@@ -370,14 +402,14 @@ async def test_two_sources_on_one_store_share_the_grant(
     mine, other = source_of(sandbox, store=store), source_of(sandbox, store=store)
     async with client_of(sandbox.url, mine) as one, client_of(sandbox.url, other) as another:
         for turn, expected in ((one, "T."), (another, "T.."), (one, "T...")):
-            await page(turn)
+            await read_page(turn)
             assert traffic(sandbox) == expected
         sandbox.clock.advance(21600)
         for turn, expected in ((another, "T...T."), (one, "T...T..")):
-            await page(turn)
+            await read_page(turn)
             assert traffic(sandbox) == expected
         sandbox.expire()
-        await asyncio.gather(*(page(turn) for turn in (one, another) for _ in range(10)))
+        await asyncio.gather(*(read_page(turn) for turn in (one, another) for _ in range(10)))
     assert sandbox.grant.refreshes == 3
 
 
@@ -399,7 +431,9 @@ asyncio.run(main(*sys.argv[1:]))
 
 async def test_several_processes_share_one_refresh(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "grant.json"
-    path.write_bytes(msgspec.json.encode({"access_token": EXPIRED, "refresh_token": FIRST}))
+    path.write_bytes(
+        msgspec.json.encode({"access_token": EXPIRED, "refresh_token": FIRST_REFRESH_TOKEN})
+    )
     command = [sys.executable, "-W", "error", "-c", PROCESS, sandbox.url, str(path)]
     pipe = asyncio.subprocess.PIPE
     processes = [
@@ -418,21 +452,17 @@ async def test_several_processes_share_one_refresh(sandbox: Sandbox, tmp_path: P
 # --- pickling ------------------------------------------------------------------------------
 
 
-def given(store: TokenStore | None = None) -> RefreshingToken:
-    return RefreshingToken("1000000000000001", "sandbox-secret", FIRST, store=store)
-
-
 @pytest.mark.parametrize("way", [pickle.dumps, copy.copy, copy.deepcopy])
 def test_a_grant_without_a_store_cannot_be_doubled(way: Callable[[object], object]) -> None:
     with pytest.raises(UsageError, match="only with a store"):
-        way(given())
+        way(first_source())
 
 
 async def test_pickled_copies_share_the_grant(sandbox: Sandbox, tmp_path: Path) -> None:
-    pickled = pickle.dumps(given(FileTokenStore(tmp_path / "grant.json")))
+    pickled = pickle.dumps(first_source(store=FileTokenStore(tmp_path / "grant.json")))
     for expected in ("T.", "T..", "T..."):
         source = pickle.loads(pickled)  # noqa: S301  (our own)
         assert repr(source) == "<RefreshingToken>"
         async with client_of(sandbox.url, source) as client:
-            await page(client)
+            await read_page(client)
         assert traffic(sandbox) == expected

@@ -4,13 +4,11 @@ import json
 from typing import Final
 
 import pytest
+from calls import PACK_ID, SELLER_ID
 from seeds import answering, asked, assert_holds, sample
 
 from mlmsg import ApiError, BadRequest, Client, NotFound, notifications
 from mlmsg.sandbox import Fault, Sandbox
-
-MUG = 2000007001000011
-SELLER = 700100200
 
 # "Flujo desde notificaciones" ---------------------------------------------------------------
 
@@ -20,8 +18,8 @@ async def test_a_notification_leads_to_its_message(
     client: Client, sandbox: Sandbox, form: str
 ) -> None:
     """El flujo indicado: las notificaciones de /messages, y hacer el GET directamente."""
-    message = sandbox.market.add_message(MUG, "¿Hola?", author="buyer")
-    body = {"topic": "messages", "resource": form.format(message.id), "user_id": SELLER}
+    message = sandbox.market.add_message(PACK_ID, "¿Hola?", author="buyer")
+    body = {"topic": "messages", "resource": form.format(message.id), "user_id": SELLER_ID}
     notification = notifications.parse(json.dumps(body))
     found = await client.messages.get(notification.id)
     assert (notification.kind, found.text) == ("message", "¿Hola?")
@@ -84,10 +82,10 @@ async def test_reading_without_marking_says_so(client: Client, sandbox: Sandbox)
 
 
 async def test_a_page_marks_when_it_is_told_to(client: Client, sandbox: Sandbox) -> None:
-    await client.unread.page(MUG, SELLER, mark_as_read=True)
+    await client.unread.page(PACK_ID, SELLER_ID, mark_as_read=True)
     assert sandbox.requests[0].query == {"tag": "post_sale", "limit": "50", "offset": "0"}
     found = [one.pack_id for one in (await client.unread.list()).results]
-    assert MUG not in found
+    assert PACK_ID not in found
 
 
 @pytest.mark.parametrize("cap", [None, 1, 5])
@@ -96,8 +94,8 @@ async def test_a_whole_thread_is_walked_however_the_server_caps_its_pages(
     client: Client, sandbox: Sandbox, cap: int | None, mark: bool
 ) -> None:
     sandbox.max_limit = cap
-    expected = [one.id for one in sandbox.market.packs[str(MUG)].messages]
-    walk = client.unread.messages(MUG, SELLER, page_size=5, mark_as_read=mark)
+    expected = [one.id for one in sandbox.market.packs[str(PACK_ID)].messages]
+    walk = client.unread.messages(PACK_ID, SELLER_ID, page_size=5, mark_as_read=mark)
     assert [message.id async for message in walk] == expected
     asked_to_keep = {one.query.get("mark_as_read") for one in sandbox.requests}
     assert asked_to_keep == {None if mark else "false"}
@@ -110,10 +108,10 @@ async def test_the_redundancy_check_finds_what_no_notification_told(
     client: Client, sandbox: Sandbox
 ) -> None:
     """Sólo para validación si no hubo pérdidas en la integración desde las notificaciones."""
-    sandbox.market.add_message(MUG, "¿Hola?", author="buyer")
+    sandbox.market.add_message(PACK_ID, "¿Hola?", author="buyer")
     unread = await client.unread.list(role=None)
     assert asked(sandbox) == ["GET /messages/unread?tag=post_sale"]
-    assert MUG in [one.pack_id for one in unread.results]
+    assert PACK_ID in [one.pack_id for one in unread.results]
 
 
 # "Errores" ----------------------------------------------------------------------------------
@@ -132,7 +130,7 @@ async def test_each_error_has_its_class_and_its_solution(
 ) -> None:
     sandbox.inject(Fault(status=status, body={"message": said, "error": said, "status": status}))
     with pytest.raises(kind) as caught:
-        await client.unread.mark_as_read(MUG, SELLER)
+        await client.unread.mark_as_read(PACK_ID, SELLER_ID)
     assert (caught.value.status, caught.value.message) == (status, said)
     assert caught.value.hint
     assert len(sandbox.requests) == 1

@@ -3,62 +3,24 @@
 import asyncio
 import gzip
 import tracemalloc
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, nullcontext, suppress
+from contextlib import nullcontext, suppress
 
 import pytest
-from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
+from calls import MIB, PAGE, Call, connect, download, read_page, send
+from rawserver import Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
     ApiError,
-    Client,
     DecodeError,
     MlmsgError,
     OutcomeUnknown,
-    RetryPolicy,
     ServerError,
     TimedOut,
     Timeouts,
     TransportError,
 )
 
-TOKEN = "a-token-that-stays-inside"
-PAGE = b'{"messages": [{"id": "m1"}]}'
-KIB, MIB = 1024, 1024 * 1024
-
-Call = Callable[[Client], Awaitable[object]]
-
-
-@asynccontextmanager
-async def meeting(
-    script: Step, *, attempts: int = 1, read: float = 5.0
-) -> AsyncIterator[tuple[Client, RawServer]]:
-    """A client with one slot, and the server it meets; ends what hangs."""
-    async with (
-        raw_server(script) as server,
-        Client(
-            TOKEN,
-            base_url=server.url,
-            retry=RetryPolicy(attempts=attempts, base=0),
-            timeout=Timeouts(connect=5, read=read),
-            max_connections=1,
-        ) as client,
-        asyncio.timeout(5),
-    ):
-        yield client, server
-
-
-def page(client: Client) -> Awaitable[object]:
-    return client.packs.page(1)
-
-
-def send(client: Client) -> Awaitable[object]:
-    return client.packs.send(1, "Hola")
-
-
-async def download(client: Client) -> object:
-    async with client.attachments.open("a.bin", site_id="MLM") as opened:
-        return await opened.read()
+KIB = 1024
 
 
 class Endless:
@@ -104,7 +66,7 @@ BROKEN = {
 
 @pytest.mark.parametrize("step", BROKEN.values(), ids=BROKEN)
 async def test_a_broken_answer_to_a_read_is_a_failure_of_the_network(step: Step) -> None:
-    async with meeting(each(step)) as (client, _server):
+    async with connect(each(step)) as (client, _server):
         with pytest.raises(TransportError) as caught:
             await client.packs.page(1)
     assert caught.value.request is not None
@@ -122,7 +84,7 @@ async def test_a_broken_answer_to_a_read_is_made_good_by_the_next(step: Step) ->
         met, failing = (step if failing else answers(200, PAGE)), False
         await met(peer)
 
-    async with meeting(script, attempts=2) as (client, _server):
+    async with connect(script, attempts=2) as (client, _server):
         thread = await client.packs.page(1)
     assert [message.id for message in thread.messages] == ["m1"]
 
@@ -134,7 +96,7 @@ async def test_a_reset_after_the_whole_answer_does_no_harm() -> None:
         peer.reset()
 
     read = asyncio.Event()
-    async with meeting(each(step), attempts=2) as (client, server):
+    async with connect(each(step), attempts=2) as (client, server):
         for _ in range(2):
             await client.packs.page(1)
             read.set()
@@ -144,7 +106,7 @@ async def test_a_reset_after_the_whole_answer_does_no_harm() -> None:
 @pytest.mark.parametrize("length", [0, 5, 27])
 async def test_an_answer_that_is_longer_than_announced_is_not_made_up(length: int) -> None:
     script = each(answers(200, PAGE, length=length))
-    async with meeting(script) as (client, _server):
+    async with connect(script) as (client, _server):
         # Which of them depends on when the bytes that are too many arrive.
         with pytest.raises((DecodeError, TransportError)):
             await client.packs.page(1)
@@ -163,7 +125,7 @@ async def test_an_answer_that_nobody_asked_for_is_taken_for_no_call_of_ours() ->
         while (await peer.request())[0]:
             await peer.answer(200, PAGE)
 
-    async with meeting(script, attempts=2) as (client, server):
+    async with connect(script, attempts=2) as (client, server):
         await client.packs.page(1)
         thread = await client.packs.page(2)
     assert [message.id for message in thread.messages] == ["m1"]
@@ -172,7 +134,7 @@ async def test_an_answer_that_nobody_asked_for_is_taken_for_no_call_of_ours() ->
 # --- answers without end -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
 @pytest.mark.parametrize(
     ("start", "block"),
     [
@@ -186,7 +148,7 @@ async def test_headers_without_end_are_not_read_for_ever(
     start: bytes, block: bytes, call: Call
 ) -> None:
     step = Endless(start, block)
-    async with meeting(each(step)) as (client, _server):
+    async with connect(each(step)) as (client, _server):
         with pytest.raises(OutcomeUnknown if call is send else TransportError):
             await call(client)
     assert step.sent < 8 * MIB
@@ -197,7 +159,7 @@ async def test_headers_without_end_are_not_read_for_ever(
 )
 async def test_json_without_end_is_read_up_to_a_limit(start: bytes) -> None:
     step = Endless(start + b'{"messages": [', b'{"id": "m1"},' * 5_000)
-    async with meeting(each(step)) as (client, _server):
+    async with connect(each(step)) as (client, _server):
         with pytest.raises(DecodeError, match="larger than") as caught:
             await client.packs.page(1)
     assert len(caught.value.body) == 64 * KIB
@@ -206,7 +168,12 @@ async def test_json_without_end_is_read_up_to_a_limit(start: bytes) -> None:
 
 @pytest.mark.parametrize(
     ("call", "status", "kind"),
-    [(page, 200, DecodeError), (page, 500, ServerError), (send, 201, None), (send, 400, ApiError)],
+    [
+        (read_page, 200, DecodeError),
+        (read_page, 500, ServerError),
+        (send, 201, None),
+        (send, 400, ApiError),
+    ],
     ids=["a page", "an error", "a send", "a refused send"],
 )
 async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(
@@ -214,7 +181,7 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(
 ) -> None:
     bomb = gzip.compress(bytes(300 * MIB), 1)
     script = each(answers(status, bomb, "Content-Encoding: gzip"))
-    async with meeting(script) as (client, _server):
+    async with connect(script) as (client, _server):
         tracemalloc.start()
         try:
             with pytest.raises(kind) if kind else nullcontext():
@@ -225,12 +192,12 @@ async def test_a_small_answer_that_unpacks_to_a_huge_one_is_not_unpacked(
     assert peak < 80 * MIB
 
 
-@pytest.mark.parametrize("call", [page, download], ids=["read", "download"])
+@pytest.mark.parametrize("call", [read_page, download], ids=["read", "download"])
 @pytest.mark.parametrize("status", [404, 500])
 async def test_of_an_error_without_end_the_first_64_kib_are_kept(status: int, call: Call) -> None:
     start = f"HTTP/1.1 {status} No\r\n\r\n".encode()
     step = Endless(start, b"x" * KIB)
-    async with meeting(each(step)) as (client, _server):
+    async with connect(each(step)) as (client, _server):
         with pytest.raises(ApiError) as caught:
             await call(client)
     assert caught.value.status == status
@@ -241,7 +208,7 @@ async def test_of_an_error_without_end_the_first_64_kib_are_kept(status: int, ca
 @pytest.mark.parametrize("data", [b"", b"partial"], ids=["nothing", "a part"])
 async def test_of_an_error_that_is_cut_what_came_is_kept(data: bytes) -> None:
     start = b"HTTP/1.1 404 No\r\nContent-Length: 99\r\n\r\n"
-    async with meeting(each(sends(start + data))) as (client, _server):
+    async with connect(each(sends(start + data))) as (client, _server):
         with pytest.raises(ApiError) as caught:
             await client.packs.page(1)
     assert (caught.value.status, caught.value.body) == (404, data)
@@ -257,7 +224,10 @@ async def test_an_answer_that_drips_faster_than_the_timeout_is_read() -> None:
             await asyncio.sleep(0.05)
             await peer.send(PAGE[start : start + 2])
 
-    async with meeting(each(drip), read=0.4) as (client, _server):  # 0.7 s in all
+    async with connect(each(drip), timeout=Timeouts(connect=5, read=0.4)) as (
+        client,
+        _server,
+    ):  # 0.7 s in all
         thread = await client.packs.page(1)
     assert len(thread.messages) == 1
 
@@ -269,7 +239,7 @@ STALLED = {
 }
 
 
-@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
 @pytest.mark.parametrize("where", STALLED)
 async def test_an_answer_that_stops_coming_is_given_up(where: str, call: Call) -> None:
     async def stall(peer: Peer) -> None:
@@ -277,7 +247,7 @@ async def test_an_answer_that_stops_coming_is_given_up(where: str, call: Call) -
         await peer.rest()
 
     accepted = call is send and where == "in the body"  # by its status alone
-    async with meeting(each(stall), read=0.05) as (client, _server):
+    async with connect(each(stall), timeout=Timeouts(connect=5, read=0.05)) as (client, _server):
         with nullcontext() if accepted else pytest.raises((TimedOut, OutcomeUnknown)) as caught:
             await call(client)
     if caught is not None:
@@ -291,7 +261,7 @@ async def test_an_answer_that_stops_coming_is_given_up(where: str, call: Call) -
 
 @pytest.mark.parametrize("end", [sends(b""), sends(b"", reset=True)], ids=["closed", "reset"])
 @pytest.mark.parametrize("idle", [True, False], ids=["while idle", "with the next request"])
-@pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
+@pytest.mark.parametrize("call", [read_page, send], ids=["read", "send"])
 async def test_a_kept_connection_that_dies(end: Step, call: Call, *, idle: bool) -> None:
     """A read works on. A send works or has an unknown outcome, and never happens twice."""
     first, dead, carried_out = asyncio.Event(), asyncio.Event(), 0
@@ -307,7 +277,7 @@ async def test_a_kept_connection_that_dies(end: Step, call: Call, *, idle: bool)
             await end(peer)
             dead.set()
 
-    async with meeting(script, attempts=2) as (client, _server):
+    async with connect(script, attempts=2) as (client, _server):
         await client.packs.page(1)
         first.set()
         if idle:
@@ -317,7 +287,7 @@ async def test_a_kept_connection_that_dies(end: Step, call: Call, *, idle: bool)
             await call(client)
         except OutcomeUnknown:
             unknown = True
-    if call is page:
+    if call is read_page:
         assert not unknown
     else:
         assert carried_out == 1 or (unknown and carried_out == 0)
@@ -343,7 +313,7 @@ async def test_a_kept_connection_that_dies(end: Step, call: Call, *, idle: bool)
 )
 async def test_a_page_that_cannot_be_read_keeps_its_body_and_is_not_repeated(body: bytes) -> None:
     script = in_turn(answers(200, body, "Content-Type: text/html"))
-    async with meeting(script, attempts=4) as (client, server):
+    async with connect(script, attempts=4) as (client, server):
         with pytest.raises(DecodeError) as caught:
             await client.packs.page(1)
     assert caught.value.body == body[: 64 * KIB]
@@ -354,7 +324,7 @@ async def test_a_page_that_cannot_be_read_keeps_its_body_and_is_not_repeated(bod
 
 @pytest.mark.parametrize("body", [b"caf\xe9", b'{"message": "caf\xe9"}', b"\xff\xfe\x00"], ids=repr)
 async def test_an_error_that_is_not_utf_8_keeps_its_bytes(body: bytes) -> None:
-    async with meeting(each(answers(400, body))) as (client, _server):
+    async with connect(each(answers(400, body))) as (client, _server):
         with pytest.raises(ApiError) as caught:
             await client.packs.page(1)
     assert caught.value.body == body

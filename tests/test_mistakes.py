@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from calls import ONCE, TOKEN
 from rawserver import answers, each, in_turn, raw_server, sends
 
 from mlmsg import (
@@ -25,9 +26,6 @@ from mlmsg._wire import Response
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import parse
 from mlmsg.sandbox import Sandbox
-
-TOKEN = "a-token-that-stays-inside"
-ONCE = RetryPolicy(attempts=1)
 
 SETTINGS: dict[str, Callable[[], object]] = {
     "`attempts`": lambda: RetryPolicy(attempts=0),

@@ -3,13 +3,11 @@
 from typing import Final
 
 import pytest
+from calls import PACK_ID, SELLER_ID
 from seeds import answering, asked, assert_holds, sample
 
 from mlmsg import ApiError, BadRequest, Client, NotFound, RuleError
 from mlmsg.sandbox import Fault, Sandbox
-
-MUG = 2000007001000011
-SELLER = 700100200
 
 # "Messages pending reading" -----------------------------------------------------------------
 
@@ -19,11 +17,11 @@ async def test_reading_a_thread_with_mark_as_read_false_marks_nothing(
 ) -> None:
     """In case you don't want to mark them as read, perform the GET with mark_as_read=false."""
     before = await client.unread.list()
-    await client.unread.page(MUG, SELLER, limit=2)
-    assert [one async for one in client.unread.messages(MUG, SELLER)]
-    await client.packs.page(MUG)
+    await client.unread.page(PACK_ID, SELLER_ID, limit=2)
+    assert [one async for one in client.unread.messages(PACK_ID, SELLER_ID)]
+    await client.packs.page(PACK_ID)
     assert await client.unread.list() == before
-    target = f"/messages/packs/{MUG}/sellers/{SELLER}"
+    target = f"/messages/packs/{PACK_ID}/sellers/{SELLER_ID}"
     query = "tag=post_sale&mark_as_read=false&limit=2&offset=0"
     assert asked(sandbox)[1] == f"GET {target}?{query}"
     assert sandbox.requests[2].query["mark_as_read"] == "false"

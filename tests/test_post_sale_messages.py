@@ -2,12 +2,13 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from pathlib import Path
 from typing import Final
 
 import msgspec
 import pytest
+from calls import MIB, PACK_ID, Call, download
 from rawserver import answers
 from seeds import SOLUTIONS, answering, asked, assert_holds, fields, raw, sample, talking_to
 
@@ -23,17 +24,6 @@ from mlmsg import (
 )
 from mlmsg.sandbox import Fault, Sandbox, SendAnswer
 
-MUG = 2000007001000011
-MiB = 1024 * 1024
-
-Call = Callable[[Client], Awaitable[object]]
-
-
-async def opened(client: Client, attachment_id: str, site_id: str = "MLM") -> bytes:
-    async with client.attachments.open(attachment_id, site_id=site_id) as download:
-        return await download.read()
-
-
 # "How it works" -----------------------------------------------------------------------------
 
 
@@ -44,15 +34,15 @@ async def test_initiating_contact_may_be_refused_by_the_api(
     said = "You are not allowed to execute the option OTHER again"
     sandbox.inject(Fault(status=403, body={"message": said, "error": "forbidden", "status": 403}))
     with pytest.raises(PermissionDenied, match="wait for the buyer"):
-        await client.packs.send(MUG, "¡Gracias por tu compra!")
+        await client.packs.send(PACK_ID, "¡Gracias por tu compra!")
     assert len(sandbox.requests) == 1
 
 
 async def test_responding_needs_no_reason(client: Client, sandbox: Sandbox) -> None:
     """Buyers can contact the seller at any time. The seller can respond normally."""
-    sandbox.market.add_message(MUG, "¿Hola?", author="buyer")
-    await client.packs.send(MUG, "¡Hola!")
-    texts = [one.text for one in sandbox.market.packs[str(MUG)].messages[:2]]
+    sandbox.market.add_message(PACK_ID, "¿Hola?", author="buyer")
+    await client.packs.send(PACK_ID, "¡Hola!")
+    texts = [one.text for one in sandbox.market.packs[str(PACK_ID)].messages[:2]]
     assert texts == ["¡Hola!", "¿Hola?"]
 
 
@@ -62,7 +52,7 @@ async def test_responding_needs_no_reason(client: Client, sandbox: Sandbox) -> N
 @pytest.mark.parametrize("site_id", ["MLM", "MLB", "MCO", "MLC"])
 async def test_site_id_goes_with_files(client: Client, sandbox: Sandbox, site_id: str) -> None:
     upload = await client.attachments.upload(b"x", site_id=site_id, filename="a.txt")
-    await opened(client, upload.id, site_id)
+    await download(client, upload.id, site_id)
     assert [one.query["site_id"] for one in sandbox.requests] == [site_id, site_id]
 
 
@@ -73,9 +63,9 @@ async def test_a_site_id_that_cannot_be_is_refused_before_sending(
     with pytest.raises(RuleError, match="site_id"):
         await client.attachments.upload(b"x", site_id=site_id, filename="a.txt")
     with pytest.raises(RuleError, match="site_id"):
-        await client.packs.send(MUG, "Hola", files=[b"x"], site_id=site_id)
+        await client.packs.send(PACK_ID, "Hola", files=[b"x"], site_id=site_id)
     with pytest.raises(RuleError, match="site_id"):
-        await opened(client, "1_a.txt", site_id)
+        await download(client, "1_a.txt", site_id)
     assert sandbox.requests == []
 
 
@@ -96,7 +86,7 @@ async def test_a_pack_is_asked_for_as_in_the_example(
 async def test_paging_tells_limit_offset_and_total(client: Client, sandbox: Sandbox) -> None:
     """`limit`: maximum number of results returned. The server's own may be lower."""
     sandbox.max_limit = 3
-    paging = (await client.packs.page(MUG, limit=50, offset=2)).paging
+    paging = (await client.packs.page(PACK_ID, limit=50, offset=2)).paging
     assert paging is not None
     assert (paging.limit, paging.offset, paging.total) == (3, 2, 14)
 
@@ -106,9 +96,9 @@ async def test_a_whole_thread_is_walked_however_the_server_caps_its_pages(
     client: Client, sandbox: Sandbox, cap: int | None
 ) -> None:
     sandbox.max_limit = cap
-    expected = [one.id for one in sandbox.market.packs[str(MUG)].messages]
-    assert [one.id async for one in client.packs.messages(MUG)] == expected
-    conversation = await client.packs.conversation(MUG, page_size=5)
+    expected = [one.id for one in sandbox.market.packs[str(PACK_ID)].messages]
+    assert [one.id async for one in client.packs.messages(PACK_ID)] == expected
+    conversation = await client.packs.conversation(PACK_ID, page_size=5)
     assert [one.id for one in conversation.messages] == expected
 
 
@@ -125,19 +115,19 @@ async def test_the_conversation_status_comes_with_a_page_and_with_the_whole_thre
     client: Client, sandbox: Sandbox
 ) -> None:
     """`claim_ids`: null if none. `status`: active, blocked. `substatus`: additional detail."""
-    pack = sandbox.market.packs[str(MUG)]
+    pack = sandbox.market.packs[str(PACK_ID)]
     blocked = {"claim_ids": [5294629673], "status": "blocked", "substatus": "by_claim"}
     pack.conversation_status = msgspec.structs.replace(pack.conversation_status, **blocked)
-    found = (await client.packs.page(MUG)).conversation_status
+    found = (await client.packs.page(PACK_ID)).conversation_status
     assert found is not None
     assert (found.status, found.substatus, found.claims) == ("blocked", "by_claim", [5294629673])
-    assert (await client.packs.conversation(MUG, page_size=3)).status == found
+    assert (await client.packs.conversation(PACK_ID, page_size=3)).status == found
 
 
 async def test_each_field_of_each_message_is_held(client: Client, sandbox: Sandbox) -> None:
     """Messages array; Message Date, Message Moderation and Message Attachments objects."""
-    served = [msgspec.to_builtins(one) for one in sandbox.market.packs[str(MUG)].messages]
-    found = (await client.packs.page(MUG)).messages
+    served = [msgspec.to_builtins(one) for one in sandbox.market.packs[str(PACK_ID)].messages]
+    found = (await client.packs.page(PACK_ID)).messages
     assert_holds(found, served, "messages")
     assert any(one.attachments for one in found)
     assert [one.conversation_first_message for one in found] == [False] * 13 + [True]
@@ -145,7 +135,7 @@ async def test_each_field_of_each_message_is_held(client: Client, sandbox: Sandb
 
 async def test_a_message_is_unread_as_long_as_read_is_null(client: Client) -> None:
     """`read`: timestamp when the message was read (null if unread)."""
-    newest, older = (await client.packs.page(MUG, limit=2)).messages
+    newest, older = (await client.packs.page(PACK_ID, limit=2)).messages
     assert newest.message_date is not None
     assert newest.message_date.read is None
     assert older.message_date is not None
@@ -160,7 +150,7 @@ async def test_moderation_says_what_became_of_a_message(
     verdict = {"status": word, "reason": "OUT_OF_PLACE_LANGUAGE", "source": "offline"}
     message = {"id": "m1", "message_moderation": verdict}
     sandbox.inject(Fault(status=200, body={"messages": [message]}))
-    found = (await client.packs.page(MUG)).messages[0].message_moderation
+    found = (await client.packs.page(PACK_ID)).messages[0].message_moderation
     assert_holds(found, verdict, "message_moderation")
 
 
@@ -175,7 +165,7 @@ async def test_a_message_is_asked_for_as_in_the_example(client: Client, sandbox:
 
 
 async def test_a_message_is_the_same_by_its_id_and_in_its_thread(client: Client) -> None:
-    for message in (await client.packs.page(MUG)).messages:
+    for message in (await client.packs.page(PACK_ID)).messages:
         assert await client.messages.get(message.id) == message
 
 
@@ -203,16 +193,16 @@ async def test_the_id_of_an_upload_is_what_a_message_takes(
 ) -> None:
     """The response returns a unique file ID that you will use when creating the message."""
     upload = await client.attachments.upload(b"data", site_id="MLM", filename="factura nº 1.txt")
-    await client.packs.send(MUG, "Tu factura", attachments=[upload])
-    (attachment,) = (await client.packs.page(MUG, limit=1)).messages[0].attachments
+    await client.packs.send(PACK_ID, "Tu factura", attachments=[upload])
+    (attachment,) = (await client.packs.page(PACK_ID, limit=1)).messages[0].attachments
     assert (attachment.filename, attachment.original_filename) == (upload.id, "factura nº 1.txt")
     assert (attachment.size, attachment.type) == (4, "text/plain")
-    assert await opened(client, upload.id) == b"data"
+    assert await download(client, upload.id) == b"data"
 
 
 async def test_a_file_of_exactly_25_mb_is_taken(client: Client, sandbox: Sandbox) -> None:
-    upload = await client.attachments.upload(bytes(25 * MiB), site_id="MLM", filename="a.bin")
-    assert sandbox.market.files[upload.id].size == 25 * MiB
+    upload = await client.attachments.upload(bytes(25 * MIB), site_id="MLM", filename="a.bin")
+    assert sandbox.market.files[upload.id].size == 25 * MIB
 
 
 # "Create message" ---------------------------------------------------------------------------
@@ -242,8 +232,8 @@ async def test_a_message_is_sent_once_whatever_the_answer_looks_like(
     client: Client, sandbox: Sandbox, kind: SendAnswer, status: int
 ) -> None:
     sandbox.send_answer, sandbox.send_status = kind, status
-    sent = await client.packs.send(MUG, "¡Gracias!", text_translated="Thanks!")
-    newest = sandbox.market.packs[str(MUG)].messages[0]
+    sent = await client.packs.send(PACK_ID, "¡Gracias!", text_translated="Thanks!")
+    newest = sandbox.market.packs[str(PACK_ID)].messages[0]
     assert (newest.text, newest.text_translated) == ("¡Gracias!", "Thanks!")
     assert sent.status_code == status
     assert sent.id == (None if kind in {"object", "empty"} else newest.id)
@@ -255,7 +245,7 @@ async def test_accepted_is_not_delivered(client: Client, sandbox: Sandbox, word:
     verdict = {"status": "rejected", "reason": "OUT_OF_PLACE_LANGUAGE", "source": "online"}
     held_back = {"id": "m1", "status": word, "text": "…", "message_moderation": verdict}
     sandbox.inject(Fault(status=201, body=held_back))
-    sent = await client.packs.send(MUG, "…")
+    sent = await client.packs.send(PACK_ID, "…")
     assert_holds(sent.message, held_back, "message")
 
 
@@ -265,17 +255,19 @@ async def test_files_are_uploaded_and_attached_in_their_order(
     path = tmp_path / "guide.pdf"
     path.write_bytes(b"second")
     first = await client.attachments.upload(b"first", site_id="MLM", filename="1.txt")
-    await client.packs.send(MUG, "Hola", attachments=[first], files=[path, b"third"], site_id="MLM")
-    listed = (await client.packs.page(MUG, limit=1)).messages[0].attachments
-    found = [await opened(client, one.filename or "") for one in listed]
+    await client.packs.send(
+        PACK_ID, "Hola", attachments=[first], files=[path, b"third"], site_id="MLM"
+    )
+    listed = (await client.packs.page(PACK_ID, limit=1)).messages[0].attachments
+    found = [await download(client, one.filename or "") for one in listed]
     assert found == [b"first", b"second", b"third"]
-    assert asked(sandbox)[3] == f"POST /marketplace/messages/packs/{MUG}"
+    assert asked(sandbox)[3] == f"POST /marketplace/messages/packs/{PACK_ID}"
 
 
 async def test_twenty_five_attachments_are_taken(client: Client, sandbox: Sandbox) -> None:
     upload = await client.attachments.upload(b"x", site_id="MLM", filename="a.txt")
-    await client.packs.send(MUG, "Hola", attachments=[upload] * 24, files=[b"y"], site_id="MLM")
-    assert len(sandbox.market.packs[str(MUG)].messages[0].message_attachments or []) == 25
+    await client.packs.send(PACK_ID, "Hola", attachments=[upload] * 24, files=[b"y"], site_id="MLM")
+    assert len(sandbox.market.packs[str(PACK_ID)].messages[0].message_attachments or []) == 25
 
 
 @pytest.mark.parametrize("fault", [Fault(status=500), Fault(action="lose")], ids=["500", "lost"])
@@ -284,7 +276,7 @@ async def test_a_message_is_never_sent_twice(
 ) -> None:
     sandbox.inject(fault)
     with pytest.raises(OutcomeUnknown):
-        await client.packs.send(MUG, "Hola")
+        await client.packs.send(PACK_ID, "Hola")
     assert len(sandbox.requests) == 1
 
 
@@ -311,7 +303,7 @@ async def test_a_file_that_cannot_be_accessed_is_tried_again(
     """In case the file cannot be accessed, the server response will be: …"""
     sandbox.market.add_file(b"data", "a.png", file_id=FILE_ID)
     sandbox.inject(answering("post_sale_messages.get_attachment_not_accessible", 500))
-    assert await opened(client, FILE_ID) == b"data"
+    assert await download(client, FILE_ID) == b"data"
     assert len(sandbox.requests) == 2
 
 
@@ -319,7 +311,7 @@ async def test_a_file_that_is_gone_for_good_ends_the_tries(
     client: Client, sandbox: Sandbox
 ) -> None:
     with pytest.raises(ServerError, match="Try again later") as caught:
-        await opened(client, FILE_ID)
+        await download(client, FILE_ID)
     expected = sample("post_sale_messages.get_attachment_not_accessible")
     assert json.loads(caught.value.body) == expected
     assert caught.value.attempts == len(sandbox.requests) == 4
@@ -329,7 +321,7 @@ async def test_a_missing_token_is_a_bad_request(client: Client, sandbox: Sandbox
     """In case the access token is not sent, the response will be: …"""
     sandbox.inject(answering("post_sale_messages.get_attachment_without_token", 400))
     with pytest.raises(BadRequest, match="Pass an access token") as caught:
-        await opened(client, FILE_ID)
+        await download(client, FILE_ID)
     assert caught.value.code == "bad_request"
     assert caught.value.message == "Access token is required"
 
@@ -346,7 +338,7 @@ async def test_each_error_has_its_class_and_its_solution(
     body: dict[str, object] = {"message": said, "error": None, "status": status, "cause": []}
     sandbox.inject(Fault(status=status, body=body, times=4))
     with pytest.raises(ApiError) as caught:
-        await client.packs.page(MUG)
+        await client.packs.page(PACK_ID)
     assert type(caught.value) is CLASSES[status]
     assert (caught.value.status, caught.value.message) == (status, said)
     assert caught.value.hint, f"{solution} is not told"
@@ -359,22 +351,22 @@ def uploading(data: bytes, filename: str) -> Call:
 
 
 def without_token(_client: Client) -> Awaitable[object]:
-    return Client("").packs.page(MUG)
+    return Client("").packs.page(PACK_ID)
 
 
 REFUSED: Final[dict[str, Call]] = {
     "Attachment empty or null": uploading(b"", "a.txt"),
     "File name cannot include /": uploading(b"x", "a/b.txt"),
     "File name cannot include \\": uploading(b"x", "a\\b.txt"),
-    "File size exceeds 25 Mb": uploading(bytes(25 * MiB + 1), "a.bin"),
+    "File size exceeds 25 Mb": uploading(bytes(25 * MIB + 1), "a.bin"),
     "Message exceeds allowed number of attachments: 25": lambda client: client.packs.send(
-        MUG, "Hola", attachments=["1_a.png"] * 25, files=[b"x"], site_id="MLM"
+        PACK_ID, "Hola", attachments=["1_a.png"] * 25, files=[b"x"], site_id="MLM"
     ),
     "Messages id empty or invalid": lambda client: client.messages.get(""),
-    "The limit param must be greater than 0": lambda client: client.packs.page(MUG, limit=0),
-    "Invalid offset or limit param": lambda client: client.packs.page(MUG, offset=-1),
+    "The limit param must be greater than 0": lambda client: client.packs.page(PACK_ID, limit=0),
+    "Invalid offset or limit param": lambda client: client.packs.page(PACK_ID, offset=-1),
     "Access token is required": without_token,
-    "Text is required": lambda client: client.packs.send(MUG, ""),
+    "Text is required": lambda client: client.packs.send(PACK_ID, ""),
 }
 
 

@@ -8,6 +8,7 @@ from email.utils import format_datetime
 
 import msgspec
 import pytest
+from calls import AT_ONCE, TOKEN
 from rawserver import Peer, Step, answers, in_turn, raw_server, sends
 
 from mlmsg import (
@@ -16,14 +17,10 @@ from mlmsg import (
     Message,
     NotFound,
     OutcomeUnknown,
-    RetryPolicy,
     ServerError,
     UsageError,
 )
 from mlmsg.sandbox import Fault, Sandbox
-
-TOKEN = "a-token-that-stays-inside"
-AT_ONCE = RetryPolicy(base=0)
 
 LOST = {
     "lost": Fault(action="lose", method="POST"),

@@ -1,14 +1,13 @@
 """The token stays with the API: redirects of downloads, and servers that repeat the token."""
 
-import asyncio
 import logging
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
+from calls import TOKEN, Call, connect, download, read_page, send, upload
+from rawserver import Peer, Step, answers, each, in_turn, raw_server, sends
 
 import mlmsg
 from mlmsg import (
@@ -21,40 +20,8 @@ from mlmsg import (
 )
 from mlmsg.auth import TokenLike
 
-TOKEN = "a-token-that-stays-inside"
 FILE = b"the bytes of the file"
 AUTHORIZATION = f"\r\nAuthorization: Bearer {TOKEN}\r\n".encode()
-
-Call = Callable[[Client], Awaitable[object]]
-
-
-@asynccontextmanager
-async def meeting(script: Step) -> AsyncIterator[tuple[Client, RawServer]]:
-    """A client that tries once and has one slot, and the server it meets; ends what hangs."""
-    once = RetryPolicy(attempts=1)
-    async with (
-        asyncio.timeout(5),
-        raw_server(script) as server,
-        Client(TOKEN, base_url=server.url, retry=once, timeout=5, max_connections=1) as client,
-    ):
-        yield client, server
-
-
-def page(client: Client) -> Awaitable[object]:
-    return client.packs.page(1)
-
-
-def send(client: Client) -> Awaitable[object]:
-    return client.packs.send(1, "Hola")
-
-
-def upload(client: Client) -> Awaitable[object]:
-    return client.attachments.upload(b"data", site_id="MLM", filename="a.bin")
-
-
-async def download(client: Client) -> bytes:
-    async with client.attachments.open("a.bin", site_id="MLM") as opened:
-        return await opened.read()
 
 
 def redirects(location: str, status: int = 302) -> Step:
@@ -72,7 +39,7 @@ async def test_a_download_follows_within_the_api_and_keeps_the_token(
     status: int, location: str
 ) -> None:
     script = in_turn(redirects(location, status), answers(200, FILE))
-    async with meeting(script) as (client, server):
+    async with connect(script) as (client, server):
         assert await download(client) == FILE
     received = b"".join(server.received)
     assert received.count(AUTHORIZATION) == server.requests == 2
@@ -83,7 +50,7 @@ async def test_a_download_follows_within_the_api_and_keeps_the_token(
 async def test_a_download_follows_to_another_origin_without_the_token(status: int) -> None:
     async with raw_server(in_turn(answers(200, FILE))) as other:
         script = in_turn(redirects(f"{other.url}/signed?key=a%20b", status))
-        async with meeting(script) as (client, server):
+        async with connect(script) as (client, server):
             assert await download(client) == FILE
     assert b"".join(server.received).count(AUTHORIZATION) == 1
     assert other.received[0].startswith(b"GET /signed?key=a%20b HTTP/1.1\r\n")
@@ -94,7 +61,7 @@ async def test_a_download_follows_to_another_origin_without_the_token(status: in
 
 async def test_a_signed_address_is_asked_for_as_it_is_written() -> None:
     target = "/signed%2Ffile?key=a%2Fb%3D%2B&name=%C3%B1%7E"
-    async with meeting(in_turn(redirects(target), answers(200, FILE))) as (client, server):
+    async with connect(in_turn(redirects(target), answers(200, FILE))) as (client, server):
         await download(client)
     assert f"GET {target} HTTP/1.1".encode() in server.received[0]
 
@@ -108,7 +75,7 @@ async def test_the_token_does_not_leave_by_way_of_another_origin() -> None:
     async with (
         raw_server(in_turn(answers(200, FILE))) as third,
         raw_server(in_turn(on)) as other,
-        meeting(in_turn(redirects(other.url))) as (client, _server),
+        connect(in_turn(redirects(other.url))) as (client, _server),
     ):
         assert await download(client) == FILE
     assert TOKEN.encode() not in b"".join(other.received + third.received)
@@ -116,14 +83,14 @@ async def test_the_token_does_not_leave_by_way_of_another_origin() -> None:
 
 async def test_a_cookie_is_not_kept() -> None:
     first = answers(302, b"", "Location: /next", "Set-Cookie: id=1; Path=/")
-    async with meeting(in_turn(first, answers(200, FILE))) as (client, server):
+    async with connect(in_turn(first, answers(200, FILE))) as (client, server):
         await download(client)
     assert b"cookie" not in b"".join(server.received).lower()
 
 
 async def test_what_answers_at_the_end_of_a_redirect_is_what_counts() -> None:
     script = in_turn(redirects("/next"), answers(404, b'{"message": "gone"}'))
-    async with meeting(script) as (client, _server):
+    async with connect(script) as (client, _server):
         with pytest.raises(NotFound, match="gone"):
             await download(client)
 
@@ -149,7 +116,7 @@ async def test_what_answers_at_the_end_of_a_redirect_is_what_counts() -> None:
     ids=repr,
 )
 async def test_a_redirect_to_a_place_that_is_not_safe_is_an_error(location: str) -> None:
-    async with meeting(in_turn(redirects(location))) as (client, server):
+    async with connect(in_turn(redirects(location))) as (client, server):
         with pytest.raises(TransportError, match="redirect"):
             await download(client)
     assert server.requests == 1
@@ -159,21 +126,21 @@ async def test_a_redirect_to_userinfo_of_the_apis_own_origin_is_an_error() -> No
     async def step(peer: Peer) -> None:
         await redirects(server.url.replace("//", "//:password@"))(peer)
 
-    async with meeting(in_turn(step)) as (client, server):
+    async with connect(in_turn(step)) as (client, server):
         with pytest.raises(TransportError, match="redirect"):
             await download(client)
 
 
 @pytest.mark.parametrize("status", REDIRECTS)
 async def test_a_redirect_without_a_location_is_an_error(status: int) -> None:
-    async with meeting(in_turn(answers(status))) as (client, server):
+    async with connect(in_turn(answers(status))) as (client, server):
         with pytest.raises(TransportError, match="redirect"):
             await download(client)
     assert server.requests == 1
 
 
 async def test_a_loop_is_an_error() -> None:
-    async with meeting(in_turn(*[redirects("/again")] * 6)) as (client, server):
+    async with connect(in_turn(*[redirects("/again")] * 6)) as (client, server):
         with pytest.raises(TransportError, match="redirects"):
             await download(client)
     assert server.requests == 6
@@ -181,7 +148,7 @@ async def test_a_loop_is_an_error() -> None:
 
 async def test_five_redirects_are_followed_and_the_slot_comes_back_after_more() -> None:
     script = in_turn(*[redirects("/again")] * 11, answers(200, FILE))
-    async with meeting(script) as (client, server):
+    async with connect(script) as (client, server):
         with pytest.raises(TransportError):
             await download(client)
         assert await download(client) == FILE
@@ -189,9 +156,9 @@ async def test_five_redirects_are_followed_and_the_slot_comes_back_after_more() 
 
 
 @pytest.mark.parametrize("status", [*REDIRECTS, 300, 304])
-@pytest.mark.parametrize("call", [page, send, upload], ids=["read", "send", "upload"])
+@pytest.mark.parametrize("call", [read_page, send, upload], ids=["read", "send", "upload"])
 async def test_nothing_but_a_download_follows(status: int, call: Call) -> None:
-    async with meeting(in_turn(redirects("/elsewhere", status))) as (client, server):
+    async with connect(in_turn(redirects("/elsewhere", status))) as (client, server):
         with pytest.raises(ApiError) as caught:
             await call(client)
     assert caught.value.status == status
@@ -224,7 +191,7 @@ class Source:
 @pytest.mark.parametrize(
     "token", [TOKEN, Source().token, Source()], ids=["a text", "a function", "a source"]
 )
-@pytest.mark.parametrize("call", [page, send, upload, download])
+@pytest.mark.parametrize("call", [read_page, send, upload, download])
 async def test_no_frame_of_ours_shows_the_token(call: Call, token: TokenLike) -> None:
     """Where a traceback is shown with its locals."""
     once = RetryPolicy(attempts=1)
@@ -261,14 +228,14 @@ ECHOED = {
 }
 
 
-@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
 @pytest.mark.parametrize("step", ECHOED.values(), ids=ECHOED)
 async def test_no_error_and_no_log_line_holds_the_token(
     step: Step, call: Call, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
     shown: list[str] = []
-    async with meeting(each(step)) as (client, _server):
+    async with connect(each(step)) as (client, _server):
         try:
             await call(client)
         except MlmsgError as error:

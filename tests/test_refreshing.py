@@ -1,11 +1,12 @@
 """RefreshingToken: when it refreshes, what a refresh that fails costs, and who waits for it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
-from conftest import AT_ONCE
+from calls import AT_ONCE, Call, answer_page, download, read_page, send
+from grants import EXPIRED, FRESH, TOKEN_PATH, MemoryStore, Ready, client_of, source_of, traffic
 from rawserver import Peer, answers, in_turn
 
 from mlmsg import (
@@ -22,37 +23,10 @@ from mlmsg import (
     TimedOut,
     Timeouts,
     Token,
-    TokenStore,
     TransportError,
 )
 from mlmsg.auth import TokenLike
 from mlmsg.sandbox import Clock, Fault, Sandbox
-
-TOKEN = "/oauth/token"
-EXPIRED = "sandbox-token-expired"
-PAGE = b'{"messages": []}'
-FRESH = b'{"access_token": "fresh-0001", "expires_in": 21600, "refresh_token": "next-0001"}'
-
-quick = answers(200, PAGE)
-
-
-class MemoryStore:
-    """A store that tells when it was written."""
-
-    def __init__(self, token: Token | None = None) -> None:
-        self.token = token
-        self.saved = asyncio.Event()
-        self._lock = asyncio.Lock()
-
-    async def load(self) -> Token | None:
-        return self.token
-
-    async def save(self, token: Token) -> None:
-        self.token = token
-        self.saved.set()
-
-    def lock(self) -> asyncio.Lock:
-        return self._lock
 
 
 @pytest.fixture
@@ -62,23 +36,6 @@ def sandbox(sandbox: Sandbox) -> Sandbox:
     return sandbox
 
 
-def source_of(
-    sandbox: Sandbox,
-    access_token: str | None = None,
-    store: TokenStore | None = None,
-    refresh_token: str | None = None,
-) -> RefreshingToken:
-    """The grant of the sandbox, by its clock."""
-    grant, clock = sandbox.grant, sandbox.clock
-    given = refresh_token or grant.refresh_token
-    secret = grant.client_secret
-    return RefreshingToken(grant.client_id, secret, given, access_token, store, clock=clock.now)
-
-
-def client_of(url: str, token: TokenLike, timeout: float | Timeouts = 5.0) -> Client:
-    return Client(token, base_url=url, retry=AT_ONCE, timeout=timeout, budget=None)
-
-
 @pytest.fixture
 async def refreshing(sandbox: Sandbox) -> AsyncIterator[Client]:
     """A client that holds a grant and no access token yet."""
@@ -86,40 +43,13 @@ async def refreshing(sandbox: Sandbox) -> AsyncIterator[Client]:
         yield client
 
 
-def traffic(sandbox: Sandbox) -> str:
-    """A letter for each request: T a refresh, t one in vain, x a 401, and a dot for the rest."""
-    return "".join(
-        ("T" if one.status == 200 else "t")
-        if one.path == TOKEN
-        else ("x" if one.status == 401 else ".")
-        for one in sandbox.requests
-    )
-
-
-Call = Callable[[Client], Awaitable[object]]
-
-
-def page(client: Client) -> Awaitable[object]:
-    return client.packs.page(2000007001000011)
-
-
-def send(client: Client) -> Awaitable[object]:
-    return client.packs.send(2000007001000011, "Hola")
-
-
-FILE = "700200011_c2e991cb-9a89-5356-8010-0c577a85c8d8.png"
-
-
-async def read(client: Client) -> None:
-    async with client.attachments.open(FILE, site_id="MLM") as opened:
-        assert await opened.read()
-
+EXAMPLE_FILE = "700200011_c2e991cb-9a89-5356-8010-0c577a85c8d8.png"
 
 CALLS: dict[str, Call] = {
-    "read": page,
+    "read": read_page,
     "send": send,
     "upload": lambda client: client.attachments.upload(b"a,b", site_id="MLM", filename="a.csv"),
-    "open": read,
+    "open": lambda client: download(client, EXAMPLE_FILE),
 }
 
 
@@ -133,8 +63,8 @@ async def test_it_refreshes_when_there_is_no_good_token(
     sandbox: Sandbox, given: str | None, expected: str
 ) -> None:
     async with client_of(sandbox.url, source_of(sandbox, given)) as client:
-        await page(client)
-        await page(client)
+        await read_page(client)
+        await read_page(client)
     assert traffic(sandbox) == expected
 
 
@@ -143,9 +73,9 @@ async def test_a_token_whose_end_nobody_told_is_used_until_the_api_refuses_it(
 ) -> None:
     async with client_of(sandbox.url, source_of(sandbox, sandbox.token)) as client:
         sandbox.clock.advance(10.0**7)
-        await page(client)
+        await read_page(client)
         sandbox.expire()
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == ".xT."
 
 
@@ -169,17 +99,17 @@ async def test_it_refreshes_ahead_of_the_end(
     """By five minutes, or by half the life of a token that lives for less than ten."""
     sandbox.grant.expires_in = life
     async with client_of(sandbox.url, source_of(sandbox)) as client:
-        await page(client)
+        await read_page(client)
         sandbox.clock.advance(age)
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == ("T.T." if refreshed else "T..")
 
 
 DOWN = {
-    "500": (Fault(path=TOKEN), ServerError),
-    "no answer": (Fault(path=TOKEN, action="drop"), TransportError),
-    "no answer in time": (Fault(path=TOKEN, action="drop", delay=60), TimedOut),
-    "another refusal": (Fault(path=TOKEN, status=400), BadRequest),
+    "500": (Fault(path=TOKEN_PATH), ServerError),
+    "no answer": (Fault(path=TOKEN_PATH, action="drop"), TransportError),
+    "no answer in time": (Fault(path=TOKEN_PATH, action="drop", delay=60), TimedOut),
+    "another refusal": (Fault(path=TOKEN_PATH, status=400), BadRequest),
 }
 
 
@@ -188,24 +118,24 @@ async def test_while_the_token_is_good_a_refresh_in_vain_costs_nothing(
     sandbox: Sandbox, refreshing: Client, name: str
 ) -> None:
     """And there is no second try for half a minute."""
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.inject(DOWN[name][0])
     for seconds in (21300, 0, 29, 1):
         sandbox.clock.advance(seconds)
-        await page(refreshing)
+        await read_page(refreshing)
     assert traffic(sandbox) == "T.t...T."
 
 
 async def test_a_dead_grant_is_used_to_its_end(sandbox: Sandbox, refreshing: Client) -> None:
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.grant.refresh_token = "another"
     sandbox.clock.advance(21300)
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.clock.advance(299)
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.clock.advance(1)
     with pytest.raises(ReauthorizationRequired):
-        await page(refreshing)
+        await read_page(refreshing)
     assert traffic(sandbox) == "T.t.."
 
 
@@ -213,12 +143,12 @@ async def test_a_token_is_not_used_past_its_end_after_a_refresh_in_vain(
     sandbox: Sandbox, refreshing: Client
 ) -> None:
     sandbox.grant.expires_in = 40
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.clock.advance(20)
-    sandbox.inject(Fault(path=TOKEN))
-    await page(refreshing)
+    sandbox.inject(Fault(path=TOKEN_PATH))
+    await read_page(refreshing)
     sandbox.clock.advance(20)
-    await page(refreshing)
+    await read_page(refreshing)
     assert traffic(sandbox) == "T.t.T."
 
 
@@ -237,16 +167,16 @@ async def test_a_refresh_that_failed_is_not_repeated_but_by_the_next_call(
         client_of(sandbox.url, source) as client,
     ):
         with pytest.raises(error) as caught:
-            await page(first)
+            await read_page(first)
         assert type(caught.value) is error
         assert traffic(sandbox) == "xt"
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == "xtT."
 
 
 LOST = {
-    "the answer is lost": (Fault(path=TOKEN, action="lose"), TransportError, "t"),
-    "the answer is cut": (Fault(path=TOKEN, action="cut"), DecodeError, "T"),
+    "the answer is lost": (Fault(path=TOKEN_PATH, action="lose"), TransportError, "t"),
+    "the answer is cut": (Fault(path=TOKEN_PATH, action="cut"), DecodeError, "T"),
 }
 
 
@@ -257,11 +187,11 @@ async def test_a_grant_whose_answer_was_lost_is_gone(
     """The next call finds that out, and the ones after it know."""
     sandbox.inject(fault)
     with pytest.raises(error):
-        await page(refreshing)
+        await read_page(refreshing)
     assert traffic(sandbox) == seen
     for _ in range(3):
         with pytest.raises(ReauthorizationRequired):
-            await page(refreshing)
+            await read_page(refreshing)
     assert traffic(sandbox) == f"{seen}t"
     assert sandbox.grant.refreshes == 1
 
@@ -271,7 +201,7 @@ async def test_a_wrong_secret_is_the_apis_own_refusal(sandbox: Sandbox) -> None:
     async with client_of(sandbox.url, source) as client:
         for tries in (1, 2):
             with pytest.raises(BadRequest) as caught:
-                await page(client)
+                await read_page(client)
             assert caught.value.code == "invalid_client"
             assert traffic(sandbox) == "t" * tries
 
@@ -280,17 +210,17 @@ async def test_a_wrong_secret_is_the_apis_own_refusal(sandbox: Sandbox) -> None:
 async def test_a_429_proves_that_nothing_was_done_and_is_repeated(
     sandbox: Sandbox, refreshing: Client, times: int, expected: str
 ) -> None:
-    sandbox.inject(Fault(status=429, path=TOKEN, times=times))
+    sandbox.inject(Fault(status=429, path=TOKEN_PATH, times=times))
     if times < AT_ONCE.attempts:
-        await page(refreshing)
+        await read_page(refreshing)
     else:
         with pytest.raises(RateLimited):
-            await page(refreshing)
+            await read_page(refreshing)
     assert traffic(sandbox) == expected
 
 
 async def test_a_connection_that_does_not_come_about_is_tried_again() -> None:
-    script = in_turn(answers(200, FRESH), quick)
+    script = in_turn(answers(200, FRESH), answer_page)
     told: list[AttemptEvent] = []
     tasks: list[asyncio.Task[None]] = []
 
@@ -310,7 +240,7 @@ async def test_a_connection_that_does_not_come_about_is_tried_again() -> None:
         url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         source = RefreshingToken(1, "secret", "refresh")
         async with Client(source, base_url=url, retry=AT_ONCE, on_event=listen) as client:
-            await page(client)
+            await read_page(client)
     assert [event.verdict for event in told] == ["retry", "retry", "accept", "accept"]
     assert [event.operation for event in told] == ["auth.refresh"] * 3 + ["packs.page"]
 
@@ -349,30 +279,20 @@ async def test_an_upload_that_cannot_be_repeated_fails_and_the_next_call_refresh
             await client.attachments.upload(
                 iter([b"a,b"]), site_id="MLM", filename="a.csv", length=3
             )
-        await page(client)
+        await read_page(client)
     assert traffic(sandbox) == "xT."
 
 
 async def test_a_401_comes_before_the_retries_and_counts_as_none(
     sandbox: Sandbox, refreshing: Client
 ) -> None:
-    await page(refreshing)
+    await read_page(refreshing)
     sandbox.expire()
     sandbox.inject(Fault(status=503, path="/packs", times=2))
     sandbox.inject(Fault(action="pass", path="/packs"))
     sandbox.inject(Fault(status=503, path="/packs"))
-    await page(refreshing)
+    await read_page(refreshing)
     assert traffic(sandbox) == "T...xT.."
-
-
-class Ready:
-    """A token source with these tokens, the last one for good."""
-
-    def __init__(self, *tokens: str) -> None:
-        self._left = list(tokens)
-
-    async def token(self) -> str:
-        return self._left.pop(0) if len(self._left) > 1 else self._left[0]
 
 
 OTHERS: list[tuple[Callable[[], TokenLike], str]] = [
@@ -417,16 +337,16 @@ async def test_an_answer_may_lack_all_but_the_token(
     sandbox: Sandbox, more: Answer, expected: Answer
 ) -> None:
     store, body = MemoryStore(), {"access_token": sandbox.token, **more}
-    sandbox.inject(Fault(path=TOKEN, status=200, body=body))
+    sandbox.inject(Fault(path=TOKEN_PATH, status=200, body=body))
     async with client_of(sandbox.url, source_of(sandbox, store=store)) as client:
         least = Token(access_token=sandbox.token, refresh_token=sandbox.grant.refresh_token)
-        await page(client)
-        await page(client)
+        await read_page(client)
+        await read_page(client)
         assert store.token == msgspec.structs.replace(least, **expected)
         assert traffic(sandbox) == "T.."
         if "refresh_token" not in expected:  # then the old one is used once more
             sandbox.expire()
-            await page(client)
+            await read_page(client)
             assert traffic(sandbox) == "T..xT."
 
 
@@ -437,9 +357,9 @@ async def test_an_answer_may_lack_all_but_the_token(
 async def test_an_answer_without_a_token_cannot_be_read_and_is_not_kept(
     sandbox: Sandbox, refreshing: Client, body: bytes
 ) -> None:
-    sandbox.inject(Fault(path=TOKEN, status=200, body=body))
+    sandbox.inject(Fault(path=TOKEN_PATH, status=200, body=body))
     with pytest.raises(DecodeError) as caught:
-        await page(refreshing)
+        await read_page(refreshing)
     assert caught.value.body == b""
     assert "0001" not in f"{caught.value!r} {caught.value}"
     assert traffic(sandbox) == "T"

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Final, NamedTuple
 
 import pytest
+from calls import MIB, TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -28,9 +29,7 @@ from mlmsg.rules import (
     check_text,
 )
 
-MIB: Final = 1024 * 1024
 PERIODS = "Captura de pantalla 2024-08-22 a la(s) 4.12.28 p.m..png"
-TOKEN = "APP_USR-0000000000000000-000000-stand-in"
 
 OBJECTS: Final[dict[str, object]] = {"none": None, "float": 1.5, "bytes": b"1", "list": [1]}
 """What a caller without a type checker may pass for an int or a text."""

@@ -1,16 +1,26 @@
 """The session: what is tried again and what never, tokens, connections, cancellation."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from calls import (
+    PAGE,
+    TOKEN,
+    Call,
+    answer_page,
+    as_coroutine,
+    cancel,
+    download,
+    open_client,
+    read_page,
+    send,
+)
 from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
 
 from mlmsg import (
-    Client,
     MlmsgError,
     OutcomeUnknown,
     RateLimited,
@@ -19,54 +29,6 @@ from mlmsg import (
     Timeouts,
     TransportError,
 )
-from mlmsg.auth import TokenLike
-
-TOKEN = "a-token-that-stays-inside"
-PAGE = b'{"messages": [{"id": "m1"}]}'
-
-Call = Callable[[Client], Awaitable[object]]
-
-quick = answers(200, PAGE)
-
-
-@asynccontextmanager
-async def client_of(
-    server: RawServer,
-    token: TokenLike = TOKEN,
-    *,
-    retry: RetryPolicy | None = None,
-    timeouts: float | Timeouts = 5.0,
-    max_connections: int = 1,
-) -> AsyncIterator[Client]:
-    """A client with a single slot, so that a lost one is noticed at once; ends what hangs."""
-    async with (
-        asyncio.timeout(5),
-        Client(
-            token,
-            base_url=server.url,
-            retry=retry or RetryPolicy(base=0),
-            timeout=timeouts,
-            max_connections=max_connections,
-        ) as client,
-    ):
-        yield client
-
-
-def page(client: Client) -> Awaitable[object]:
-    return client.packs.page(1)
-
-
-def send(client: Client) -> Awaitable[object]:
-    return client.packs.send(1, "Hola")
-
-
-def download(client: Client) -> Awaitable[object]:
-    return _read(client)
-
-
-async def _read(client: Client) -> bytes:
-    async with client.attachments.open("a.bin", site_id="MLM") as opened:
-        return await opened.read()
 
 
 async def reset(peer: Peer) -> None:
@@ -97,7 +59,7 @@ PASSING = {
 
 @pytest.mark.parametrize("step", PASSING.values(), ids=PASSING)
 async def test_a_read_is_tried_again(step: Step) -> None:
-    async with raw_server(in_turn(step, quick)) as server, client_of(server) as client:
+    async with raw_server(in_turn(step, answer_page)) as server, open_client(server) as client:
         thread = await client.packs.page(1)
     assert [message.id for message in thread.messages] == ["m1"]
     assert server.requests == 2
@@ -106,7 +68,7 @@ async def test_a_read_is_tried_again(step: Step) -> None:
 async def test_the_last_failure_of_a_read_is_the_one_that_is_raised() -> None:
     script = in_turn(answers(500), sends(CUT_BODY), answers(502))
     retry = RetryPolicy(attempts=3, base=0)
-    async with raw_server(script) as server, client_of(server, retry=retry) as client:
+    async with raw_server(script) as server, open_client(server, retry=retry) as client:
         with pytest.raises(ServerError) as caught:
             await client.packs.page(1)
     assert (caught.value.status, caught.value.attempts) == (502, 3)
@@ -115,7 +77,7 @@ async def test_the_last_failure_of_a_read_is_the_one_that_is_raised() -> None:
 @pytest.mark.parametrize("step", LOST.values(), ids=LOST)
 async def test_one_attempt_of_a_read_is_one_request(step: Step) -> None:
     once = RetryPolicy(attempts=1)
-    async with raw_server(each(step)) as server, client_of(server, retry=once) as client:
+    async with raw_server(each(step)) as server, open_client(server, retry=once) as client:
         with pytest.raises(TransportError):
             await client.packs.page(1)
     assert server.requests == 1
@@ -125,7 +87,7 @@ def in_an_hour() -> str:
     return format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True)
 
 
-@pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
+@pytest.mark.parametrize("call", [read_page, send], ids=["read", "send"])
 @pytest.mark.parametrize(
     ("asked", "deadline"),
     [("61", None), ("11", 10.0), (in_an_hour(), None)],
@@ -136,8 +98,8 @@ async def test_a_wait_that_is_too_long_is_not_begun(
 ) -> None:
     """It fails with the first answer: a wait of no length would have met the second one."""
     retry = RetryPolicy(base=0, max_retry_after=60, deadline=deadline)
-    script = in_turn(answers(429, b"", f"Retry-After: {asked}"), quick)
-    async with raw_server(script) as server, client_of(server, retry=retry) as client:
+    script = in_turn(answers(429, b"", f"Retry-After: {asked}"), answer_page)
+    async with raw_server(script) as server, open_client(server, retry=retry) as client:
         with pytest.raises(RateLimited) as caught:
             await call(client)
     assert caught.value.headers["retry-after"] == asked
@@ -145,10 +107,10 @@ async def test_a_wait_that_is_too_long_is_not_begun(
 
 
 @pytest.mark.parametrize("asked", ["0", "0.0", "Wed, 21 Oct 2015 07:28:00 GMT", "soon", ""])
-@pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
+@pytest.mark.parametrize("call", [read_page, send], ids=["read", "send"])
 async def test_no_wait_is_asked_for(asked: str, call: Call) -> None:
     script = in_turn(answers(429, b"", f"Retry-After: {asked}"), answers(200, PAGE))
-    async with raw_server(script) as server, client_of(server) as client:
+    async with raw_server(script) as server, open_client(server) as client:
         await call(client)
     assert server.requests == 2
 
@@ -158,7 +120,7 @@ async def test_no_wait_is_asked_for(asked: str, call: Call) -> None:
 
 @pytest.mark.parametrize("step", LOST.values(), ids=LOST)
 async def test_a_send_whose_answer_is_lost_is_never_repeated(step: Step) -> None:
-    async with raw_server(in_turn(step)) as server, client_of(server) as client:
+    async with raw_server(in_turn(step)) as server, open_client(server) as client:
         with pytest.raises(OutcomeUnknown) as caught:
             await client.packs.send(1, "Hola")
     assert isinstance(caught.value.__cause__, TransportError)
@@ -168,7 +130,7 @@ async def test_a_send_whose_answer_is_lost_is_never_repeated(step: Step) -> None
 
 async def test_a_send_whose_answer_does_not_come_in_time_is_never_repeated() -> None:
     brief = Timeouts(read=0.05)
-    async with raw_server(in_turn(silence)) as server, client_of(server, timeouts=brief) as client:
+    async with raw_server(in_turn(silence)) as server, open_client(server, timeout=brief) as client:
         with pytest.raises(OutcomeUnknown, match="time"):
             await client.packs.send(1, "Hola")
     assert server.requests == 1
@@ -178,7 +140,7 @@ async def silence(peer: Peer) -> None:
     await peer.rest()
 
 
-@pytest.mark.parametrize("call", [page, send], ids=["read", "send"])
+@pytest.mark.parametrize("call", [read_page, send], ids=["read", "send"])
 async def test_a_refused_connection_is_tried_again(call: Call) -> None:
     asked = 0
 
@@ -200,14 +162,14 @@ async def test_a_refused_connection_is_tried_again(call: Call) -> None:
     server = await asyncio.start_server(serve, "127.0.0.1", 0, start_serving=False)
     state = RawServer()
     state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-    async with server, client_of(state, token) as client:
+    async with server, open_client(state, token) as client:
         await call(client)
     assert asked == 3
 
 
 async def test_a_send_under_way_when_the_client_closes_has_an_unknown_outcome() -> None:
     step = Reached()
-    async with raw_server(each(step)) as server, client_of(server) as client:
+    async with raw_server(each(step)) as server, open_client(server) as client:
         task = asyncio.create_task(client.packs.send(1, "Hola"))
         await step.event.wait()
         await client.aclose()
@@ -218,7 +180,7 @@ async def test_a_send_under_way_when_the_client_closes_has_an_unknown_outcome() 
 async def test_a_send_that_never_left_says_so() -> None:
     async with raw_server(reset) as server:
         pass
-    async with client_of(server) as client:
+    async with open_client(server) as client:
         with pytest.raises(TransportError) as caught:
             await client.packs.send(1, "Hola")
     assert not caught.value.sent
@@ -239,7 +201,7 @@ GARBAGE = {
 
 @pytest.mark.parametrize("step", GARBAGE.values(), ids=GARBAGE)
 async def test_an_accepted_send_is_sent_whatever_its_body(step: Step) -> None:
-    async with raw_server(in_turn(step, quick)) as server, client_of(server) as client:
+    async with raw_server(in_turn(step, answer_page)) as server, open_client(server) as client:
         sent = await client.packs.send(1, "Hola")
         assert sent.status_code in {200, 201}
         assert sent.id is None
@@ -262,9 +224,9 @@ async def test_no_more_calls_than_connections_run_at_the_same_time() -> None:
 
     async with (
         raw_server(in_turn(*[held] * 8)) as server,
-        raw_server(in_turn(quick)) as other,
-        client_of(server, max_connections=3) as client,
-        client_of(other) as aside,
+        raw_server(in_turn(answer_page)) as other,
+        open_client(server, max_connections=3) as client,
+        open_client(other) as aside,
     ):
         calls = asyncio.gather(*(client.packs.page(n) for n in range(8)))
         await full.wait()
@@ -278,7 +240,7 @@ async def test_no_more_calls_than_connections_run_at_the_same_time() -> None:
 FAILING = {**LOST, "404": answers(404), "no JSON": answers(200, b"no"), "body cut": sends(CUT_BODY)}
 
 
-@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
 @pytest.mark.parametrize("step", FAILING.values(), ids=FAILING)
 async def test_a_failed_call_gives_its_slot_back(step: Step, call: Call) -> None:
     once = RetryPolicy(attempts=1)
@@ -286,9 +248,9 @@ async def test_a_failed_call_gives_its_slot_back(step: Step, call: Call) -> None
 
     async def script(peer: Peer) -> None:
         while (await peer.request())[0]:
-            await (step if failing else quick)(peer)
+            await (step if failing else answer_page)(peer)
 
-    async with raw_server(script) as server, client_of(server, retry=once) as client:
+    async with raw_server(script) as server, open_client(server, retry=once) as client:
         with suppress(MlmsgError):
             await call(client)
         failing = False
@@ -308,17 +270,7 @@ class Reached:
         await peer.rest()
 
 
-async def cancel(task: asyncio.Task[object]) -> None:
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-
-
-async def started(call: Awaitable[object]) -> object:
-    return await call
-
-
-@pytest.mark.parametrize("call", [page, send, download], ids=["read", "send", "download"])
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
 @pytest.mark.parametrize(
     "data",
     [b"", b"HTTP/1.1 20", CUT_BODY, CUT_CHUNK],
@@ -326,8 +278,8 @@ async def started(call: Awaitable[object]) -> object:
 )
 async def test_a_call_that_is_cancelled_on_the_way_leaves_nothing(data: bytes, call: Call) -> None:
     step = Reached(data)
-    async with raw_server(in_turn(step, quick)) as server, client_of(server) as client:
-        task = asyncio.create_task(started(call(client)))
+    async with raw_server(in_turn(step, answer_page)) as server, open_client(server) as client:
+        task = asyncio.create_task(as_coroutine(call(client)))
         await step.event.wait()
         await cancel(task)
         await client.packs.page(1)
@@ -342,13 +294,16 @@ async def test_a_call_that_is_cancelled_while_it_waits_for_a_slot_leaves_nothing
             asked.set()
         return TOKEN
 
-    async with raw_server(in_turn(step, quick)) as server, client_of(server, token) as client:
-        first = asyncio.create_task(started(client.packs.page(1)))
+    async with (
+        raw_server(in_turn(step, answer_page)) as server,
+        open_client(server, token) as client,
+    ):
+        first = asyncio.create_task(as_coroutine(client.packs.page(1)))
         await step.event.wait()
-        waiting = asyncio.create_task(started(client.packs.page(2)))
+        waiting = asyncio.create_task(as_coroutine(client.packs.page(2)))
         await asked.wait()
         await cancel(waiting)
-        third = asyncio.create_task(started(client.packs.page(3)))
+        third = asyncio.create_task(as_coroutine(client.packs.page(3)))
         assert await asyncio.wait({third}, timeout=0.05) == (set(), {third})
         assert server.requests == 1  # there is no slot more than before
         await cancel(first)
@@ -367,8 +322,8 @@ async def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing() -> No
     once = RetryPolicy(attempts=1)
     async with raw_server(script) as server:
         server.url = server.url.replace("http:", "https:")
-        async with client_of(server, retry=once, timeouts=0.2) as client:
-            task = asyncio.create_task(started(client.packs.page(1)))
+        async with open_client(server, retry=once, timeout=0.2) as client:
+            task = asyncio.create_task(as_coroutine(client.packs.page(1)))
             await hello.wait()
             await cancel(task)
             with pytest.raises(TransportError) as caught:
@@ -378,9 +333,9 @@ async def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing() -> No
 
 async def test_a_call_that_is_cancelled_between_two_attempts_leaves_nothing() -> None:
     patient = RetryPolicy(base=60, cap=60)
-    script = in_turn(answers(503), quick)
-    async with raw_server(script) as server, client_of(server, retry=patient) as client:
-        task = asyncio.create_task(started(client.packs.page(1)))
+    script = in_turn(answers(503), answer_page)
+    async with raw_server(script) as server, open_client(server, retry=patient) as client:
+        task = asyncio.create_task(as_coroutine(client.packs.page(1)))
         assert await asyncio.wait({task}, timeout=0.1) == (set(), {task})
         await cancel(task)
         await client.packs.page(1)

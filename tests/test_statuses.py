@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from functools import partialmethod
 
 import aiohttp
@@ -10,6 +10,7 @@ import pytest
 from aiohttp.base_protocol import BaseProtocol
 from aiohttp.http import StreamWriter
 from aioresponses import CallbackResult, aioresponses
+from calls import TOKEN, Call, read_page, send, upload
 
 from mlmsg import (
     ApiError,
@@ -28,12 +29,9 @@ from mlmsg import (
 )
 
 HOST = "https://api.example"
-TOKEN = "a-token-for-statuses"
 ATTEMPTS = 3
 ANSWER = b'{"id": "1_a.png", "messages": []}'
 """An answer that every one of the operations can read."""
-
-Call = Callable[[Client], Awaitable[object]]
 
 
 class Nowhere(asyncio.Transport):
@@ -93,19 +91,7 @@ def requests(mocked: aioresponses) -> int:
     return sum(map(len, mocked.requests.values()))
 
 
-def page(client: Client) -> Awaitable[object]:
-    return client.packs.page(1)
-
-
-def send(client: Client) -> Awaitable[object]:
-    return client.packs.send(1, "Hola")
-
-
-def upload(client: Client) -> Awaitable[object]:
-    return client.attachments.upload(b"data", site_id="MLM", filename="a.png")
-
-
-NAMES: dict[Call, str] = {page: "packs.page", send: "packs.send", upload: "attachments.upload"}
+NAMES: dict[Call, str] = {read_page: "packs.page", send: "packs.send", upload: "attachments.upload"}
 
 ONCE: dict[int, type[ApiError]] = {
     301: ApiError,
@@ -147,7 +133,7 @@ async def test_a_send_tells_the_status_it_was_accepted_with(
     assert await client.packs.send(1, "Hola") == Sent(status_code=status)
 
 
-@pytest.mark.parametrize("call", [page, upload], ids=["packs.page", "attachments.upload"])
+@pytest.mark.parametrize("call", [read_page, upload], ids=["packs.page", "attachments.upload"])
 async def test_no_content_is_no_page_and_no_upload(
     mocked: aioresponses, client: Client, call: Call
 ) -> None:
@@ -170,7 +156,7 @@ async def test_a_refusal_for_good_is_not_repeated(
     assert requests(mocked) == 1
 
 
-@pytest.mark.parametrize("call", [page, upload], ids=["packs.page", "attachments.upload"])
+@pytest.mark.parametrize("call", [read_page, upload], ids=["packs.page", "attachments.upload"])
 @pytest.mark.parametrize(("status", "kind"), REPEATED.items(), ids=map(str, REPEATED))
 async def test_a_passing_refusal_is_repeated_until_the_attempts_are_used_up(
     mocked: aioresponses, client: Client, status: int, kind: type[ApiError], call: Call

@@ -13,8 +13,6 @@ from mlmsg import IncompleteDownload, RuleError, TimedOut
 from mlmsg.sync import TargetError
 from mlmsg.sync.target import Target, TargetLike
 
-MIB = 1024 * 1024
-
 
 @pytest.fixture(params=["folder", "memory"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:

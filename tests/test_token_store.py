@@ -16,10 +16,10 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from conftest import AT_ONCE
+from calls import AT_ONCE, read_page
+from grants import EXPIRED, TOKEN_PATH, MemoryStore, Ready, client_of, first_source, source_of
 from rich.console import Console
 from rich.traceback import Traceback
-from test_refreshing import EXPIRED, MemoryStore, Ready, client_of, page, source_of
 
 import mlmsg
 from mlmsg import (
@@ -30,13 +30,11 @@ from mlmsg import (
     RuleError,
     Timeouts,
     Token,
-    TokenStore,
     UsageError,
 )
 from mlmsg.auth import TokenLike
 from mlmsg.sandbox import Fault, Sandbox
 
-TOKEN = "/oauth/token"
 KEPT = b'{"access_token": "kept-access", "refresh_token": "kept-refresh"}'
 NEW = Token(
     access_token="new-access", refresh_token="new-refresh", expires_at=9.5, expires_in=9, user_id=7
@@ -333,7 +331,7 @@ def told(error: BaseException) -> str:
 
 
 async def failed(client: Client) -> Exception:
-    (error,) = await asyncio.gather(page(client), return_exceptions=True)
+    (error,) = await asyncio.gather(read_page(client), return_exceptions=True)
     assert isinstance(error, Exception)
     return error
 
@@ -365,7 +363,7 @@ async def test_a_refresh_that_fails_shows_no_secret(
 ) -> None:
     caplog.set_level(1)
     events: list[AttemptEvent] = []
-    place = "/packs" if name == "a second 401" else TOKEN
+    place = "/packs" if name == "a second 401" else TOKEN_PATH
     sandbox.inject(replace(FAULTS[name], path=place))
     timeout = Timeouts(read=0.05 if FAULTS[name].delay else 5.0)
     source = source_of(sandbox, EXPIRED, MemoryStore())
@@ -379,24 +377,20 @@ async def test_a_refresh_that_fails_shows_no_secret(
 
 
 async def test_an_echo_of_the_form_shows_no_secret(sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(path=TOKEN, status=400, body="secret=sandbox-secret%2B%2F"))
+    sandbox.inject(Fault(path=TOKEN_PATH, status=400, body="secret=sandbox-secret%2B%2F"))
     source = RefreshingToken(1, "sandbox-secret+/", "sandbox-refresh-0001")
     async with client_of(sandbox.url, source) as client:
         error = await failed(client)
     assert SECRET.search(told(error)) is None
 
 
-def given(refresh: str = "sandbox-refresh-0001", store: TokenStore | None = None) -> TokenLike:
-    return RefreshingToken("1000000000000001", "sandbox-secret", refresh, store=store)
-
-
 OTHERS = [
     pytest.param(lambda _: EXPIRED, id="a text"),
     pytest.param(lambda _: Ready(EXPIRED).token, id="a function"),
     pytest.param(lambda _: Ready(EXPIRED), id="a source"),
-    pytest.param(lambda path: given(store=FileTokenStore(path.parent)), id="a folder"),
-    pytest.param(lambda path: given(store=FileTokenStore(path)), id="a cut file"),
-    pytest.param(lambda _: given("sandbox-refresh-dead"), id="a dead grant"),
+    pytest.param(lambda path: first_source(store=FileTokenStore(path.parent)), id="a folder"),
+    pytest.param(lambda path: first_source(store=FileTokenStore(path)), id="a cut file"),
+    pytest.param(lambda _: first_source("sandbox-refresh-dead"), id="a dead grant"),
 ]
 
 
@@ -417,17 +411,17 @@ async def test_a_call_that_fails_shows_no_secret(
 
 @pytest.mark.parametrize("bad", range(3))
 def test_what_is_refused_at_once_shows_no_secret(bad: int) -> None:
-    given = ["sandbox-secret", "sandbox-refresh", "sandbox-token"]
-    given[bad] += " "
+    first_source = ["sandbox-secret", "sandbox-refresh", "sandbox-token"]
+    first_source[bad] += " "
     with pytest.raises(RuleError) as caught:
-        RefreshingToken(1, given[0], given[1], given[2])
+        RefreshingToken(1, first_source[0], first_source[1], first_source[2])
     assert SECRET.search(told(caught.value)) is None
 
 
 @pytest.mark.parametrize("body", [CUT, ODD])
 async def test_a_traceback_of_rich_shows_no_secret(sandbox: Sandbox, body: object) -> None:
     """As command lines show them, with `show_locals=True`, and more than 80 characters cut."""
-    sandbox.inject(Fault(path=TOKEN, status=200, body=body))
+    sandbox.inject(Fault(path=TOKEN_PATH, status=200, body=body))
     sandbox.expire("sandbox-token" * 9)
     source = RefreshingToken(1, "sandbox-secret" * 9, "sandbox-refresh" * 9, "sandbox-token" * 9)
     async with client_of(sandbox.url, source) as client:

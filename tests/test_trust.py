@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
+from calls import PAGE
 from rawserver import answers, in_turn, raw_server
 
 from mlmsg import (
@@ -25,8 +26,6 @@ from mlmsg import (
 )
 from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.sync import sync_attachments
-
-PAGE = b'{"messages": [{"id": "m1"}]}'
 
 
 class Row:

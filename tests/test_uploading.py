@@ -3,14 +3,13 @@
 import asyncio
 import json
 import re
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack
 from copy import copy
-from functools import partial
 from pathlib import Path
 
 import pytest
-from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server
+from calls import PACK_ID, connect
+from rawserver import Peer, Step, answers, each, in_turn
 from test_multipart import Drawn, Then, Way, each_way
 from test_sources import DATA, LIMIT, Kind, MiB, each_kind, kinds, sparse
 
@@ -19,7 +18,6 @@ from mlmsg import (
     BadRequest,
     Client,
     LengthMismatch,
-    RetryPolicy,
     RuleError,
     ServerError,
     TimedOut,
@@ -30,23 +28,7 @@ from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.uploads import Progress, SourceLike
 
 DONE = b'{"id": "1_a.png"}'
-PACK = "2000007001000011"
 LARGE = DATA * 63
-
-
-@asynccontextmanager
-async def against(
-    script: Step, attempts: int = 1, connections: int = 100, write: float = 30, slow: bool = False
-) -> AsyncIterator[tuple[RawServer, Client]]:
-    """A server with that script, and a client of it."""
-    retry, timeout = RetryPolicy(attempts=attempts, base=0.0), Timeouts(write=write)
-    opening = partial(Client, retry=retry, timeout=timeout, max_connections=connections)
-    async with (
-        asyncio.timeout(5),
-        raw_server(script, slow=slow) as server,
-        opening("a-token", base_url=server.url) as client,
-    ):
-        yield server, client
 
 
 async def upload(
@@ -118,7 +100,7 @@ async def broken_off(
         assert b"--" + boundary + b"--" not in rest
         cut.set()
 
-    async with against(first(until_it_is_cut), attempts=3, connections=1) as (server, client):
+    async with connect(first(until_it_is_cut), attempts=3) as (client, server):
         with pytest.raises(error) as caught:
             await upload(client, source, length, progress)
         await cut.wait()
@@ -175,7 +157,7 @@ async def test_a_retry_sends_the_same_bytes_under_their_length(kind: Kind, tmp_p
             requests.append(await peer.request())
             await peer.answer(status, DONE)
 
-    async with AsyncExitStack() as stack, against(script, attempts=2) as (_, client):
+    async with AsyncExitStack() as stack, connect(script, attempts=2) as (client, _):
         await upload(client, await kind.make(stack, tmp_path))
     (head, body), again = requests
     assert again == (head, body)
@@ -203,7 +185,7 @@ async def test_a_reset_in_the_middle_is_tried_again_where_it_can_be(tries: int) 
         peer.reset()
 
     source = bytes(LIMIT) if tries == 3 else Drawn([bytes(LIMIT)]).sync()
-    async with against(script, attempts=3) as (server, client):
+    async with connect(script, attempts=3) as (client, server):
         with pytest.raises(TransportError, match="lost"):
             await upload(client, source, LIMIT)
         assert len(server.peers) == tries
@@ -211,7 +193,7 @@ async def test_a_reset_in_the_middle_is_tried_again_where_it_can_be(tries: int) 
 
 async def test_progress_rises_to_the_whole_and_begins_again_with_a_retry() -> None:
     told: list[tuple[int, int | None]] = []
-    async with against(in_turn(answers(500), answers(200, DONE)), attempts=2) as (_, client):
+    async with connect(in_turn(answers(500), answers(200, DONE)), attempts=2) as (client, _):
         await upload(client, LARGE, progress=lambda *both: told.append(both))
     rising = sorted(set(told))
     assert told == rising * 2
@@ -237,7 +219,7 @@ def is_open(path: Path) -> bool:
 async def cancelled(source: SourceLike) -> None:
     """Cancels an upload on its way to a server that reads no further; the client works on."""
     begun = asyncio.Event()
-    async with against(first(forever), connections=1) as (_, client):
+    async with connect(first(forever)) as (client, _):
         task = asyncio.create_task(upload(client, source, LIMIT, lambda *_: begun.set()))
         await begun.wait()
         task.cancel()
@@ -288,7 +270,7 @@ async def test_an_early_answer_ends_an_upload_at_once_and_is_never_a_success(
         await then(peer)
 
     path, drawn = sparse(tmp_path, LIMIT), Drawn([bytes(MiB)] * 25)
-    async with against(script, attempts=3) as (_, client):
+    async with connect(script, attempts=3) as (client, _):
         for source in (path, drawn.by_await()):
             with pytest.raises(error):
                 await upload(client, source, LIMIT)
@@ -296,7 +278,7 @@ async def test_an_early_answer_ends_an_upload_at_once_and_is_never_a_success(
 
 
 async def test_a_server_that_reads_nothing_is_given_up_in_time() -> None:
-    async with against(forever, connections=1, write=0.2) as (_, client):
+    async with connect(forever, timeout=Timeouts(write=0.2)) as (client, _):
         for _ in range(2):  # the slot is free again
             with pytest.raises(TimedOut):
                 await upload(client, bytes(LIMIT))
@@ -311,7 +293,7 @@ async def test_a_line_that_moves_less_than_64_kib_in_the_timeout_is_not_given_up
         await peer.body(int(length) - 70 * 4096)
         await peer.answer(200, DONE)
 
-    async with against(script, write=0.3, slow=True) as (_, client):
+    async with connect(script, timeout=Timeouts(write=0.3), slow=True) as (client, _):
         await upload(client, bytes(2 * MiB))
 
 
@@ -354,8 +336,8 @@ async def test_files_are_uploaded_side_by_side_and_sent_once_in_their_order(tmp_
                 await waiting[name].answer(200, json.dumps({"id": f"1_{name}"}).encode())
 
     files = files_in(tmp_path)
-    async with against(script) as (_, client):
-        await client.packs.send(PACK, "Va", attachments=["1_0.png"], files=files, site_id="MLM")
+    async with connect(script) as (client, _):
+        await client.packs.send(PACK_ID, "Va", attachments=["1_0.png"], files=files, site_id="MLM")
     assert sent == [{"text": "Va", "attachments": [f"1_{name}.png" for name in "0abc"]}]
 
 
@@ -371,9 +353,9 @@ async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_
             await peer.rest()
             await cut.wait()
 
-    async with against(script) as (server, client):
+    async with connect(script) as (client, server):
         with pytest.raises(BadRequest, match="not this one"):
-            await client.packs.send(PACK, "Va", files=files_in(tmp_path), site_id="MLM")
+            await client.packs.send(PACK_ID, "Va", files=files_in(tmp_path), site_id="MLM")
         await cut.wait()
         assert server.requests == 3
 
@@ -395,7 +377,7 @@ async def test_one_bad_file_sends_nothing_at_all(
     files: list[SourceLike], error: type[Exception], client: Client, sandbox: Sandbox
 ) -> None:
     with pytest.raises(error):
-        await client.packs.send(PACK, "Va", files=files, site_id="MLM")
+        await client.packs.send(PACK_ID, "Va", files=files, site_id="MLM")
     assert sandbox.requests == []
 
 
@@ -405,5 +387,5 @@ async def test_more_than_25_attachments_are_refused(
 ) -> None:
     ids, files = ["1_a.png"] * before, [DATA] * now
     with pytest.raises(RuleError, match="at most 25"):
-        await client.packs.send(PACK, "Va", attachments=ids, files=files, site_id="MLM")
+        await client.packs.send(PACK_ID, "Va", attachments=ids, files=files, site_id="MLM")
     assert sandbox.requests == []

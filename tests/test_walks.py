@@ -4,12 +4,11 @@ from collections.abc import Callable
 from contextlib import aclosing
 
 import pytest
+from calls import SELLER_ID
 
 from mlmsg import Client, Conversation, Message, NotFound, RuleError, StillUnread, UnreadResult
 from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.sandbox.packs import Pack
-
-SELLER = 700100200
 
 
 def filled(sandbox: Sandbox, size: int = 60) -> Pack:
@@ -131,7 +130,7 @@ async def test_pages_are_asked_for_in_the_size_that_is_wanted(
 ) -> None:
     pack = filled(sandbox)
     assert [one async for one in client.packs.messages(pack.id, page_size=7)]
-    assert [one async for one in client.unread.messages(pack.id, SELLER, page_size=7)]
+    assert [one async for one in client.unread.messages(pack.id, SELLER_ID, page_size=7)]
     await client.packs.conversation(pack.id, page_size=7)
     assert {request.query["limit"] for request in sandbox.requests} == {"7"}
 
@@ -157,7 +156,7 @@ async def test_the_thread_of_a_seller_is_fetched_side_by_side_too(
 ) -> None:
     pack = filled(sandbox)
     slow(sandbox, 9)
-    walk = client.unread.messages(pack.id, SELLER)
+    walk = client.unread.messages(pack.id, SELLER_ID)
     async with aclosing(walk):
         for _ in range(11):
             await anext(walk)
@@ -169,7 +168,7 @@ async def test_marking_asks_for_no_page_before_it_is_wanted(
     client: Client, sandbox: Sandbox
 ) -> None:
     pack = filled(sandbox)
-    walk = client.unread.messages(pack.id, SELLER, mark_as_read=True)
+    walk = client.unread.messages(pack.id, SELLER_ID, mark_as_read=True)
     async with aclosing(walk):
         for wanted in range(1, 21):
             await anext(walk)

@@ -27,7 +27,7 @@ from mlmsg.policy import Effect
 from mlmsg.uploads import Source
 
 SAMPLES = Path(__file__).parent / "samples"
-TOKEN = "stand/in+token=0123456789"
+QUOTED_TOKEN = "stand/in+token=0123456789"
 URL = "https://api.example"
 KIB64 = 64 * 1024
 
@@ -174,24 +174,24 @@ def test_several_ids_are_filled_by_name() -> None:
 
 
 def test_a_request_goes_out_with_url_token_and_the_headers_of_its_body() -> None:
-    token = {"Authorization": f"Bearer {TOKEN}"}
+    token = {"Authorization": f"Bearer {QUOTED_TOKEN}"}
     json_body = {**token, "Content-Type": "application/json"}
-    assert prepare(PAGE, URL, TOKEN) == (f"{URL}{PACK}?limit=2&offset=0", token)
-    assert prepare(SEND, URL, TOKEN) == (f"{URL}{PACK}", json_body)
-    assert prepare(DOWNLOAD, URL, TOKEN)[1] == {**token, "Accept-Encoding": "identity"}
-    assert prepare(UPLOAD, URL, TOKEN)[1] == token
+    assert prepare(PAGE, URL, QUOTED_TOKEN) == (f"{URL}{PACK}?limit=2&offset=0", token)
+    assert prepare(SEND, URL, QUOTED_TOKEN) == (f"{URL}{PACK}", json_body)
+    assert prepare(DOWNLOAD, URL, QUOTED_TOKEN)[1] == {**token, "Accept-Encoding": "identity"}
+    assert prepare(UPLOAD, URL, QUOTED_TOKEN)[1] == token
 
 
 def test_a_secret_is_a_text_that_shows_itself_to_nobody() -> None:
-    secret = Secret(TOKEN)
-    assert secret == TOKEN
-    assert f"Bearer {secret}" == f"Bearer {TOKEN}"
-    assert TOKEN not in f"{secret!r} {secret!a} {[secret]} { ({'token': secret}) }"
+    secret = Secret(QUOTED_TOKEN)
+    assert secret == QUOTED_TOKEN
+    assert f"Bearer {secret}" == f"Bearer {QUOTED_TOKEN}"
+    assert QUOTED_TOKEN not in f"{secret!r} {secret!a} {[secret]} { ({'token': secret}) }"
 
 
 def test_a_traceback_with_its_variables_shows_no_token() -> None:
-    url, headers = prepare(PAGE, URL, TOKEN)
-    secret = Secret(TOKEN)
+    url, headers = prepare(PAGE, URL, QUOTED_TOKEN)
+    secret = Secret(QUOTED_TOKEN)
     try:
         raise RuntimeError(url)
     except RuntimeError as error:
@@ -199,7 +199,7 @@ def test_a_traceback_with_its_variables_shows_no_token() -> None:
     text = "".join(told.format())
     assert "headers = " in text
     assert "secret = " in text
-    assert TOKEN not in text
+    assert QUOTED_TOKEN not in text
     assert headers["Authorization"].endswith(secret)
 
 
@@ -252,10 +252,10 @@ def test_an_upload_answers_its_id_and_a_download_its_reply() -> None:
     assert decode(DOWNLOAD, reply) is reply
 
 
-ECHO = json.dumps({"message": f"bad {TOKEN}"})
+ECHO = json.dumps({"message": f"bad {QUOTED_TOKEN}"})
 REFUSED: Final[dict[str, tuple[bytes, str]]] = {
-    "plain": (f"token {TOKEN} refused".encode(), f"token {BLANK} refused"),
-    "twice": (f"{TOKEN}, {TOKEN}".encode(), f"{BLANK}, {BLANK}"),
+    "plain": (f"token {QUOTED_TOKEN} refused".encode(), f"token {BLANK} refused"),
+    "twice": (f"{QUOTED_TOKEN}, {QUOTED_TOKEN}".encode(), f"{BLANK}, {BLANK}"),
     "JSON": (ECHO.encode(), f"bad {BLANK}"),
     "JSON with escaped slashes": (ECHO.replace("/", r"\/").encode(), f"bad {BLANK}"),
     "JSON as Gson escapes it": (ECHO.replace("=", r"\u003d").encode(), f"bad {BLANK}"),
@@ -274,18 +274,23 @@ REFUSED: Final[dict[str, tuple[bytes, str]]] = {
 
 @pytest.mark.parametrize(("body", "message"), REFUSED.values(), ids=REFUSED)
 def test_an_echoed_token_is_blanked_out_everywhere(body: bytes, message: str) -> None:
-    headers = {"WWW-Authenticate": f"Bearer token={TOKEN}", "X-Echo": "APP_USR-1-stand_in-17"}
-    error = error_from_response(PAGE, Response(400, headers, body), TOKEN, 1)
+    headers = {
+        "WWW-Authenticate": f"Bearer token={QUOTED_TOKEN}",
+        "X-Echo": "APP_USR-1-stand_in-17",
+    }
+    error = error_from_response(PAGE, Response(400, headers, body), QUOTED_TOKEN, 1)
     assert error.message == message
     assert error.headers == {"www-authenticate": f"Bearer token={BLANK}", "x-echo": BLANK}
     shown = f"{error} {error!r} {vars(error)}"
-    assert not [told for told in (TOKEN, "INVALID_TOKEN", "stand_in", "4861234") if told in shown]
+    assert not [
+        told for told in (QUOTED_TOKEN, "INVALID_TOKEN", "stand_in", "4861234") if told in shown
+    ]
 
 
 def test_a_cause_holds_no_token_either() -> None:
-    body = json.dumps({"message": "no", "cause": [{"message": f"bad {TOKEN}"}]})
+    body = json.dumps({"message": "no", "cause": [{"message": f"bad {QUOTED_TOKEN}"}]})
     error = error_from_response(
-        PAGE, Response(400, {}, body.replace("/", r"\/").encode()), TOKEN, 1
+        PAGE, Response(400, {}, body.replace("/", r"\/").encode()), QUOTED_TOKEN, 1
     )
     assert error.cause == ({"message": f"bad {BLANK}"},)
 
@@ -297,7 +302,7 @@ def test_a_stand_in_of_few_letters_does_not_blank_every_text() -> None:
 
 def test_a_refusal_keeps_status_request_attempts_and_64_kib_of_the_body() -> None:
     error = error_from_response(
-        PAGE, Response(404, {"X-Request-Id": "r-1"}, b"x" * 100_000), TOKEN, 3
+        PAGE, Response(404, {"X-Request-Id": "r-1"}, b"x" * 100_000), QUOTED_TOKEN, 3
     )
     assert type(error) is NotFound
     assert (error.request, error.attempts) == (PAGE.line, 3)
