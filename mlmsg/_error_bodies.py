@@ -1,4 +1,4 @@
-"""Read the API's error bodies, choose the exception, and add a hint on what to do.
+"""Read the API's error bodies, choose the exception and add a hint.
 
 The hints follow the table of solutions in the document "Post-sale messages".
 """
@@ -80,15 +80,17 @@ def read_error_body(body: bytes) -> ErrorBody:
         return ErrorBody(message=_plain_text(body))
     if not isinstance(value, dict):
         return ErrorBody(message=_plain_text(body))
-    words = [value.get(key) for key in _MESSAGE_KEYS]
-    message = next((word.strip() for word in words if isinstance(word, str) and word.strip()), "")
+    texts = [value.get(key) for key in _MESSAGE_KEYS]
+    message = next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
     return ErrorBody(code=_code(value), message=message, cause=_cause(value.get("cause")))
 
 
 def _code(value: Mapping[str, object]) -> str | None:
-    # `code` repeats the HTTP status in one key set and is the word itself in the others.
-    words = (value.get("code"), value.get("error"))
-    return next((w for w in words if isinstance(w, str) and w and not w.isdecimal()), None)
+    # `code` repeats the HTTP status in one key set, and is the code itself in the others.
+    codes = (value.get("code"), value.get("error"))
+    return next(
+        (code for code in codes if isinstance(code, str) and code and not code.isdecimal()), None
+    )
 
 
 def _cause(cause: object) -> tuple[object, ...]:
@@ -108,18 +110,21 @@ _HINTS = tuple(
     (re.compile(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
         (r"attachment empty or null", "Attach a file that is not empty"),
-        (r"file name cannot include", "Take / and \\ out of the file name"),
+        (r"file name cannot include", "Remove / and \\ from the file name"),
         (r"file size exceeds", "Send a file of at most 25 MB"),
         (r"exceeds allowed number of attachments", "Attach at most 25 files"),
         (r"messages id empty or invalid", "Pass the id of a message"),
-        (r"specified message id: .* does not exist", "Look the id up in the thread of its pack"),
-        (r"messages from multiple orders", "Ask for messages of one order at a time"),
+        (r"specified message id: .* does not exist", "Check the id in the thread of its pack"),
+        (r"messages from multiple orders", "Request messages of one order at a time"),
         (r"limit param must be greater", "Pass a limit greater than 0"),
         (r"invalid offset or limit", "Pass a limit and an offset that are whole numbers"),
         (r"access token is required", "Pass an access token to the Client"),
-        (r"malformed access_token", "Pass the bare access token, as the API gave it out"),
+        (r"malformed access_token", "Pass the unchanged access token, without 'Bearer '"),
         (r"text is required", "Pass a text that is not empty"),
-        (r"access token invalid for resource", "Use the token of a user who may see this"),
+        (
+            r"access token invalid for resource",
+            "Use the token of a user with access to this resource",
+        ),
         (r"can not identify the user", "Use the token of the seller of this order"),
         (r"option other again", "The message limit is reached: wait for the buyer to answer"),
         (r"could not be retrieved from storage", "Try again in a few seconds, or check the id"),
@@ -131,5 +136,5 @@ _HINTS = tuple(
 
 
 def hint_for(message: str) -> str:
-    """Return what the documents advise about a message of the API, or `""`."""
+    """Return the advice of the documents for a message of the API, or `""`."""
     return next((hint for pattern, hint in _HINTS if pattern.search(message)), "")

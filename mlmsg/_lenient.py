@@ -1,7 +1,7 @@
-"""The second, forgiving reading of an answer that does not fit its struct.
+"""Read responses value by value if msgspec rejects them.
 
-msgspec refuses a whole page for one odd value. Here each value is read on its own: an optional one
-that does not fit is left at its default, a required one still fails.
+msgspec rejects a whole page for one invalid value. This module converts each value separately: an
+invalid optional value is replaced by its default, an invalid required value is an error.
 """
 
 import json
@@ -17,15 +17,15 @@ T = TypeVar("T")
 
 
 def parse(body: bytes) -> object:
-    """`body` decoded from JSON; what is left of a character that was cut in two becomes `?`.
+    """Return the decoded JSON. Half of a surrogate pair becomes `?`.
 
     Raises:
-        msgspec.DecodeError: It is no JSON.
+        msgspec.DecodeError: The body is not JSON.
     """
     try:
         return msgspec.json.decode(body)
     except msgspec.DecodeError:
-        # The standard library lets half a surrogate pair pass, msgspec does not.
+        # The standard library accepts half of a surrogate pair, msgspec does not.
         try:
             text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
         except (ValueError, RecursionError):
@@ -36,10 +36,10 @@ def parse(body: bytes) -> object:
 
 
 def convert(value: object, target: type[T]) -> T:
-    """`value`, as decoded from JSON, as a `target`.
+    """Return decoded JSON as a `target`.
 
     Raises:
-        msgspec.ValidationError: Something required is missing or of another kind.
+        msgspec.ValidationError: A required value is missing or invalid.
     """
     return msgspec.convert(_read(value, target), target)
 
@@ -78,12 +78,12 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
             raise msgspec.ValidationError(f"`{field.encode_name}` is missing")
     try:
         return target(**fields)
-    except ValueError as error:  # what msgspec itself makes of a struct's own check
+    except ValueError as error:  # as msgspec does with an error of `__post_init__`
         raise msgspec.ValidationError(str(error)) from None
 
 
 def _list(value: list[object], item: object, strict: bool) -> list[object]:
-    """The elements; what cannot be read of an optional list costs only that element."""
+    """Return the elements. Skip an invalid element of an optional list."""
     items: list[object] = []
     for element in value:
         try:

@@ -1,31 +1,31 @@
 """Every exception of the package.
 
     MlmsgError
-    ├── RuleError (ValueError)            refused here, before anything was sent
-    │   ├── LengthMismatch                a source held more or fewer bytes than declared
-    │   ├── ActionNotAvailable            the claim does not take a message to that role now
-    │   └── NotificationError             the body of a notification that cannot be read as one
-    ├── UsageError (RuntimeError)         a client or download was used as it cannot be
-    │   └── StillUnread                   `unread.drain` is offered what it handed out already
-    ├── TargetExists (FileExistsError)    a download would overwrite a file, and was not asked to
-    ├── ApiError                          the API answered, and refused
+    ├── RuleError (ValueError)            an argument breaks a rule; nothing was sent
+    │   ├── LengthMismatch                a source has more or fewer bytes than declared
+    │   ├── ActionNotAvailable            the claim accepts no message to that role now
+    │   └── NotificationError             the body of a notification is invalid
+    ├── UsageError (RuntimeError)         a client or a download was used in an invalid way
+    │   └── StillUnread                   `unread.drain` receives no new conversation
+    ├── TargetExists (FileExistsError)    a download would overwrite a file without `overwrite=True`
+    ├── ApiError                          the API answered with an error
     │   ├── BadRequest                    400
     │   ├── AuthenticationError           401
     │   ├── PermissionDenied              403
     │   ├── NotFound                      404
     │   ├── RateLimited                   429
     │   └── ServerError                   500 to 599
-    ├── TransportError                    the network failed, or the peer broke the protocol
-    │   ├── TimedOut (TimeoutError)       no progress for as long as the timeouts allow
+    ├── TransportError                    the network failed, or the server broke the protocol
+    │   ├── TimedOut (TimeoutError)       a timeout was reached
     │   ├── CertificateError              the certificate of the server cannot be verified
-    │   ├── UnsafeRedirect                a download was sent to where it is not followed
-    │   └── IncompleteDownload            the file arrived short, empty or cut
-    ├── DecodeError                       a success whose body cannot be read
-    ├── OutcomeUnknown                    a send that may or may not have been delivered
-    └── ReauthorizationRequired           the grant is gone: the seller has to authorize again
+    │   ├── UnsafeRedirect                a redirect to an insecure URL was not followed
+    │   └── IncompleteDownload            the file was empty, truncated or interrupted
+    ├── DecodeError                       the body of a successful response cannot be read
+    ├── OutcomeUnknown                    a message may or may not have been delivered
+    └── ReauthorizationRequired           the refresh token is invalid: the seller must log in again
 
-All of them can be pickled, and none ever holds an access token: what the API echoes of one is
-blanked out before the error is made.
+All of them can be pickled. None contains an access token: if the API echoes one, it is redacted
+before the error is created.
 """
 
 import os
@@ -65,12 +65,12 @@ __all__ = [
 
 
 class RequestLine(msgspec.Struct, frozen=True):
-    """Which request an error belongs to.
+    """The request that an error belongs to.
 
     Attributes:
         operation: The name of the operation, such as `"packs.page"`.
         method: The HTTP method.
-        path: The path, ids included, without the query.
+        path: The path with its ids, without the query.
     """
 
     operation: str
@@ -78,22 +78,22 @@ class RequestLine(msgspec.Struct, frozen=True):
     path: str
 
     def __str__(self) -> str:
-        """`GET /marketplace/messages/packs/1`."""
+        """Return the method and the path: `GET /marketplace/messages/packs/1`."""
         return f"{self.method} {self.path}"
 
 
 class MlmsgError(Exception):
-    """The root of every error that this package raises on its own account."""
+    """The base class of all errors of this package."""
 
 
 class RuleError(MlmsgError, ValueError):
-    """A rule of the API that the arguments break; nothing was sent.
+    """An argument breaks a rule of the API. Nothing was sent.
 
     Attributes:
         rule: The rule, in words.
-        found: What was found, ready to print.
-        limit: What is allowed, ready to print.
-        hint: What to do, or `""`.
+        found: The value found, ready to print.
+        limit: The allowed values, ready to print.
+        hint: The advice, or `""`.
     """
 
     def __init__(self, rule: str, found: str, limit: str, hint: str = "") -> None:
@@ -104,25 +104,25 @@ class RuleError(MlmsgError, ValueError):
         self.hint = hint
 
     def __str__(self) -> str:
-        """The rule, the value found, the limit, and what to do."""
+        """Return the rule, the value found, the limit and the advice."""
         text = f"{self.rule}: found {self.found}, allowed: {self.limit}"
         return f"{text}. {self.hint}" if self.hint else text
 
 
 class LengthMismatch(RuleError):
-    """A source yielded more or fewer bytes than its length says.
+    """A source yielded more or fewer bytes than its declared length.
 
-    Raised before the surplus byte leaves, or before the closing boundary does: the server never
-    sees a complete request.
+    It is raised before the surplus byte or the closing boundary is sent, so that the server never
+    receives a complete request.
     """
 
 
 class ActionNotAvailable(RuleError):
-    """The claim does not take a message to that role now; nothing was sent.
+    """The claim accepts no message to that role now. Nothing was sent.
 
     Attributes:
-        action: The action that is missing.
-        open_roles: The roles that a message can be sent to now.
+        action: The missing action.
+        open_roles: The roles that can receive a message now.
     """
 
     def __init__(self, action: str, found: tuple[str, ...], open_roles: tuple[str, ...]) -> None:
@@ -134,21 +134,21 @@ class ActionNotAvailable(RuleError):
 
 
 class NotificationError(RuleError):
-    """The body of a notification that cannot be read as one."""
+    """The body of a notification is invalid."""
 
 
 class UsageError(MlmsgError, RuntimeError):
-    """The client or a download was used in a way that cannot work; the text says what to do."""
+    """The client or a download was used in an invalid way. The text says what to do instead."""
 
 
 class StillUnread(UsageError):
-    """`unread.drain` was answered with nothing but conversations that it handed out already.
+    """The response to `unread.drain` contains only conversations that were yielded before.
 
-    They were not marked as read in the loop, or the API does not show it yet; or the same number
-    of new messages has come in since. Calling `drain` again hands them out again.
+    They were not marked as read in the loop, or the API does not show the change yet, or the same
+    number of new messages arrived since. Another call of `drain` yields them again.
 
     Attributes:
-        resources: Which conversations.
+        resources: The paths of these conversations.
     """
 
     def __init__(self, resources: tuple[str, ...]) -> None:
@@ -156,11 +156,11 @@ class StillUnread(UsageError):
         self.resources = resources
 
     def __str__(self) -> str:
-        """How many, which one for example, and what to do."""
+        """Return the number of conversations, one example and the advice."""
         return (
-            f"{len(self.resources)} conversations that were handed out are still unread, "
-            f"such as {self.resources[0]}; mark each as read in the loop "
-            "(client.unread.mark_as_read), or use client.unread.list to look without marking"
+            f"{len(self.resources)} conversations that were yielded before are still unread, "
+            f"such as {self.resources[0]}. Mark each as read in the loop "
+            "(client.unread.mark_as_read), or use client.unread.list to read without marking"
         )
 
 
@@ -168,7 +168,7 @@ class TargetExists(MlmsgError, FileExistsError):
     """A download would replace an existing file, and `overwrite=True` was not given.
 
     Attributes:
-        path: The file that is there, untouched.
+        path: The existing file. It was not changed.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -176,23 +176,23 @@ class TargetExists(MlmsgError, FileExistsError):
         self.path = path
 
     def __str__(self) -> str:
-        """The path, and how to replace it."""
+        """Return the path and the advice."""
         return f"{os.fspath(self.path)!r} exists; pass overwrite=True to replace it"
 
 
 class ApiError(MlmsgError):
-    """The API answered with a status that is no success.
+    """The API answered with an error status.
 
     Attributes:
         status: The HTTP status.
-        code: The API's own word for the error (`"bad_request"`, `"PA_…"`), or None.
-        message: The API's own text, or the status alone when there is none.
-        cause: What the body lists under `cause`; empty when nothing.
-        body: The body's first 64 KiB, tokens blanked out.
-        headers: The answer's headers, by their names in lower case.
-        request: Which request it was.
-        attempts: How often the request was tried, this one included.
-        hint: What the documents say to do about it, or `""`.
+        code: The API's code for the error (`"bad_request"`, `"PA_…"`), or None.
+        message: The API's text, or the status if the body has no text.
+        cause: The values under `cause` in the body.
+        body: The first 64 KiB of the body, with tokens redacted.
+        headers: The headers of the response, with names in lower case.
+        request: The request.
+        attempts: The number of attempts, including the last one.
+        hint: The advice of the documents, or `""`.
     """
 
     def __init__(
@@ -220,57 +220,55 @@ class ApiError(MlmsgError):
 
     @property
     def request_id(self) -> str | None:
-        """The answer's `X-Request-Id` header, where it has one."""
+        """The `X-Request-Id` header of the response, or None."""
         return self.headers.get("x-request-id")
 
     def __str__(self) -> str:
-        """The status, the API's words, the request, the number of attempts, and what to do."""
-        words = f"{self.code}: {self.message}" if self.code else self.message
-        words = "without a word" if self.message == str(self.status) else words
-        where = f" [{self.request}]" if self.request else ""
-        tries = f" after {self.attempts} attempts" if self.attempts > 1 else ""
-        return f"{self.status} {words}{where}{tries}{f'. {self.hint}' if self.hint else ''}"
+        """Return the status, the code, the text, the request, the attempts and the advice."""
+        text = f"{self.code}: {self.message}" if self.code else self.message
+        text = "with an empty error body" if self.message == str(self.status) else text
+        request = f" [{self.request}]" if self.request else ""
+        attempts = f" after {self.attempts} attempts" if self.attempts > 1 else ""
+        hint = f". {self.hint}" if self.hint else ""
+        return f"{self.status} {text}{request}{attempts}{hint}"
 
 
 class BadRequest(ApiError):
-    """400: the request is wrong; also a missing or malformed token, which is no 401 here."""
+    """400: the request is invalid, or the access token is missing or malformed."""
 
 
 class AuthenticationError(ApiError):
-    """401: the token is expired or not valid."""
+    """401: the access token is expired or invalid."""
 
 
 class PermissionDenied(ApiError):
-    """403: the token's owner may not do this; it may also hide a claim that does not exist."""
+    """403: the user has no permission. The API also answers so for a claim that does not exist."""
 
 
 class NotFound(ApiError):
-    """404: the pack, message, claim or file is not there, or not there yet."""
+    """404: the pack, message, claim or file does not exist, or is not stored yet."""
 
 
 class RateLimited(ApiError):
-    """429: too many requests.
-
-    The API documents no header for it.
-    """
+    """429: too many requests. The documents name no header for this status."""
 
     @property
     def retry_after(self) -> str | None:
-        """The `Retry-After` header as it came: seconds or an HTTP date; None without one."""
+        """The unchanged `Retry-After` header (seconds or an HTTP date), or None."""
         return self.headers.get("retry-after")
 
 
 class ServerError(ApiError):
-    """500 to 599: the server failed; a file that is gone for good answers so too."""
+    """500 to 599: the server failed. The API also answers so for a file that was deleted."""
 
 
 class TransportError(MlmsgError):
-    """The network failed, or the peer broke the protocol.
+    """The network failed, or the server broke the protocol.
 
     Attributes:
-        message: What happened.
-        sent: False when it is certain that not one byte of the request left this machine.
-        request: Which request it was.
+        message: The failure, in words.
+        sent: False if it is certain that no byte of the request was sent.
+        request: The request.
     """
 
     def __init__(
@@ -282,16 +280,16 @@ class TransportError(MlmsgError):
         self.request = request
 
     def __str__(self) -> str:
-        """What happened, to which request."""
+        """Return the failure and the request."""
         return f"{self.message} [{self.request}]" if self.request else self.message
 
 
 class TimedOut(TransportError, TimeoutError):
-    """No connection, or no progress, for as long as `Timeouts` allows."""
+    """A timeout of `Timeouts` was reached. The text names it and its seconds."""
 
 
 class UnsafeRedirect(TransportError):
-    """A download was redirected to where it is not followed; it is not tried again."""
+    """A download was redirected to an insecure URL. The redirect was not followed."""
 
 
 class CertificateError(TransportError):
@@ -299,16 +297,16 @@ class CertificateError(TransportError):
 
 
 class IncompleteDownload(TransportError):
-    """A file that arrived short, empty or cut. What was written of it is gone again."""
+    """The file was empty, truncated or interrupted. The partial file has been deleted."""
 
 
 class DecodeError(MlmsgError):
-    """A success whose body cannot be read as what the operation answers.
+    """The body of a successful response cannot be read.
 
     Attributes:
-        message: What is wrong with it, and where.
-        body: The body's first 64 KiB.
-        request: Which request it was.
+        message: The reason, with the place in the body.
+        body: The first 64 KiB of the body, with tokens redacted.
+        request: The request.
     """
 
     def __init__(self, message: str, body: bytes = b"", request: RequestLine | None = None) -> None:
@@ -318,79 +316,76 @@ class DecodeError(MlmsgError):
         self.request = request
 
     def __str__(self) -> str:
-        """What is wrong, the request, and the beginning of the body."""
-        where = f" [{self.request}]" if self.request else ""
-        return f"{self.message}{where}: {self.body[:80]!r}"
+        """Return the reason, the request and the beginning of the body."""
+        request = f" [{self.request}]" if self.request else ""
+        return f"{self.message}{request}: {self.body[:80]!r}"
 
 
 Delivered: TypeAlias = Message | ClaimMessage
 
 
 class OutcomeUnknown(MlmsgError):
-    """A send whose answer was lost or is a 5xx: it may or may not have been delivered.
+    """A message may or may not have been delivered: its response was lost, or is a 5xx.
 
-    The API knows no idempotency key, so the send is not repeated. `await error.reconcile()` looks
-    whether it was delivered. The failure itself is the `__cause__`.
+    The API has no idempotency key, so the send is not repeated. `await error.reconcile()` searches
+    the thread for the message. The failure itself is the `__cause__`.
 
     Attributes:
-        reason: What was seen instead of an answer.
-        request: Which request it was.
+        reason: The failure, in words.
+        request: The request.
     """
 
     def __init__(self, reason: str, request: RequestLine | None = None) -> None:
         super().__init__(reason, request)
         self.reason = reason
         self.request = request
-        self._look: Callable[[], Awaitable[Delivered | None]] | None = None
+        self._reconcile: Callable[[], Awaitable[Delivered | None]] | None = None
 
     def __str__(self) -> str:
-        """What was seen, and what to do."""
+        """Return the failure and the advice."""
         return (
             f"the message may or may not have been delivered: {self.reason}. "
             "Call `await error.reconcile()`, or read the thread, before sending again"
         )
 
     def __reduce__(self) -> tuple[type[Self], tuple[str, RequestLine | None]]:
-        # What looks for the message holds the client, which stays where it is.
+        # The reconciler refers to the client, which cannot be pickled.
         return type(self), (self.reason, self.request)
 
-    def with_reconciler(self, look: Callable[[], Awaitable[Delivered | None]]) -> Self:
-        """The same error, with what `reconcile` is to do."""
-        self._look = look
+    def with_reconciler(self, reconcile: Callable[[], Awaitable[Delivered | None]]) -> Self:
+        """Set the function that `reconcile` calls, and return the error."""
+        self._reconcile = reconcile
         return self
 
     def reconcile(self) -> Awaitable[Delivered | None]:
-        """The message if it was delivered, otherwise None; the client has to be open still.
+        """Return the delivered message, or None. The client must still be open.
 
-        Reads the thread, or the claim's messages, and marks nothing as read. The message is known
-        by its text, its files and its time; one that this client sent or reconciled before is not
-        taken for it. The API may store a message some seconds late: None says that it is not there
-        now.
+        Read the thread, or the messages of the claim, without marking anything as read. A message
+        is recognized by its text, its files and its time. A message of another send of this client
+        is never returned. The API may store a message a few seconds late: None means that the
+        message is not stored yet.
 
         Returns:
             A `Message` for `packs.send`, a `ClaimMessage` for `claims.send`.
 
         Raises:
-            UsageError: The error did not come from a client's send, or was pickled on the way.
+            UsageError: The error was pickled or copied, or is not from a client's send.
             ApiError: The thread cannot be read.
-            TransportError: The network fails again.
+            TransportError: The network failed again.
         """
-        if self._look is None:
-            raise UsageError("this error knows no client to look with; read the thread yourself")
-        return self._look()
+        if self._reconcile is None:
+            raise UsageError("this error has no client; read the thread with a client of your own")
+        return self._reconcile()
 
 
 class ReauthorizationRequired(MlmsgError):
-    """The API takes the refresh token no more, and the store holds no other one.
+    """The API rejected the refresh token, and the store contains no other one.
 
-    It may have been used before, or be too old, or have been taken back. The seller has to
-    authorize the application again; then make a new `RefreshingToken`. The refusal itself is the
+    It may have been used before, or be expired or revoked. The seller has to authorize the
+    application again. Then create a new `RefreshingToken`. The response of the API is the
     `__cause__`.
     """
 
     def __str__(self) -> str:
-        """What happened, and what to do."""
-        return (
-            "the refresh token is not valid any more; the seller has to authorize the "
-            "application again"
-        )
+        """Return the failure and the advice."""
+        return "the refresh token is invalid. The seller has to authorize the application again"

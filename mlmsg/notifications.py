@@ -1,9 +1,9 @@
-"""Notifications: from the bytes that a receiver gets to a typed value, and nothing else.
+"""Turn the body of a notification into a typed value.
 
-The documented flow for new messages is the notification, then a GET of what it names; unread
-messages are the check that none was lost. A receiver has to answer 200 within 500 ms, so it parses,
-puts the value aside and answers. Notifications carry no signature: the `resource` is never followed
-as an address, only the id is taken out of it.
+The documented flow for new messages is the notification, then a GET of its resource. The list of
+unread messages shows whether a notification was lost. A receiver must answer 200 within 500 ms: it
+parses the body, queues the value and answers. Notifications have no signature. For this reason the
+`resource` is never used as a URL; only the id is read from it.
 """
 
 import re
@@ -19,25 +19,26 @@ from .models._base import UtcStruct
 __all__ = ["Kind", "Notification", "parse"]
 
 Kind: TypeAlias = Literal["message", "claim"]
-"""What a notification is about."""
+"""The kind of thing that changed."""
 
 
 class Notification(UtcStruct, frozen=True, kw_only=True):
-    """Something happened to a message or a claim of a user.
+    """A change of a message or a claim of a user.
 
     Attributes:
         topic: `messages`, `marketplace_messages`, `post_purchase` or `marketplace_claims`.
         kind: `"message"`: read it with `client.messages.get(id)`. `"claim"`: read it with
             `client.claims.messages(id)`.
         id: The id of the message or the claim.
-        user_id: The user it is for, the seller.
-        resource: The path it came with.
-        notification_id: The notification's own id, the same when it is sent again; or None.
-        application_id: The application it was sent to, or None.
-        actions: What happened; empty where it does not say.
-        attempts: How often it was sent, or None.
-        sent: When; aware, UTC where no zone was given.
-        received: When; aware, UTC where no zone was given.
+        user_id: The user who receives the notification, the seller.
+        resource: The path in the notification.
+        notification_id: The id of the notification itself, or None. A repeated delivery has the
+            same id.
+        application_id: The application that receives the notification, or None.
+        actions: The changes, such as `created` or `read`; empty if the notification names none.
+        attempts: The number of deliveries so far, or None.
+        sent: The time of sending; aware, UTC if the API gave no zone.
+        received: The time of receiving; aware, UTC if the API gave no zone.
     """
 
     topic: str
@@ -54,7 +55,7 @@ class Notification(UtcStruct, frozen=True, kw_only=True):
 
 
 class _Envelope(msgspec.Struct, kw_only=True):
-    """The body as it is sent, in all its spellings."""
+    """The body of a notification, in all spellings."""
 
     topic: str
     resource: str
@@ -79,11 +80,11 @@ _TOPICS: dict[str, tuple[Kind, re.Pattern[str]]] = {
 
 
 def parse(body: bytes | bytearray | str) -> Notification:
-    """The notification in the body of a request.
+    """Return the notification in the body of a request.
 
     Raises:
-        NotificationError: It is no JSON, lacks its topic, resource or user, is of a topic that is
-            neither about messages nor about claims, or names something else than its topic says.
+        NotificationError: The body is not JSON; the topic, resource or user is missing; the topic
+            is not one of messages or claims; or the resource does not belong to the topic.
     """
     limit = "a JSON object with `topic`, `resource` and `user_id`"
     if not isinstance(body, bytes | bytearray | str):
@@ -97,14 +98,14 @@ def parse(body: bytes | bytearray | str) -> Notification:
         known = ", ".join(_TOPICS)
         raise NotificationError("topic of a notification", repr(envelope.topic[:80]), known)
     kind, pattern = _TOPICS[envelope.topic]
-    named = pattern.fullmatch(envelope.resource)
-    if named is None:
+    match = pattern.fullmatch(envelope.resource)
+    if match is None:
         limit = f"the path of a {kind}"
         raise NotificationError("resource of a notification", repr(envelope.resource[:80]), limit)
     return Notification(
         topic=envelope.topic,
         kind=kind,
-        id=named[1],
+        id=match[1],
         user_id=envelope.user_id,
         resource=envelope.resource,
         notification_id=envelope.underscored or envelope.plain,

@@ -1,13 +1,13 @@
 """The API's answers as msgspec structs.
 
-Strict in structure, permissive in values: only what identifies a thing is required, unknown keys
-are ignored, and what the API calls by a word (`status`, `reason`, `site_id`) stays an open string.
-Field names are the API's own, except `from`, a keyword of Python, which is `from_`.
+The structs are strict in structure and permissive in values. Only identifiers are required. Unknown
+keys are ignored. Values such as `status`, `reason` and `site_id` are open strings, never enums. The
+fields have the API's own names, except `from`, a keyword of Python, which is `from_`.
 
 Ids of users are ints, whether the API wrote `415458330` or `"415458330"`.
 
-Every date is an aware `datetime`. The API writes `…Z`, `….000Z` and `…-04:00`; a date without any
-zone is taken as UTC, because UTC is the one zone that the documents name for such a field
+Every date is an aware `datetime`. The API writes `…Z`, `….000Z` and `…-04:00`. A date without a
+zone is read as UTC, because UTC is the only zone that the documents name for such a field
 ("Date when the status was last updated (UTC)", Post-sale messages).
 """
 

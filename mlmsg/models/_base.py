@@ -1,4 +1,4 @@
-"""What the structs of all documents share."""
+"""The base class of structs with dates."""
 
 from datetime import UTC, datetime
 
@@ -8,7 +8,7 @@ __all__ = ["UtcStruct"]
 
 
 class UtcStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A struct with dates: those that came without a zone are taken as UTC."""
+    """Base of structs with dates. A date without a zone is read as UTC."""
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:

@@ -1,4 +1,4 @@
-"""The answer to a refresh of the access token."""
+"""The response of the token endpoint."""
 
 import msgspec
 
@@ -9,10 +9,10 @@ class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     """A new access token, and the refresh token for the next one.
 
     Attributes:
-        access_token: What calls are sent with.
-        expires_in: Seconds that it lives; None where the API does not say.
-        refresh_token: Works once; None where the API gives none out.
-        user_id: Whose grant it is.
+        access_token: The token for API calls.
+        expires_in: The lifetime in seconds, or None if the response has none.
+        refresh_token: The single-use token for the next refresh, or None.
+        user_id: The user who authorized the application, or None.
     """
 
     access_token: str

@@ -1,7 +1,7 @@
-"""The answers of the document "Messages claims", and the claim itself.
+"""The responses of the document "Messages claims", and the claim itself.
 
-The document sends the reader to "the Claim details" without showing them: `Claim`, `Player` and
-`AvailableAction` hold what other editions of the documentation name.
+The document names "the Claim details" but does not show them. `Claim`, `Player` and
+`AvailableAction` follow other editions of the documentation.
 
 Roles are `complainant`, `respondent` and `mediator`; stages are `claim`, `dispute` and others.
 """
@@ -29,10 +29,10 @@ class ClaimAttachment(UtcStruct, frozen=True, kw_only=True, gc=False):
     """A file of a claim (Messages claims, "Get file information").
 
     Attributes:
-        filename: The name the system gave it: what `claims.download` takes.
-        original_filename: The name it was uploaded under; it opens nothing.
-        size: Bytes.
-        date_created: When it was uploaded; aware, UTC where no zone was given.
+        filename: The name given by the API. Pass it to `claims.download`.
+        original_filename: The name at upload. It cannot be used for a download.
+        size: The size in bytes.
+        date_created: The time of the upload; aware, UTC if the API gave no zone.
         type: The MIME type.
     """
 
@@ -44,13 +44,13 @@ class ClaimAttachment(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimModeration(UtcStruct, frozen=True, kw_only=True, gc=False):
-    """What moderation made of a message (Messages claims, `message_moderation`).
+    """The result of moderation for a claim message (Messages claims, `message_moderation`).
 
     Attributes:
         status: `clean`, `rejected`, `pending`, `non_moderated`, …
-        reason: Why (`OUT_OF_PLACE_LANGUAGE`, …), or None, or `""`.
-        source: `online`, the only way there is at present.
-        date_moderated: When; aware, UTC where no zone was given.
+        reason: The reason (`OUT_OF_PLACE_LANGUAGE`, …), or None, or `""`.
+        source: `online`, the only value documented at present.
+        date_moderated: The time of moderation; aware, UTC if the API gave no zone.
     """
 
     status: str | None = None
@@ -60,23 +60,25 @@ class ClaimModeration(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
-    """One message of a claim (Messages claims, "Retrieve all messages of a claim"); without an id.
+    """One message of a claim (Messages claims, "Retrieve all messages of a claim"). It has no id.
+
+    Dates are aware, UTC if the API gave no zone.
 
     Attributes:
-        sender_role: Who sent it.
-        receiver_role: Who it is for.
+        sender_role: The role of the sender.
+        receiver_role: The role of the receiver.
         message: The text as written.
         translated_message: The text in the reader's language, or None.
-        date_created: When it was created. This and the others: aware, UTC where no zone was given.
-        last_updated: When it was last changed.
-        message_date: When it was sent.
-        date_read: When it was read, or None.
-        attachments: Its files; None where the API sends null.
+        date_created: The time of creation.
+        last_updated: The time of the last change.
+        message_date: The time of sending.
+        date_read: The time of reading, or None.
+        attachments: The files, or None if the API sent null.
         status: `available`, `moderated`, `rejected`, `pending_translation`, …
-        stage: The stage in which it was sent.
-        message_moderation: What moderation made of it.
-        repeated: As sent; the document only lists the word.
-        hash: A stable name for the message, in newer answers.
+        stage: The stage in which the message was sent.
+        message_moderation: The result of moderation.
+        repeated: The value of the API. The document lists the word without an explanation.
+        hash: A stable identifier of the message, in newer responses.
     """
 
     sender_role: str | None = None
@@ -96,12 +98,12 @@ class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
-    """Something that a player may do now (Messages claims, "available_actions").
+    """An action that a player may take now (Messages claims, "available_actions").
 
     Attributes:
-        action: Its name, such as `send_message_to_complainant`.
-        mandatory: Whether it has to be done.
-        due_date: Until when; aware, UTC where no zone was given.
+        action: The name, such as `send_message_to_complainant`.
+        mandatory: True if the player must take the action.
+        due_date: The deadline; aware, UTC if the API gave no zone.
     """
 
     action: str | None = None
@@ -110,13 +112,13 @@ class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Someone who takes part in a claim (Messages claims, "player").
+    """A party of a claim (Messages claims, "player").
 
     Attributes:
         role: `complainant`, `respondent`, `mediator`, …
-        type: What kind of user it is.
+        type: The kind of user, such as `seller`.
         user_id: The user's id.
-        available_actions: What the player may do now; None where the API sends null.
+        available_actions: The actions that the player may take now, or None if the API sent null.
     """
 
     role: str | None = None
@@ -126,12 +128,12 @@ class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A claim, as far as messages need it (Messages claims, "Claim details").
+    """A claim (Messages claims, "Claim details").
 
     Attributes:
-        players: Who takes part, and what each may do now.
+        players: The parties, and the actions that each may take now.
         stage: `claim`, `dispute`, …
-        status: The state of the claim.
+        status: `opened`, `closed`, …
     """
 
     players: list[Player]
@@ -140,23 +142,23 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def available_actions(self) -> set[str]:
-        """The names of everything that any player may do now."""
+        """The names of the actions that any player may take now."""
         return self.actions_of({player.role for player in self.players})
 
     def actions_of(self, roles: Collection[str | None]) -> set[str]:
-        """The names of everything that the players in these roles may do now."""
+        """Return the names of the actions that the players in these roles may take now."""
         players = (player for player in self.players if player.role in roles)
-        actions = (one for player in players for one in player.available_actions or ())
-        return {one.action for one in actions if one.action}
+        actions = (entry for player in players for entry in player.available_actions or ())
+        return {entry.action for entry in actions if entry.action}
 
 
 class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stored file, not yet part of any message (Messages claims, "Uploading Attachments").
 
     Attributes:
-        file_name: What `claims.send(attachments=[…])` takes.
-        filename: Another spelling of `file_name`, which is read into it too.
-        user_id: Who uploaded it.
+        file_name: The name to pass to `claims.send(attachments=[…])`.
+        filename: The same name in another spelling of the API; copied to `file_name`.
+        user_id: The user who uploaded the file.
     """
 
     file_name: str = ""
@@ -164,21 +166,21 @@ class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     user_id: int | None = None
 
     def __post_init__(self) -> None:
-        """Reads the one spelling into the other; a file without a name is no answer."""
+        """Copy `filename` to `file_name`. Reject a response that names no file."""
         if not self.file_name:
             if not self.filename:
-                raise ValueError("the answer names no file")
+                raise ValueError("the response names no file")
             msgspec.structs.force_setattr(self, "file_name", self.filename)
 
 
 class ClaimSent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A claim message that the API accepted (Messages claims, "Create a Message …").
+    """The result of a claim message that the API accepted (Messages claims, "Create a Message …").
 
-    Accepted is not delivered: moderation may hold it back all the same.
+    An accepted message is not yet delivered: moderation may reject it afterwards.
 
     Attributes:
         status_code: The HTTP status, 200 to 299.
-        id: An id, where the API answers with one; in the document it answers with a text.
+        id: An id, if the response has one. The document shows a text instead.
     """
 
     status_code: int

@@ -1,6 +1,6 @@
-"""The answers of the document "Post-sale messages": threads, messages and their files.
+"""The responses of the document "Post-sale messages": threads, messages and their files.
 
-Pending messages are read as threads too, in an older spelling that these structs know.
+The document "Pending messages" shows threads in an older spelling. These structs read both.
 """
 
 from datetime import datetime
@@ -26,12 +26,12 @@ __all__ = [
 
 
 class Paging(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Where a page stands in its thread (Post-sale messages, "Paging object").
+    """The position of a page in its thread (Post-sale messages, "Paging object").
 
     Attributes:
-        limit: The largest number of messages in this page; the server may lower what was asked.
-        offset: How many messages were skipped.
-        total: How many messages the whole thread holds; None where the server does not say.
+        limit: The largest number of messages in this page. It may be lower than requested.
+        offset: The number of skipped messages.
+        total: The number of messages in the whole thread, or None if the response has none.
     """
 
     limit: int | None = None
@@ -44,13 +44,13 @@ class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         status: `active`, `blocked`, …
-        substatus: More of the same, or None.
-        status_date: When the status last changed; aware, UTC where no zone was given.
-        status_update_allowed: Whether the status can be changed.
+        substatus: The reason of the status, such as `blocked_by_time`, or None.
+        status_date: The time of the last change; aware, UTC if the API gave no zone.
+        status_update_allowed: True if the status can be changed.
         shipping_id: The shipment of the order, or None.
-        path: The thread's own path in the older spelling (Pending messages), or None.
-        claim_ids: As sent: null, one id or a list; `claims` reads all forms.
-        claim_id: The older spelling of the same (Pending messages).
+        path: The path of the thread in the older spelling (Pending messages), or None.
+        claim_ids: The value of the API: null, one id or a list. `claims` reads all forms.
+        claim_id: The older spelling of `claim_ids` (Pending messages).
     """
 
     status: str | None = None
@@ -64,20 +64,20 @@ class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
 
     @property
     def claims(self) -> list[int]:
-        """The ids of the claims on this thread, under whichever key and in whichever form."""
+        """The ids of the claims on this thread, from both keys and in all forms."""
         ids: list[int | str] = []
         for value in (self.claim_ids, self.claim_id):
             ids += value if isinstance(value, list) else [] if value is None else [value]
-        return list(dict.fromkeys(int(x) for x in ids if str(x).isdecimal()))
+        return list(dict.fromkeys(int(claim) for claim in ids if str(claim).isdecimal()))
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Who sent or received a message (Post-sale messages, "from / to").
+    """The sender or the receiver of a message (Post-sale messages, "from / to").
 
     Attributes:
         user_id: The user's id.
-        name: The user's name; it may be `""`.
-        email: Only in the older spelling (Pending messages).
+        name: The user's name. It may be `""`.
+        email: The user's address; only in the older spelling (Pending messages).
     """
 
     user_id: int | None = None
@@ -88,12 +88,14 @@ class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 class MessageDate(UtcStruct, frozen=True, kw_only=True, gc=False):
     """The times of a message (Post-sale messages, "Message Date object").
 
+    All are aware, UTC if the API gave no zone.
+
     Attributes:
-        created: When it was written. This and the others: aware, UTC where no zone was given.
-        received: When the API took it in.
-        available: When it became available, or None.
-        notified: When the recipient was notified, or None.
-        read: When the other side read it; None while unread.
+        created: The time of creation.
+        received: The time at which the API received the message.
+        available: The time at which the message became available, or None.
+        notified: The time at which the recipient was notified, or None.
+        read: The time at which the recipient read the message; None while it is unread.
     """
 
     created: datetime | None = None
@@ -104,14 +106,14 @@ class MessageDate(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class Moderation(UtcStruct, frozen=True, kw_only=True, gc=False):
-    """What moderation made of a message (Post-sale messages, "Message Moderation object").
+    """The result of moderation for a message (Post-sale messages, "Message Moderation object").
 
     Attributes:
         status: `clean`, `blocked`, `pending`, `rejected`, `NON_MODERATED`, …
-        reason: Why, or None, `""`, `"none"`.
-        source: Where it happened (`online`, …); the older spelling `by` is read into it too.
+        reason: The reason, or None, `""` or `"none"`.
+        source: The place of moderation (`online`, …). `by` is copied to it.
         by: The older spelling of `source` (Pending messages).
-        moderation_date: When; aware, UTC where no zone was given.
+        moderation_date: The time of moderation; aware, UTC if the API gave no zone.
     """
 
     status: str | None = None
@@ -121,7 +123,7 @@ class Moderation(UtcStruct, frozen=True, kw_only=True, gc=False):
     moderation_date: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Reads the older spelling into the newer one."""
+        """Copy `by` to `source`."""
         super().__post_init__()
         if self.source is None and self.by is not None:
             msgspec.structs.force_setattr(self, "source", self.by)
@@ -131,12 +133,12 @@ class Attachment(UtcStruct, frozen=True, kw_only=True, gc=False):
     """A file of a message (Post-sale messages, "Message Attachments array").
 
     Attributes:
-        filename: The name the system gave it, and its id: what `attachments.download` takes.
-        original_filename: The name it was uploaded under; it opens nothing.
-        type: The MIME type; it may be `application/octet-stream`.
-        size: Bytes.
-        potential_security_threat: Whether the API flagged the file as potentially harmful.
-        creation_date: When it was uploaded; aware, UTC where no zone was given.
+        filename: The name given by the API, which is the id. Pass it to `attachments.download`.
+        original_filename: The name at upload. It cannot be used for a download.
+        type: The MIME type. It may be `application/octet-stream`.
+        size: The size in bytes.
+        potential_security_threat: True if the API flagged the file as potentially harmful.
+        creation_date: The time of the upload; aware, UTC if the API gave no zone.
     """
 
     filename: str | None = None
@@ -148,7 +150,7 @@ class Attachment(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """What a message belongs to (Post-sale messages, `message_resources`).
+    """An owner of a message: a pack or a seller (Post-sale messages, `message_resources`).
 
     Attributes:
         id: The id of the pack or the seller.
@@ -163,20 +165,20 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One message of a pack's thread (Post-sale messages, "Messages array").
 
     Attributes:
-        id: The message's own id.
+        id: The id of the message.
         site_id: `MLM`, `MLB`, `MCO`, `MLC`, …
-        client_id: The application that sent it, or None.
-        from_: Who sent it.
-        to: Who it is for; missing in the older spelling (Pending messages).
+        client_id: The application that sent the message, or None.
+        from_: The sender.
+        to: The recipient; None in the older spelling (Pending messages).
         status: `available`, `blocked`, `moderated`, `IN_MODERATION`, …
-        subject: None in every documented answer.
+        subject: The subject; None in every documented response.
         text: The text as written.
         text_translated: The text in the reader's language.
-        message_date: Its times.
-        message_moderation: What moderation made of it.
-        message_attachments: Its files as sent; None where there are none. See `attachments`.
-        message_resources: The pack and the seller it belongs to.
-        conversation_first_message: Whether it opened the conversation.
+        message_date: The times.
+        message_moderation: The result of moderation.
+        message_attachments: The files; None or `[]` if there are none. See `attachments`.
+        message_resources: The pack and the seller of the thread.
+        conversation_first_message: True if the message opened the conversation.
     """
 
     id: str
@@ -196,7 +198,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def attachments(self) -> list[Attachment]:
-        """Its files; empty where there are none."""
+        """The files; an empty list if there are none."""
         return self.message_attachments or []
 
 
@@ -205,10 +207,10 @@ class ThreadPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         messages: The messages of this page. Every documented example is newest first.
-        paging: Where the page stands, or None.
+        paging: The position of the page, or None.
         conversation_status: The state of the thread, or None.
-        seller_max_message_length: The longest text the seller may send here, or None.
-        buyer_max_message_length: The longest text the buyer may send here, or None.
+        seller_max_message_length: The largest length of a text of the seller, or None.
+        buyer_max_message_length: The largest length of a text of the buyer, or None.
     """
 
     messages: list[Message]
@@ -219,21 +221,21 @@ class ThreadPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def items(self) -> list[Message]:
-        """The messages, under the name by which `paging` walks."""
+        """The messages. `mlmsg.paging` reads them under this name."""
         return self.messages
 
     @property
     def total(self) -> int | None:
-        """How many messages the whole thread holds; None where the server does not say."""
+        """The number of messages in the whole thread, or None if the response has none."""
         return self.paging.total if self.paging else None
 
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A whole thread: all its messages, and its state.
+    """A whole thread: all messages and the state.
 
     Attributes:
-        messages: Every message, in the order of the server: the newest first in its documents.
-        status: The state of the thread, as its first page told it.
+        messages: All messages, in the server's order. Every documented example is newest first.
+        status: The state of the thread, from its first page.
     """
 
     messages: list[Message]
@@ -244,21 +246,21 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stored file, not yet part of any message (Post-sale messages, "Upload attachment").
 
     Attributes:
-        id: What `packs.send(attachments=[…])` takes.
+        id: The id to pass to `packs.send(attachments=[…])`.
     """
 
     id: str
 
 
 class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A send that the API accepted.
+    """The result of a send that the API accepted.
 
-    Accepted is not delivered: moderation may hold the message back, which `message` tells where
-    the API answers with it. No document says what the answer holds.
+    An accepted message is not yet delivered: moderation may reject it. `message` shows the result
+    of moderation if the response contains the message. No document shows this response.
 
     Attributes:
         status_code: The HTTP status, 200 to 299.
-        message: The message as the API answered it; None where it answered with none.
+        message: The message in the response, or None if the response contains none.
     """
 
     status_code: int
@@ -266,5 +268,5 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def id(self) -> str | None:
-        """The new message's id, where the API answered with it."""
+        """The id of the new message, or None if the response contains none."""
         return self.message.id if self.message else None

@@ -1,4 +1,4 @@
-"""The answers of the document "Pending messages" ("Mensajes pendientes")."""
+"""The responses of the document "Pending messages" ("Mensajes pendientes")."""
 
 import re
 
@@ -8,12 +8,12 @@ __all__ = ["Unread", "UnreadResult"]
 
 
 class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One conversation with messages that were not read (Pending messages, `results`).
+    """One conversation with unread messages (Pending messages, `results`).
 
     Attributes:
-        resource: Its path, `/packs/{pack}/sellers/{seller}`; other forms of it occur.
-        count: How many messages are not read, or None where the API does not say.
-        total: A number that some answers give beside or in place of `count`.
+        resource: The path, `/packs/{pack}/sellers/{seller}`, `/packs/{pack}` or `/orders/{order}`.
+        count: The number of unread messages, or None if the response has none.
+        total: A number that some responses have beside `count`, or instead of it.
     """
 
     resource: str
@@ -36,18 +36,18 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self._id("orders")
 
     def _id(self, name: str) -> int | None:
-        found = re.search(rf"(?:^|/){name}/([0-9]+)(?:/|$)", self.resource)
-        return int(found[1]) if found else None
+        match = re.search(rf"(?:^|/){name}/([0-9]+)(?:/|$)", self.resource)
+        return int(match[1]) if match else None
 
 
 class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """The conversations of a user with messages that were not read (Pending messages).
+    """The conversations of a user that have unread messages (Pending messages).
 
     Attributes:
-        results: The conversations, at most 1000; there is no paging ("mark some as read and make
+        results: The conversations, at most 1000. There is no paging ("mark some as read and make
             the same request again").
-        user_id: The user who asked.
-        userId: The Global Selling spelling of `user_id`, which is read into it too.
+        user_id: The user whose token was used.
+        userId: The user id in the Global Selling spelling; copied to `user_id`.
     """
 
     results: list[UnreadResult]
@@ -55,6 +55,6 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     userId: int | None = None  # noqa: N815
 
     def __post_init__(self) -> None:
-        """Reads the one spelling into the other."""
+        """Copy `userId` to `user_id`."""
         if self.user_id is None and self.userId is not None:
             msgspec.structs.force_setattr(self, "user_id", self.userId)
