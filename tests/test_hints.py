@@ -80,4 +80,5 @@ def test_a_malformed_token_says_what_to_do_and_is_not_repeated() -> None:
 def test_any_other_message_has_no_hint(message: str) -> None:
     hint, text = error_text(400, message)
     assert hint == ""
-    assert text == f"400 {message or 'with an empty error body'} [GET /marketplace/messages/packs/1]"
+    said = message or "with an empty error body"
+    assert text == f"400 {said} [GET /marketplace/messages/packs/1]"
