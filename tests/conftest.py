@@ -9,7 +9,7 @@ from blockbuster import blockbuster_ctx
 from calls import AT_ONCE
 
 from mlmsg import Client
-from mlmsg.sandbox import Sandbox
+from mlmsg.sandbox import Sandbox, example_market
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +32,13 @@ async def no_task_left() -> AsyncIterator[None]:
 @pytest.fixture
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+async def domestic() -> AsyncIterator[Sandbox]:
+    """A sandbox with the domestic example market of Brazil."""
+    async with Sandbox(market=example_market(site_id="MLB")) as running:
         yield running
 
 

@@ -1,44 +1,47 @@
 """The domestic paths of the sandbox: seller threads, sends with their refusals, files, agents."""
 
 import re
-from collections.abc import AsyncIterator
 
 import msgspec
 import pytest
 from aiohttp import ClientSession
-from sandboxes import MULTIPART, TIMEOUT, error_body, framed
+from sandboxes import MULTIPART, error_body, framed
 
 from mlmsg.sandbox import Sandbox, example_market
 from mlmsg.sandbox.characters import is_supported
 from mlmsg.sandbox.sites import AGENTS, OTHER_AGENT
 
 SELLER = 700400300
+
+
 OPEN = "2000007002000011"
+
+
 MEDIATED = "2000007002000022"
+
+
 SILENT = "2000007002000033"
+
+
 BUYER = 700500011
+
+
 AGENT = 3037675074
+
+
 FILES = "/messages/attachments"
+
+
 QUERY = "tag=post_sale&site_id=MLB"
+
+
 DOMESTIC = example_market(site_id="MLB")
-BLOCKED = {
-    pack.id: pack.conversation_status.substatus
-    for pack in DOMESTIC.packs.values()
-    if pack.conversation_status.status == "blocked"
-}
 
 
 @pytest.fixture
-async def domestic() -> AsyncIterator[Sandbox]:
-    async with Sandbox(market=example_market(site_id="MLB")) as running:
-        yield running
-
-
-@pytest.fixture
-async def http(domestic: Sandbox) -> AsyncIterator[ClientSession]:
-    headers = {"Authorization": f"Bearer {domestic.token}"}
-    async with ClientSession(domestic.url, headers=headers, timeout=TIMEOUT) as session:
-        yield session
+def sandbox(domestic: Sandbox) -> Sandbox:
+    """The sandbox of the shared session."""
+    return domestic
 
 
 def thread(pack: str, seller: int | str = SELLER, query: str = "?tag=post_sale") -> str:
@@ -93,19 +96,6 @@ async def test_the_legacy_spelling_can_be_chosen(http: ClientSession, domestic: 
     assert page["messages"][0]["from"]["user_id"] == str(AGENT)
 
 
-async def test_the_current_spelling_can_be_chosen_for_global_selling(sandbox: Sandbox) -> None:
-    assert sandbox.thread_spelling == "legacy"
-    sandbox.thread_spelling = "current"
-    pack = next(iter(sandbox.market.packs.values()))
-    headers = {"Authorization": f"Bearer {sandbox.token}"}
-    async with (
-        ClientSession(sandbox.url, headers=headers) as http,
-        http.get(thread(pack.id, pack.seller_id)) as response,
-    ):
-        page = await response.json()
-    assert page["messages"] == msgspec.to_builtins(pack.messages[:10])
-
-
 @pytest.mark.parametrize("kind", [int, str])
 async def test_a_sent_message_is_the_newest(
     http: ClientSession, domestic: Sandbox, kind: type[int] | type[str]
@@ -122,8 +112,13 @@ async def test_a_sent_message_is_the_newest(
 
 
 LONG = "The message content is too long, max characters allowed are 350"
+
+
 UNSUPPORTED = "The text has character/s that is/are not supported."
+
+
 NO_ATTACHMENT = "The attachment id: 1_2.png does not exist"
+
 
 REFUSED = {
     "wrong recipient": (message(1), f"The user 1 does not belong to pack {OPEN}"),
@@ -252,6 +247,29 @@ async def test_a_message_can_be_read_by_its_id(http: ClientSession, domestic: Sa
     assert domestic.market.packs == DOMESTIC.packs
 
 
+FLAT = [
+    *("message_id", "date_received", "date", "date_available", "date_notified", "date_read"),
+    *("from", "to", "subject", "text", "attachments", "attachments_validations", "site_id"),
+    *("resource", "resource_id", "status", "moderation"),
+]
+
+
+async def test_the_flat_spelling_can_be_chosen(http: ClientSession, sandbox: Sandbox) -> None:
+    sandbox.message_spelling = "flat"
+    attached = sandbox.market.add_file(b"x", "a.png").attachment()
+    sent = await send(http, OPEN, message(attachments=[attached.filename]))
+    newest = sandbox.market.packs[OPEN].messages[0]
+    for path in (f"/messages/{newest.id}", f"/marketplace/messages/{newest.id}"):
+        async with http.get(path) as response:
+            assert await response.json() == sent
+    assert isinstance(sent, dict)
+    assert list(sent) == FLAT
+    assert (sent["message_id"], sent["text"]) == (newest.id, {"plain": "Oi"})
+    assert (sent["from"]["user_id"], sent["to"][0]["user_id"]) == (SELLER, BUYER)
+    assert (sent["resource"], sent["resource_id"]) == ("packs", OPEN)
+    assert sent["attachments"] == [msgspec.to_builtins(attached)]
+
+
 async def test_from_upload_to_message_to_download(http: ClientSession, domestic: Sandbox) -> None:
     headers = {"Content-Type": MULTIPART}
     async with http.post(f"{FILES}?{QUERY}", data=framed(b"bytes"), headers=headers) as response:
@@ -332,171 +350,6 @@ def test_a_thread_that_migrates_keeps_its_messages() -> None:
     pack = market.packs[OPEN]
     assert [one.sender.user_id for one in pack.messages] == [AGENT, BUYER, SELLER]
     assert pack.path() == f"/packs/{OPEN}/sellers/{SELLER}/conversations/ai"
-
-
-REASON = "blocked_by_conversation_initiated_by_seller_limited"
-USE_MESSAGES = "blocked_by_conversation_use_message_api"
-FORBIDDEN = "blocked_conversation_send_message_forbidden"
-
-
-@pytest.mark.parametrize(("pack", "substatus"), BLOCKED.items(), ids=BLOCKED.values())
-@pytest.mark.parametrize("answer", ["documented", "substatus"])
-async def test_blocked_threads_by_substatus(
-    http: ClientSession, domestic: Sandbox, *, pack: str, substatus: str, answer: str
-) -> None:
-    domestic.blocked_answer = "documented" if answer == "documented" else "substatus"
-    buyer = domestic.market.packs[pack].buyer_id
-    if substatus == USE_MESSAGES:
-        await send(http, pack, message(buyer))
-        assert domestic.market.packs[pack].conversation_status.status == "active"
-        assert domestic.market.packs[pack].conversation_status.substatus is None
-        return
-    text = FORBIDDEN if answer == "documented" else substatus
-    if substatus == REASON:
-        text = "blocked_by_conversation_started_by_seller"
-    body = {"status_code": 403, "code": "forbidden", "message": text}
-    assert await send(http, pack, message(buyer), 403) == body
-    assert domestic.market.packs == DOMESTIC.packs
-    async with http.get(thread(pack, query="?tag=post_sale&mark_as_read=false")) as response:
-        status = (await response.json())["conversation_status"]
-    assert (status["status"], status["substatus"]) == ("blocked", substatus)
-
-
-@pytest.mark.parametrize("substatus", ["blocked_by_guest_shops", "blocked_by_something_new"])
-async def test_every_substatus_blocks(
-    http: ClientSession, domestic: Sandbox, substatus: str
-) -> None:
-    domestic.market.block(OPEN, substatus)
-    body = {"status_code": 403, "code": "forbidden", "message": FORBIDDEN}
-    assert await send(http, OPEN, message(), 403) == body
-    domestic.market.unblock(OPEN)
-    await send(http, OPEN, message())
-
-
-async def test_blocked_threads_of_global_selling(http: ClientSession, domestic: Sandbox) -> None:
-    path = f"/marketplace/messages/packs/{OPEN}"
-    domestic.market.block(OPEN, "blocked_by_time")
-    async with http.post(path, json={"text": "Oi"}) as response:
-        assert response.status == 403
-        body = {"status_code": 403, "code": "forbidden", "message": FORBIDDEN}
-        assert await response.json() == body
-    domestic.market.block(OPEN, USE_MESSAGES)
-    async with http.post(path, json={"text": "Oi"}) as response:
-        assert response.status == 201
-
-
-async def test_a_thread_that_the_seller_starts_takes_one_message_in_global_selling(
-    http: ClientSession, domestic: Sandbox
-) -> None:
-    (pack,) = (pack for pack, substatus in BLOCKED.items() if substatus == REASON)
-    path = f"/marketplace/messages/packs/{pack}"
-    async with http.post(path, json={"text": "Oi"}) as response:
-        assert response.status == 201
-    async with http.post(path, json={"text": "Oi"}) as response:
-        assert response.status == 403
-        text = "You are not allowed to execute the option OTHER again"
-        assert await response.json() == error_body(403, text)
-    domestic.market.add_message(pack, "Oi", author="buyer")
-    async with http.post(path, json={"text": "Oi"}) as response:
-        assert response.status == 201
-
-
-@pytest.mark.parametrize(
-    ("substatus", "reopens"),
-    [
-        ("blocked_by_time", True),
-        ("blocked_by_refund", True),
-        ("blocked_by_buyer", True),
-        (REASON, True),
-        (USE_MESSAGES, True),
-        ("blocked_by_conversation_initiated_by_seller", True),
-        ("blocked_by_payment", False),
-        ("blocked_by_mediation", False),
-        ("blocked_by_cancelled_order", False),
-    ],
-)
-def test_the_buyer_opens_some_threads(substatus: str, *, reopens: bool) -> None:
-    market = example_market(site_id="MLB")
-    market.block(OPEN, substatus)
-    market.add_message(OPEN, "Oi")
-    assert market.packs[OPEN].conversation_status.status == "blocked"
-    market.add_message(OPEN, "Oi", author="buyer")
-    status = "active" if reopens else "blocked"
-    assert market.packs[OPEN].conversation_status.status == status
-
-
-@pytest.mark.parametrize(
-    ("substatus", "count"),
-    [
-        ("blocked_by_conversation_expired", 0),
-        ("blocked_by_cancelled_order_by_fraud", 0),
-        ("blocked_by_time", 2),
-    ],
-)
-async def test_some_blocked_threads_show_no_messages(
-    http: ClientSession, domestic: Sandbox, substatus: str, count: int
-) -> None:
-    domestic.market.block(OPEN, substatus)
-    for target in (thread(OPEN), f"/marketplace/messages/packs/{OPEN}"):
-        async with http.get(target) as response:
-            page = await response.json()
-        assert (len(page["messages"]), page["paging"]["total"]) == (count, count)
-        assert page["conversation_status"]["substatus"] == substatus
-
-
-async def test_the_moderation_can_reject_a_message(http: ClientSession, domestic: Sandbox) -> None:
-    domestic.send_rejection = "OUT_OF_PLACE_LANGUAGE"
-    sent = await send(http, OPEN, message())
-    assert isinstance(sent, dict)
-    assert sent["status"] == "moderated"
-    moderation = sent["message_moderation"]
-    assert (moderation["status"], moderation["reason"]) == ("rejected", "OUT_OF_PLACE_LANGUAGE")
-    assert sent["message_date"]["available"] is None
-    for spelling in ("legacy", "current"):
-        domestic.thread_spelling = "legacy" if spelling == "legacy" else "current"
-        async with http.get(thread(OPEN)) as response:
-            shown = (await response.json())["messages"][0]
-        assert shown["status"] == "moderated"
-        assert shown["message_date"]["available"] is None
-
-
-async def test_without_the_permission_the_policy_agent_refuses(
-    http: ClientSession, domestic: Sandbox
-) -> None:
-    domestic.has_permission = False
-    for target in (
-        thread(OPEN),
-        "/messages/unread?role=seller&tag=post_sale",
-        f"/marketplace/messages/packs/{OPEN}",
-        f"/messages/action_guide/packs/{OPEN}",
-        "/post-purchase/v1/claims/5204000044",
-    ):
-        async with http.get(target) as response:
-            assert response.status == 403
-            assert (await response.json())["blocked_by"] == "PolicyAgent"
-    async with http.get("/users/me") as response:
-        assert response.status == 200
-
-
-async def test_a_model_6_seller_is_refused(http: ClientSession, domestic: Sandbox) -> None:
-    domestic.is_model_6 = True
-    forbidden = {"message": "Forbidden", "error": "Forbidden", "status": 403, "cause": []}
-    of_claims = {
-        "code": 403,
-        "error": "forbidden_error",
-        "message": "Forbidden for CBT model 6 sellers.",
-        "cause": None,
-    }
-    for target, body in (
-        (f"/marketplace/messages/packs/{OPEN}", forbidden),
-        (f"/marketplace/messages/action_guide/packs/{OPEN}", forbidden),
-        ("/marketplace/v2/claims/5204000044", of_claims),
-    ):
-        async with http.get(target) as response:
-            assert response.status == 403
-            assert await response.json() == body
-    async with http.get(thread(OPEN)) as response:
-        assert response.status == 200
 
 
 async def test_claims_live_under_post_purchase(http: ClientSession) -> None:

@@ -279,3 +279,13 @@ async def test_a_mark_whose_answer_is_lost_is_made(
         # aiohttp sends a GET again by itself: both fail.
         await http.get(thread(LAMP))
     assert sandbox.market.packs[LAMP].unread(SELLER) == left
+
+
+async def test_the_current_spelling_can_be_chosen(http: ClientSession, sandbox: Sandbox) -> None:
+    assert sandbox.thread_spelling == "legacy"
+    sandbox.thread_spelling = "current"
+    async with http.get(thread(MUG) + UNMARKED) as response:
+        page = await response.json()
+    assert page["messages"] == msgspec.to_builtins(sandbox.market.packs[MUG].messages[:10])
+    assert page["conversation_status"]["path"] == f"/packs/{MUG}/sellers/{SELLER}"
+    assert page["conversation_status"]["claim_ids"] is None

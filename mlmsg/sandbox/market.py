@@ -71,10 +71,10 @@ class Market:
         nickname: str = "TIENDA_EJEMPLO",
         now: Callable[[], datetime] = _utc_now,
     ) -> None:
-        self.user_id = user_id
+        self.user_id: int = user_id
         self.site_id = site_id
         self.nickname = nickname
-        self.tags = ["normal", "test_user"]
+        self.tags: list[str] = ["normal", "test_user"]
         self.marketplaces: list[MarketplaceSeller] = []
         self.packs: dict[str, Pack] = {}
         self.files: dict[str, StoredFile] = {}

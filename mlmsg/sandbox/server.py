@@ -13,6 +13,7 @@ from mlmsg.sandbox._http.exchange import (
     ClaimUploadKey,
     Exchange,
     Language,
+    MessageSpelling,
     RecordedRequest,
     Route,
     SendAnswer,
@@ -75,6 +76,8 @@ class Sandbox:
         thread_spelling: The spelling of the seller thread: `legacy`, the default of a Global
             Selling market, is that of "Pending messages"; `current`, the default of a domestic
             one, is that of "Post-sale messages".
+        message_spelling: The spelling of a message by its id, and of the message in the response
+            to a send: `current`, or `flat` as in another edition of the documentation.
         blocked_answer: The text of the 403 to a send on a blocked thread: `documented`, or
             `substatus` for that of the thread, as integrators saw it.
         send_rejection: The reason, such as `OUT_OF_PLACE_LANGUAGE`, for which the moderation
@@ -104,11 +107,12 @@ class Sandbox:
         self.claim_upload_key: ClaimUploadKey = "file_name"
         is_domestic = self.market.site_id != GLOBAL_SELLING
         self.thread_spelling: ThreadSpelling = "current" if is_domestic else "legacy"
+        self.message_spelling: MessageSpelling = "current"
         self.blocked_answer: BlockedAnswer = "documented"
         self.send_rejection: str | None = None
         self.language: Language = "en"
-        self.has_permission = True
-        self.is_model_6 = False
+        self.has_permission: bool = True
+        self.is_model_6: bool = False
         self._faults = FaultQueue()
         self._arrival = asyncio.Event()
         self._runner: web.AppRunner | None = None

@@ -25,6 +25,9 @@ ClaimUploadKey = Literal["file_name", "filename"]
 ThreadSpelling = Literal["legacy", "current"]
 """The spellings of the seller thread; see `Sandbox.thread_spelling`."""
 
+MessageSpelling = Literal["current", "flat"]
+"""The spellings of a single message; see `Sandbox.message_spelling`."""
+
 BlockedAnswer = Literal["documented", "substatus"]
 """The texts of the 403 to a send on a blocked thread; see `Sandbox.blocked_answer`."""
 
@@ -48,6 +51,7 @@ class Settings(Protocol):
     claim_send_answer: ClaimSendAnswer
     claim_upload_key: ClaimUploadKey
     thread_spelling: ThreadSpelling
+    message_spelling: MessageSpelling
     blocked_answer: BlockedAnswer
     send_rejection: str | None
     language: Language

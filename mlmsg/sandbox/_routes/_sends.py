@@ -4,6 +4,7 @@ from mlmsg.sandbox._http.exchange import Exchange, SendAnswer
 from mlmsg.sandbox._http.responses import JSON_HEADERS, ErrorResponse, Response, json_response
 from mlmsg.sandbox.conversations import needs_reason
 from mlmsg.sandbox.packs import Pack
+from mlmsg.sandbox.schemas.flat import flat_message
 from mlmsg.sandbox.schemas.packs import Message, Moderation
 
 _MAX_ATTACHMENTS = 25
@@ -67,13 +68,15 @@ def sent_response(exchange: Exchange, message: Message) -> Response:
     """Return the response to a send; `Sandbox.send_answer` selects its body."""
     kind: SendAnswer = exchange.settings.send_answer
     status = exchange.settings.send_status
+    is_flat = exchange.settings.message_spelling == "flat"
+    sent = flat_message(message) if is_flat else message
     match kind:
         case "message":
-            return json_response(message, status)
+            return json_response(sent, status)
         case "messages":
-            return json_response({"messages": [message]}, status)
+            return json_response({"messages": [sent]}, status)
         case "array":
-            return json_response([message], status)
+            return json_response([sent], status)
         case "object":
             return json_response({}, status)
         case "empty":

@@ -35,6 +35,7 @@ from mlmsg.sandbox._routes._sends import (
 )
 from mlmsg.sandbox.conversations import is_blocked, needs_reason, uses_messages
 from mlmsg.sandbox.packs import Pack
+from mlmsg.sandbox.schemas.flat import flat_message
 from mlmsg.sandbox.schemas.packs import ThreadPage
 
 _MAX_MEGABYTES = 25
@@ -64,6 +65,8 @@ async def get_message(exchange: Exchange) -> Response:
     if message is None:
         text = f"The message with id: {message_id} could not be retrieved from storage"
         raise ErrorResponse(404, text)
+    if exchange.settings.message_spelling == "flat":
+        return json_response(flat_message(message))
     return json_response(ThreadPage(None, None, [message]))
 
 
