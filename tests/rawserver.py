@@ -131,6 +131,22 @@ def sends(data: bytes, *, reset: bool = False) -> Step:
     return step
 
 
+class Endless:
+    """The step that sends until the client closes the connection, and counts the bytes."""
+
+    def __init__(self, start: bytes, block: bytes) -> None:
+        self._start = start
+        self._block = block
+        self.sent = 0
+
+    async def __call__(self, peer: Peer) -> None:
+        await peer.send(self._start)
+        with suppress(ConnectionError):
+            while True:
+                await peer.send(self._block)
+                self.sent += len(self._block)
+
+
 def each(step: Step) -> Step:
     """A script: the first request of each connection meets the step, which is also the end."""
 

@@ -17,8 +17,7 @@ from pathlib import Path
 
 import pytest
 from calls import MIB, Call
-from rawserver import Peer, RawServer, Step, answers, each, raw_server, sends
-from test_misbehaviour import Endless
+from rawserver import Endless, Peer, RawServer, Step, answers, each, raw_server, sends
 
 from mlmsg import (
     BadRequest,

@@ -3,11 +3,11 @@
 import asyncio
 import gzip
 import tracemalloc
-from contextlib import nullcontext, suppress
+from contextlib import nullcontext
 
 import pytest
 from calls import MIB, PAGE, Call, connect, download, read_page, send
-from rawserver import Peer, Step, answers, each, in_turn, sends
+from rawserver import Endless, Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
     ApiError,
@@ -21,22 +21,6 @@ from mlmsg import (
 )
 
 KIB = 1024
-
-
-class Endless:
-    """The step that goes on sending until the client has had enough; it counts the bytes."""
-
-    def __init__(self, start: bytes, block: bytes) -> None:
-        self._start = start
-        self._block = block
-        self.sent = 0
-
-    async def __call__(self, peer: Peer) -> None:
-        await peer.send(self._start)
-        with suppress(ConnectionError):
-            while True:
-                await peer.send(self._block)
-                self.sent += len(self._block)
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"

@@ -9,22 +9,28 @@ import re
 import time
 import tracemalloc
 from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
     Callable,
-    Generator,
-    Iterable,
     Iterator,
     Mapping,
 )
-from contextlib import aclosing, closing, suppress
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
+from calls import MIB
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from python_multipart.multipart import File, parse_form
-from test_sources import LIMIT, MiB, open_files, refused, sparse, taken
+from sources import (
+    LIMIT,
+    AsSource,
+    ScriptedSource,
+    each_way,
+    open_files,
+    read_all,
+    rule_error_of,
+    sparse,
+)
 
 from mlmsg import LengthMismatch, RuleError
 from mlmsg._multipart import Multipart
@@ -38,51 +44,10 @@ multipart = importlib.import_module("multipart")
 BOUNDARY = "mlmsg-0123456789abcdef"
 
 
-Then = Callable[[], Awaitable[object]] | None
-
-
-class Drawn:
-    """A source of these blocks, sync and async, that notes what becomes of it.
-
-    Args:
-        blocks: What it yields.
-        error: What it raises at the end.
-        then: What is awaited after each block, if it is async.
-    """
-
-    def __init__(
-        self, blocks: Iterable[Buffer], error: Exception | None = None, then: Then = None
-    ) -> None:
-        self.opened = self.closed = self.drawn = 0
-        self._blocks, self._error, self._then = blocks, error, then
-
-    def sync(self) -> Generator[Buffer, None, None]:
-        self.opened += 1
-        try:
-            for block in self._blocks:
-                self.drawn += 1
-                yield block
-            if self._error is not None:
-                raise self._error
-        finally:
-            self.closed += 1
-
-    async def by_await(self) -> AsyncGenerator[Buffer, None]:
-        with closing(self.sync()) as blocks:
-            for block in blocks:
-                yield block
-                if self._then is not None:
-                    await self._then()
-
-
-Way = Callable[[Drawn], SourceLike]
-each_way = pytest.mark.parametrize("way", [Drawn.sync, Drawn.by_await], ids=["sync", "async"])
-
-
 def body_of(
-    drawn: Drawn, length: int, name: str = "a.png", progress: Progress | None = None
+    drawn: ScriptedSource, length: int, name: str = "a.png", progress: Progress | None = None
 ) -> Multipart:
-    source = Source(drawn.by_await, length, name, "image/png", replayable=True)
+    source = Source(drawn.as_async_iterator, length, name, "image/png", replayable=True)
     return Multipart(source, progress, BOUNDARY)
 
 
@@ -169,7 +134,7 @@ chunkings = st.lists(
 async def test_three_parsers_read_what_was_given(name: str, pieces: list[Buffer]) -> None:
     POST_SALE_FILES.check_name(name)
     content = b"".join(pieces)
-    body = body_of(Drawn(pieces), len(content), name)
+    body = body_of(ScriptedSource(pieces), len(content), name)
     raw = await written(body)
     assert len(raw) == body.length
     part = ("file", name.replace('"', "%22"), "image/png", content)
@@ -190,7 +155,7 @@ async def test_three_parsers_read_what_was_given(name: str, pieces: list[Buffer]
     ids=repr,
 )
 async def test_only_quotes_and_line_ends_of_a_name_are_escaped(name: str, sent: str) -> None:
-    assert (await written(body_of(Drawn([b"data"]), 4, name))).decode() == (
+    assert (await written(body_of(ScriptedSource([b"data"]), 4, name))).decode() == (
         f"--{BOUNDARY}\r\n"
         f'Content-Disposition: form-data; name="file"; filename="{sent}"\r\n'
         f"Content-Type: image/png\r\n\r\ndata\r\n--{BOUNDARY}--\r\n"
@@ -198,7 +163,7 @@ async def test_only_quotes_and_line_ends_of_a_name_are_escaped(name: str, sent: 
 
 
 def test_each_body_has_a_boundary_of_its_own() -> None:
-    source = body_of(Drawn([]), 1).source
+    source = body_of(ScriptedSource([]), 1).source
     types = {Multipart.from_source(source).content_type for _ in range(100)}
     assert len(types) == 100
     assert all(re.fullmatch(r"multipart/form-data; boundary=[\w-]{32,70}", kind) for kind in types)
@@ -223,12 +188,12 @@ async def test_a_source_of_another_length_stops_before_the_surplus_and_the_end(
 ) -> None:
     seen = bytearray()
     with pytest.raises(LengthMismatch, match=f"exactly {length} bytes"):
-        await written(body_of(Drawn(pieces), length), seen)
+        await written(body_of(ScriptedSource(pieces), length), seen)
     assert seen.partition(b"\r\n\r\n")[2] == left
 
 
 async def test_a_body_opens_its_source_anew_each_time_it_is_written_and_not_before() -> None:
-    drawn = Drawn([b"ab", b"cd"])
+    drawn = ScriptedSource([b"ab", b"cd"])
     body = body_of(drawn, 4)
     assert drawn.opened == 0
     assert await written(body) == await written(body)
@@ -237,7 +202,7 @@ async def test_a_body_opens_its_source_anew_each_time_it_is_written_and_not_befo
 
 @pytest.mark.parametrize("length", [4, 3], ids=["left early", "too long"])
 async def test_a_body_that_ends_early_has_closed_its_source(length: int) -> None:
-    drawn = Drawn([b"ab", b"cd"])
+    drawn = ScriptedSource([b"ab", b"cd"])
     async with aclosing(body_of(drawn, length).chunks()) as blocks:
         with suppress(LengthMismatch):
             while await anext(blocks) != b"cd":
@@ -247,8 +212,8 @@ async def test_a_body_that_ends_early_has_closed_its_source(length: int) -> None
 
 @each_way
 @pytest.mark.parametrize("block", ["text", 1, None], ids=repr)
-async def test_a_block_that_is_no_bytes_is_refused(way: Way, block: Buffer) -> None:
-    async with open_source(way(Drawn([block])), POST_SALE_FILES, length=4) as source:
+async def test_a_block_that_is_no_bytes_is_refused(way: AsSource, block: Buffer) -> None:
+    async with open_source(way(ScriptedSource([block])), POST_SALE_FILES, length=4) as source:
         with pytest.raises(RuleError) as caught:
             await written(Multipart.from_source(source))
     assert caught.value.found == type(block).__name__
@@ -256,7 +221,7 @@ async def test_a_block_that_is_no_bytes_is_refused(way: Way, block: Buffer) -> N
 
 async def test_progress_is_told_after_each_block_and_begins_again() -> None:
     told: list[tuple[int, int | None]] = []
-    body = body_of(Drawn([b"ab", b"cd"]), 4, progress=lambda *both: told.append(both))
+    body = body_of(ScriptedSource([b"ab", b"cd"]), 4, progress=lambda *both: told.append(both))
     await written(body)
     await written(body)
     assert told == [(2, 4), (4, 4)] * 2
@@ -269,7 +234,7 @@ async def test_an_error_comes_through_as_it_is_and_closes_the_source(whose: str)
     def fail(*_: object) -> None:
         raise error
 
-    drawn = Drawn([b"ab", b"cd"], error)
+    drawn = ScriptedSource([b"ab", b"cd"], error)
     with pytest.raises(TimeoutError) as caught:
         await written(body_of(drawn, 4, progress=fail if whose == "progress" else None))
     assert caught.value is error
@@ -279,16 +244,16 @@ async def test_an_error_comes_through_as_it_is_and_closes_the_source(whose: str)
 # --- counted beforehand: the limit, and the copy of what has no length ----------------------
 
 
-def mebibytes(size: int) -> Drawn:
-    return Drawn([*[bytes(MiB)] * (size // MiB), bytes(size % MiB)])
+def mebibytes(size: int) -> ScriptedSource:
+    return ScriptedSource([*[bytes(MIB)] * (size // MIB), bytes(size % MIB)])
 
 
 SIZED: Mapping[str, Callable[[Path, int], SourceLike]] = {
     "path": sparse,
     "bytes": lambda _, size: bytes(size),
     "BytesIO": lambda _, size: io.BytesIO(bytes(size)),
-    "generator": lambda _, size: mebibytes(size).sync(),
-    "async generator": lambda _, size: mebibytes(size).by_await(),
+    "generator": lambda _, size: mebibytes(size).as_iterator(),
+    "async generator": lambda _, size: mebibytes(size).as_async_iterator(),
 }
 
 each_size = pytest.mark.parametrize("sized", SIZED.values(), ids=SIZED.keys())
@@ -308,41 +273,41 @@ async def test_an_empty_and_a_too_large_file_are_refused(
     sized: Callable[[Path, int], SourceLike], size: int, tmp_path: Path
 ) -> None:
     before = open_files()
-    error = await refused(sized(tmp_path, size))
+    error = await rule_error_of(sized(tmp_path, size))
     assert (error.rule, f"{size} bytes" in error.found) == ("size of a post-sale file", True)
     assert open_files() <= before
 
 
 @each_way
-async def test_a_source_over_the_limit_is_stopped_soon_after_it(way: Way) -> None:
-    drawn = Drawn(itertools.repeat(bytes(256 * 1024)))
-    await refused(way(drawn))
+async def test_a_source_over_the_limit_is_stopped_soon_after_it(way: AsSource) -> None:
+    drawn = ScriptedSource(itertools.repeat(bytes(256 * 1024)))
+    await rule_error_of(way(drawn))
     assert drawn.closed == 1
-    assert LIMIT // MiB < drawn.drawn / 4 <= LIMIT // MiB + 3
+    assert LIMIT // MIB < drawn.drawn / 4 <= LIMIT // MIB + 3
 
 
 @each_way
-async def test_a_copy_takes_little_memory(way: Way) -> None:
+async def test_a_copy_takes_little_memory(way: AsSource) -> None:
     tracemalloc.start()
     try:
         opening = open_source(way(mebibytes(LIMIT)), POST_SALE_FILES)
         async with opening as source, aclosing(source.open()) as copied:
             assert sum([len(block) async for block in copied]) == LIMIT
-        assert tracemalloc.get_traced_memory()[1] < 8 * MiB
+        assert tracemalloc.get_traced_memory()[1] < 8 * MIB
     finally:
         tracemalloc.stop()
 
 
 async def copied(source: SourceLike) -> bytes:
     async with open_source(source, POST_SALE_FILES) as opened:
-        return await taken(opened)
+        return await read_all(opened)
 
 
 @each_way
-async def test_the_error_of_a_source_is_not_changed_by_the_copy(way: Way) -> None:
+async def test_the_error_of_a_source_is_not_changed_by_the_copy(way: AsSource) -> None:
     error, before = OSError("my own"), open_files()
     with pytest.raises(OSError, match="my own") as caught:
-        await copied(way(Drawn([bytes(2 * MiB)], error)))
+        await copied(way(ScriptedSource([bytes(2 * MIB)], error)))
     assert caught.value is error
     assert (error.__cause__, error.__context__) == (None, None)
     assert open_files() <= before
@@ -355,8 +320,8 @@ async def test_a_cancelled_copy_closes_its_source_at_once() -> None:
         waiting.set()
         await asyncio.Event().wait()
 
-    drawn = Drawn([bytes(2 * MiB)], then=wait)
-    task = asyncio.create_task(copied(drawn.by_await()))
+    drawn = ScriptedSource([bytes(2 * MIB)], then=wait)
+    task = asyncio.create_task(copied(drawn.as_async_iterator()))
     await waiting.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -374,8 +339,8 @@ def slowly(begun: Callable[[], object], *blocks: bytes) -> Iterator[bytes]:
 
 async def test_a_cancelled_copy_of_a_slow_generator_ends_with_its_next_pieces() -> None:
     begun, loop = asyncio.Event(), asyncio.get_running_loop()
-    drawn = Drawn(slowly(lambda: loop.call_soon_threadsafe(begun.set), *[b"x"] * 100))
-    task = asyncio.create_task(copied(drawn.sync()))
+    drawn = ScriptedSource(slowly(lambda: loop.call_soon_threadsafe(begun.set), *[b"x"] * 100))
+    task = asyncio.create_task(copied(drawn.as_iterator()))
     await begun.wait()
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -1,185 +1,38 @@
 """Every kind of source: what is told of it, what it yields, what is refused, what stays open."""
 
-import asyncio
 import io
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
 import anyio
 import pytest
+from sources import (
+    DATA,
+    LIMIT,
+    NAME,
+    PIECES,
+    Kind,
+    Stack,
+    each_kind,
+    each_kind_that,
+    on_disk,
+    open_files,
+    read_all,
+    rule_error_of,
+)
 
 from mlmsg import Client, LengthMismatch, RuleError
 from mlmsg._streams import Buffer
 from mlmsg.rules import CLAIM_FILES, POST_SALE_FILES, FileRules
-from mlmsg.sandbox import Sandbox
-from mlmsg.uploads import Source, SourceLike, open_source
-
-MiB = 1024 * 1024
-LIMIT = 25 * MiB
-DATA = b"".join(number.to_bytes(2, "big") for number in range(25_000))
-"""Without a period, and less than a pipe holds."""
-PIECES = [DATA[start : start + 999] for start in range(0, len(DATA), 999)]
-EARLIER = b"read before"
-NAME = "nota nº 7.pdf"
-PDF = (NAME, "application/pdf")
-
-Stack = AsyncExitStack
-
-
-async def pieces() -> AsyncIterator[bytes]:
-    for piece in PIECES:
-        yield piece
-
-
-class Reader:
-    """Reads asynchronously, a little at a time, and can do nothing else."""
-
-    def __init__(self) -> None:
-        self._file = io.BytesIO(DATA)
-
-    async def read(self, size: int = -1) -> bytes:
-        return self._file.read(min(size, 999))
-
-
-class Unclosable:
-    """An async iterator without an `aclose`."""
-
-    def __init__(self) -> None:
-        self._pieces = iter(PIECES)
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return self
-
-    async def __anext__(self) -> bytes:
-        for piece in self._pieces:
-            return piece
-        raise StopAsyncIteration
-
-
-async def ready(source: SourceLike) -> SourceLike:
-    return source
-
-
-def on_disk(folder: Path, data: bytes = DATA) -> Path:
-    path = folder / NAME
-    path.write_bytes(data)
-    return path
-
-
-def sparse(folder: Path, size: int) -> Path:
-    path = on_disk(folder)
-    os.truncate(path, size)
-    return path
-
-
-async def standing(stack: Stack, folder: Path, buffering: int = -1) -> BinaryIO:
-    path = on_disk(folder, EARLIER + DATA)
-    file: BinaryIO = stack.enter_context(path.open("rb", buffering=buffering))
-    file.seek(len(EARLIER))
-    return file
-
-
-async def in_memory(_: Stack, __: Path) -> io.BytesIO:
-    file = io.BytesIO(EARLIER + DATA)
-    file.seek(len(EARLIER))
-    return file
-
-
-async def of_anyio(stack: Stack, folder: Path) -> anyio.AsyncFile[bytes]:
-    path = on_disk(folder, EARLIER + DATA)
-    file = await stack.enter_async_context(await anyio.open_file(path, "rb"))
-    await file.seek(len(EARLIER))
-    return file
-
-
-async def piped(stack: Stack, _: Path) -> BinaryIO:
-    reading, writing = os.pipe()
-    with os.fdopen(writing, "wb") as end:
-        end.write(DATA)
-    return stack.enter_context(os.fdopen(reading, "rb"))
-
-
-async def downloaded(stack: Stack, _: Path) -> SourceLike:
-    sandbox = await stack.enter_async_context(Sandbox())
-    client = await stack.enter_async_context(Client(sandbox.token, base_url=sandbox.url))
-    stored = sandbox.market.add_file(DATA, "a.png", "image/png", file_id="1_a.png")
-    return await stack.enter_async_context(client.attachments.open(stored.id, site_id="MLM"))
-
-
-@dataclass(frozen=True)
-class Kind:
-    """A kind of source with `DATA` in it.
-
-    Attributes:
-        make: Makes one, given what will close it and a folder.
-        filename: The name that can be told of it.
-        content_type: The type that can be told of it.
-        unknown: Whether its length can't be told.
-        once: Whether it can't be read a second time.
-    """
-
-    make: Callable[[Stack, Path], Awaitable[SourceLike]]
-    filename: str = "attachment"
-    content_type: str = "application/octet-stream"
-    unknown: bool = False
-    once: bool = False
-
-
-KINDS: Mapping[str, Kind] = {
-    "str": Kind(lambda _, folder: ready(str(on_disk(folder))), *PDF),
-    "path": Kind(lambda _, folder: ready(on_disk(folder)), *PDF),
-    "bytes": Kind(lambda *_: ready(DATA)),
-    "bytearray": Kind(lambda *_: ready(bytearray(DATA))),
-    "memoryview": Kind(lambda *_: ready(memoryview(DATA))),
-    "backward memoryview": Kind(lambda *_: ready(memoryview(DATA[::-1])[::-1])),
-    "3-d memoryview": Kind(lambda *_: ready(memoryview(DATA).cast("B", (5, 100, 100)))),
-    "memoryview of ints": Kind(lambda *_: ready(memoryview(DATA).cast("I"))),
-    "open file": Kind(standing, *PDF),
-    "unbuffered file": Kind(lambda stack, folder: standing(stack, folder, 0), *PDF),
-    "BytesIO": Kind(in_memory),
-    "anyio file": Kind(of_anyio, *PDF),
-    "Download": Kind(downloaded, "1_a.png", "image/png", once=True),
-    "pipe": Kind(piped, unknown=True, once=True),
-    "async reader": Kind(lambda *_: ready(Reader()), unknown=True, once=True),
-    "list": Kind(lambda *_: ready(PIECES), unknown=True),
-    "generator": Kind(lambda *_: ready(p for p in PIECES), unknown=True, once=True),
-    "async generator": Kind(lambda *_: ready(pieces()), unknown=True, once=True),
-    "async iterator": Kind(lambda *_: ready(Unclosable()), unknown=True, once=True),
-}
-
-
-def kinds(wanted: Callable[[Kind], bool]) -> pytest.MarkDecorator:
-    chosen = {name: kind for name, kind in KINDS.items() if wanted(kind)}
-    return pytest.mark.parametrize("kind", chosen.values(), ids=chosen.keys())
-
-
-each_kind = kinds(lambda _: True)
+from mlmsg.uploads import SourceLike, open_source
 
 
 @pytest.fixture
 async def stack() -> AsyncIterator[Stack]:
     async with AsyncExitStack() as stack:
         yield stack
-
-
-async def taken(source: Source) -> bytes:
-    async with aclosing(source.open()) as blocks:
-        return b"".join([bytes(block) async for block in blocks])
-
-
-def open_files() -> int:
-    return len(list(Path("/proc/self/fd").iterdir()))
-
-
-async def refused(source: SourceLike, rules: FileRules = POST_SALE_FILES) -> RuleError:
-    with pytest.raises(RuleError) as caught:
-        async with asyncio.timeout(5), open_source(source, rules):
-            pass
-    return caught.value
 
 
 # --- what is told of a source, and what it yields -------------------------------------------
@@ -194,7 +47,7 @@ async def test_a_source_yields_its_bytes_as_often_as_it_says(
         assert told == (len(DATA), kind.filename, kind.content_type)
         assert source.replayable is (kind.unknown or not kind.once)  # a copy can be read again
         for _ in range(1 + source.replayable):
-            assert await taken(source) == DATA
+            assert await read_all(source) == DATA
 
 
 @each_kind
@@ -203,7 +56,7 @@ async def test_a_declared_length_spares_the_copy(kind: Kind, stack: Stack, tmp_p
     async with open_source(given, POST_SALE_FILES, length=len(DATA)) as source:
         assert (source.length, source.replayable) == (len(DATA), not kind.once)
         for _ in range(1 + source.replayable):
-            assert await taken(source) == DATA
+            assert await read_all(source) == DATA
 
 
 @each_kind
@@ -256,7 +109,7 @@ async def test_blocks_of_every_kind_arrive(
 
     given = drawn() if is_async else blocks
     async with open_source(given, POST_SALE_FILES, length=length) as source:
-        assert (source.length, await taken(source)) == (12, b"abcdefghijkl")
+        assert (source.length, await read_all(source)) == (12, b"abcdefghijkl")
 
 
 @pytest.mark.parametrize("length", [None, len(DATA)], ids=["unknown", "declared"])
@@ -275,7 +128,7 @@ async def test_a_source_may_fill_one_buffer_again_and_again(
 
     given = filled_async() if is_async else filled()
     async with open_source(given, POST_SALE_FILES, length=length) as source:
-        assert await taken(source) == DATA
+        assert await read_all(source) == DATA
 
 
 @pytest.mark.parametrize(
@@ -335,13 +188,13 @@ async def texts() -> AsyncIterator[str]:
 async def test_what_has_no_bytes_is_refused_by_name(
     wrong: Callable[[], SourceLike], found: str
 ) -> None:
-    assert found in (await refused(wrong())).found
+    assert found in (await rule_error_of(wrong())).found
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "fifo"])
 async def test_a_path_to_no_file_is_refused_at_once(tmp_path: Path, path: str) -> None:
     os.mkfifo(tmp_path / "fifo")
-    assert "device or pipe" in (await refused(tmp_path / path)).found
+    assert "device or pipe" in (await rule_error_of(tmp_path / path)).found
 
 
 @pytest.mark.parametrize(
@@ -363,7 +216,7 @@ async def test_a_declared_length_must_be_one_that_is_allowed(length: int) -> Non
             pass
 
 
-@kinds(lambda kind: not kind.unknown)
+@each_kind_that(lambda kind: not kind.unknown)
 async def test_a_declared_length_must_be_the_known_one(
     kind: Kind, stack: Stack, tmp_path: Path
 ) -> None:

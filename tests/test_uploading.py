@@ -8,10 +8,20 @@ from copy import copy
 from pathlib import Path
 
 import pytest
-from calls import PACK_ID, connect
+from calls import MIB, PACK_ID, connect
 from rawserver import Peer, Step, answers, each, in_turn
-from test_multipart import Drawn, Then, Way, each_way
-from test_sources import DATA, LIMIT, Kind, MiB, each_kind, kinds, sparse
+from sources import (
+    DATA,
+    LIMIT,
+    AfterBlock,
+    AsSource,
+    Kind,
+    ScriptedSource,
+    each_kind,
+    each_kind_that,
+    each_way,
+    sparse,
+)
 
 from mlmsg import (
     ApiError,
@@ -69,8 +79,8 @@ async def test_several_blocks_arrive_with_name_and_type_as_given(
     given: int, length: int | None, client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (tmp_path / "a").write_bytes(LARGE)
-    drawn = Drawn([LARGE[:9], LARGE[9:-1], LARGE[-1:]])
-    sources: list[SourceLike] = [tmp_path / "a", drawn.sync(), drawn.by_await()]
+    drawn = ScriptedSource([LARGE[:9], LARGE[9:-1], LARGE[-1:]])
+    sources: list[SourceLike] = [tmp_path / "a", drawn.as_iterator(), drawn.as_async_iterator()]
     name, kind = '50% "ñ".png', "image/png"
     one = await client.attachments.upload(
         sources[given], site_id="MLM", length=length, filename=name, content_type=kind
@@ -115,20 +125,20 @@ async def broken_off(
     [
         ([b"abc"], 4),
         ([b"abc"], 2),
-        ([bytes(2 * MiB)], 3 * MiB),
-        ([bytes(2 * MiB), b"x"], 2 * MiB),
+        ([bytes(2 * MIB)], 3 * MIB),
+        ([bytes(2 * MIB), b"x"], 2 * MIB),
     ],
     ids=["too short", "too long", "too short, large", "one byte too long, large"],
 )
 async def test_a_length_that_is_not_the_declared_one_never_makes_a_whole_request(
-    way: Way, blocks: list[bytes], length: int
+    way: AsSource, blocks: list[bytes], length: int
 ) -> None:
-    error = await broken_off(way(Drawn(blocks)), length, LengthMismatch)
+    error = await broken_off(way(ScriptedSource(blocks)), length, LengthMismatch)
     assert f"exactly {length} bytes" in str(error)
 
 
 @each_way
-@pytest.mark.parametrize("blocks", [[], [bytes(MiB)] * 2], ids=["at once", "after 2 MiB"])
+@pytest.mark.parametrize("blocks", [[], [bytes(MIB)] * 2], ids=["at once", "after 2 MIB"])
 @pytest.mark.parametrize(
     "error",
     [
@@ -141,14 +151,14 @@ async def test_a_length_that_is_not_the_declared_one_never_makes_a_whole_request
     ids=repr,
 )
 async def test_the_error_of_a_source_comes_back_as_it_is(
-    way: Way, blocks: list[bytes], error: Exception
+    way: AsSource, blocks: list[bytes], error: Exception
 ) -> None:
     raised = copy(error)
-    assert await broken_off(way(Drawn(blocks, raised)), 3 * MiB, type(error)) is raised
+    assert await broken_off(way(ScriptedSource(blocks, raised)), 3 * MIB, type(error)) is raised
     assert raised.__cause__ is None
 
 
-@kinds(lambda kind: kind.unknown or not kind.once)
+@each_kind_that(lambda kind: kind.unknown or not kind.once)
 async def test_a_retry_sends_the_same_bytes_under_their_length(kind: Kind, tmp_path: Path) -> None:
     requests: list[tuple[bytes, bytes]] = []
 
@@ -166,7 +176,7 @@ async def test_a_retry_sends_the_same_bytes_under_their_length(kind: Kind, tmp_p
     assert not {b"transfer-encoding", b"expect"}.intersection(re.split(b"\r\n|:", head.lower()))
 
 
-@kinds(lambda kind: kind.once)
+@each_kind_that(lambda kind: kind.once)
 async def test_a_source_that_is_used_up_is_not_tried_again(
     kind: Kind, client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -181,10 +191,10 @@ async def test_a_source_that_is_used_up_is_not_tried_again(
 async def test_a_reset_in_the_middle_is_tried_again_where_it_can_be(tries: int) -> None:
     async def script(peer: Peer) -> None:
         await peer.head()
-        await peer.body(MiB)
+        await peer.body(MIB)
         peer.reset()
 
-    source = bytes(LIMIT) if tries == 3 else Drawn([bytes(LIMIT)]).sync()
+    source = bytes(LIMIT) if tries == 3 else ScriptedSource([bytes(LIMIT)]).as_iterator()
     async with connect(script, attempts=3) as (client, server):
         with pytest.raises(TransportError, match="lost"):
             await upload(client, source, LIMIT)
@@ -230,11 +240,17 @@ async def cancelled(source: SourceLike) -> None:
 
 @pytest.mark.parametrize(
     ("way", "then"),
-    [(Drawn.sync, None), (Drawn.by_await, None), (Drawn.by_await, asyncio.Event().wait)],
+    [
+        (ScriptedSource.as_iterator, None),
+        (ScriptedSource.as_async_iterator, None),
+        (ScriptedSource.as_async_iterator, asyncio.Event().wait),
+    ],
     ids=["sync", "async", "async that waits"],
 )
-async def test_a_cancelled_upload_closes_its_source_at_once(way: Way, then: Then) -> None:
-    drawn = Drawn([bytes(MiB)] * 25, then=then)
+async def test_a_cancelled_upload_closes_its_source_at_once(
+    way: AsSource, then: AfterBlock
+) -> None:
+    drawn = ScriptedSource([bytes(MIB)] * 25, then=then)
     await cancelled(way(drawn))
     assert drawn.closed == 1
 
@@ -269,9 +285,9 @@ async def test_an_early_answer_ends_an_upload_at_once_and_is_never_a_success(
         await peer.answer(status, DONE)
         await then(peer)
 
-    path, drawn = sparse(tmp_path, LIMIT), Drawn([bytes(MiB)] * 25)
+    path, drawn = sparse(tmp_path, LIMIT), ScriptedSource([bytes(MIB)] * 25)
     async with connect(script, attempts=3) as (client, _):
-        for source in (path, drawn.by_await()):
+        for source in (path, drawn.as_async_iterator()):
             with pytest.raises(error):
                 await upload(client, source, LIMIT)
     assert (drawn.closed, is_open(path)) == (1, False)
@@ -294,7 +310,7 @@ async def test_a_line_that_moves_less_than_64_kib_in_the_timeout_is_not_given_up
         await peer.answer(200, DONE)
 
     async with connect(script, timeout=Timeouts(write=0.3), slow=True) as (client, _):
-        await upload(client, bytes(2 * MiB))
+        await upload(client, bytes(2 * MIB))
 
 
 async def test_a_copy_needs_no_second_connection(sandbox: Sandbox) -> None:
@@ -366,7 +382,7 @@ async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_
         ([DATA, b""], RuleError),
         ([DATA, [b"bytes", "text"]], RuleError),
         ([DATA, "/missing/file.png"], FileNotFoundError),
-        ([DATA, Drawn([DATA], ValueError("my own")).sync()], ValueError),
+        ([DATA, ScriptedSource([DATA], ValueError("my own")).as_iterator()], ValueError),
         ("one path", RuleError),
         (Path("one path"), RuleError),
         (DATA, RuleError),
