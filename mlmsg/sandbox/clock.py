@@ -7,7 +7,7 @@ __all__ = ["Clock"]
 
 
 class Clock:
-    """A clock that shows real time plus the seconds that it was advanced by.
+    """Real time, plus the seconds by which the clock was advanced.
 
     Access tokens expire by it, and a RateLimit counts by it. On a constant `base`, such as
     `Clock(lambda: 0.0)`, time passes only through `advance`.

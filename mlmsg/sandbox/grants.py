@@ -12,7 +12,7 @@ _IDS = UUID("6d6c6d73-6700-5000-8000-6772616e7473")
 
 @dataclass(slots=True)
 class Grant:
-    """A grant that `POST /oauth/token` refreshes; change it at any time.
+    """An OAuth grant, refreshed by `POST /oauth/token`; change it at any time.
 
     A refresh token works once. The API does not document what becomes of earlier access tokens:
     here they stay valid until they expire, unless `revoke_old` is set.

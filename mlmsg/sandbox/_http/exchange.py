@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
-from mlmsg.sandbox._http.responses import Response
+from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
@@ -35,6 +36,9 @@ Language = Literal["en", "pt"]
 """The languages of the errors of the action guide; see `Sandbox.language`."""
 
 _CHUNK_BYTES = 256 * 1024
+
+# A read raises the first while it waits, and the second afterwards (aiohttp 3.14, Python parser).
+_MALFORMED_BODY = (HttpProcessingError, web.RequestPayloadError)
 
 
 class Settings(Protocol):
@@ -69,7 +73,7 @@ class Settings(Protocol):
 
 @dataclass(slots=True)
 class RecordedRequest:
-    """A request that the sandbox received.
+    """A request to the sandbox.
 
     It is recorded on arrival; `status` and `body_size` are filled in later.
 
@@ -102,17 +106,25 @@ class Exchange:
     record: RecordedRequest
 
     async def body(self) -> bytearray:
-        """Return the whole body; its size is not limited."""
+        """Return the whole body; its size is not limited.
+
+        Raises:
+            ErrorResponse: 400 if the transfer encoding of the body is malformed.
+        """
         body = bytearray()
-        async for chunk in self.request.content.iter_any():
-            body += chunk
-            self.record.body_size += len(chunk)
+        try:
+            async for chunk in self.request.content.iter_any():
+                body += chunk
+                self.record.body_size += len(chunk)
+        except _MALFORMED_BODY:
+            raise ErrorResponse(400, "The body is malformed", early=True) from None
         return body
 
     async def drain(self) -> None:
         """Discard the rest of the body, so that the connection can be reused."""
-        async for chunk in self.request.content.iter_any():
-            self.record.body_size += len(chunk)
+        with suppress(*_MALFORMED_BODY):
+            async for chunk in self.request.content.iter_any():
+                self.record.body_size += len(chunk)
 
     async def write(self, response: Response, *, cut: bool = False) -> web.StreamResponse:
         """Send the response in chunks of 256 KiB; `cut` stops after half of it and closes."""
