@@ -12,6 +12,8 @@ from .models import (
     ClaimMessage,
     ClaimSent,
     ClaimUpload,
+    MarketplaceSeller,
+    Me,
     Message,
     Sent,
     ThreadPage,
@@ -49,8 +51,23 @@ claim = JsonDecoder(Claim)
 claim_messages = JsonDecoder(list[ClaimMessage])
 claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)
+me = JsonDecoder(Me)
 token_response = JsonDecoder(TokenResponse)
 _flat_message = JsonDecoder(Message)
+
+
+class _MarketplaceUser(msgspec.Struct, frozen=True):
+    """The answer that lists the sellers of a Global Selling account."""
+
+    marketplaces: list[MarketplaceSeller] = []
+
+
+_marketplace_user = JsonDecoder(_MarketplaceUser)
+
+
+def marketplace_sellers(response: Response) -> list[MarketplaceSeller]:
+    """Return the sellers of a Global Selling account."""
+    return _marketplace_user(response).marketplaces
 
 
 def one_message(response: Response) -> Message:

@@ -1,6 +1,7 @@
-"""The API on one screen: one pure function per endpoint, from arguments to a `Request`.
+"""The API on two screens: one pure function per endpoint, from arguments to a `Request`.
 
-Each names its document and heading. `_decoders` reads the responses.
+The table holds one row per endpoint and two paths per row: Global Selling, and domestic. Each
+function names its document and heading. `_decoders` reads the responses.
 """
 
 from urllib.parse import quote, urlencode
@@ -17,6 +18,8 @@ from .models import (
     ClaimMessage,
     ClaimSent,
     ClaimUpload,
+    MarketplaceSeller,
+    Me,
     Message,
     Sent,
     ThreadPage,
@@ -24,53 +27,72 @@ from .models import (
     Upload,
 )
 from .models._token import TokenResponse
-from .rules import check_resource
+from .rules import Family, check_resource
 
 Id = int | str
 
-MESSAGES = "/marketplace/messages"
-PACK = MESSAGES + "/packs/{pack_id}"
-FILES = MESSAGES + "/attachments"
-UNREAD = "/messages/unread"
-THREAD = "/messages/packs/{pack_id}/sellers/{seller_id}"
-CLAIM = "/marketplace/v2/claims/{claim_id}"
-CLAIM_V1 = "/post-purchase/v1/claims/{claim_id}"
-CLAIM_FILE = "/attachments/{file_name}"
+GLOBAL = Family.GLOBAL_SELLING
+
+# Each row: the path of Global Selling, the path of a domestic seller.
+_DOMESTIC_THREAD = "/messages/packs/{pack_id}/sellers/{seller_id}?tag=post_sale"
+PACK = ("/marketplace/messages/packs/{pack_id}", _DOMESTIC_THREAD)
+MESSAGE = ("/marketplace/messages/{message_id}", "/messages/{message_id}?tag=post_sale")
+FILES = ("/marketplace/messages/attachments", "/messages/attachments?tag=post_sale")
+FILE = (
+    "/marketplace/messages/attachments/{id}?tag=post_sale",
+    "/messages/attachments/{id}?tag=post_sale",
+)
+CLAIM = ("/marketplace/v2/claims/{claim_id}", "/post-purchase/v1/claims/{claim_id}")
+CLAIM_V1 = CLAIM[Family.DOMESTIC]
+"""The path of claims that the v2 path refuses ("Claims 1.0")."""
+
+# These paths are the same for both families.
+UNREAD = "/messages/unread?tag=post_sale"
+ME = "/users/me"
+MARKETPLACE_USER = "/marketplace/users/{user_id}"
 TOKEN = "/oauth/token"  # noqa: S105  (a path)
 
 # Post-sale messages
 
 
 def pack_page(pack_id: Id, limit: int, offset: int) -> Request[ThreadPage]:
-    """Post-sale messages, "Get messages by pack"."""
+    """Post-sale messages, "Get messages by pack"; domestic sellers use `seller_thread`."""
     query = f"limit={limit}&offset={offset}"
-    return get_request("packs.page", PACK, decoders.thread_page, query, pack_id=pack_id)
+    return get_request("packs.page", PACK[GLOBAL], decoders.thread_page, query, pack_id=pack_id)
 
 
-def message(message_id: Id) -> Request[Message]:
+def message(message_id: Id, *, family: Family = GLOBAL) -> Request[Message]:
     """Post-sale messages, "Get message by ID"."""
-    path = MESSAGES + "/{message_id}"
+    path = MESSAGE[family]
     return get_request("messages.get", path, decoders.one_message, message_id=message_id)
 
 
 def send_to_pack(pack_id: Id, text: str, translated: str | None, files: list[str]) -> Request[Sent]:
-    """Post-sale messages, "Create message"; what is left out is not sent as null."""
-    body = {"text": text, "text_translated": translated, "attachments": files}
-    body = {key: value for key, value in body.items() if value}
-    return post_request("packs.send", PACK, decoders.sent, body, pack_id=pack_id)
+    """Post-sale messages, "Create message". Empty values are left out, not sent as null."""
+    body = _without_empty(text=text, text_translated=translated, attachments=files)
+    return post_request("packs.send", PACK[GLOBAL], decoders.sent, body, pack_id=pack_id)
 
 
-def upload(site_id: str, file: Multipart) -> Request[Upload]:
+def send_as_seller(
+    pack_id: Id, seller_id: int, recipient_id: int, text: str, files: list[str]
+) -> Request[Sent]:
+    """Send a message of a domestic seller ("Mensajería post venta")."""
+    body = _without_empty(text=text, attachments=files)
+    body |= {"from": {"user_id": str(seller_id)}, "to": {"user_id": str(recipient_id)}}
+    path, decoder = PACK[Family.DOMESTIC], decoders.sent
+    return post_request("packs.send", path, decoder, body, pack_id=pack_id, seller_id=seller_id)
+
+
+def upload(site_id: str, file: Multipart, *, family: Family = GLOBAL) -> Request[Upload]:
     """Post-sale messages, "Upload attachment"."""
-    return post_request(
-        "attachments.upload", FILES, decoders.upload, file, urlencode({"site_id": site_id})
-    )
+    query = urlencode({"site_id": site_id})
+    return post_request("attachments.upload", FILES[family], decoders.upload, file, query)
 
 
-def download(attachment_id: Id, site_id: str) -> Request[Response]:
+def download(attachment_id: Id, site_id: str, *, family: Family = GLOBAL) -> Request[Response]:
     """Post-sale messages, "Get attachment"."""
-    path, query = FILES + "/{id}", urlencode({"tag": "post_sale", "site_id": site_id})
-    return download_request("attachments.download", path, query, id=attachment_id)
+    query = urlencode({"site_id": site_id})
+    return download_request("attachments.download", FILE[family], query, id=attachment_id)
 
 
 # Pending messages
@@ -78,80 +100,94 @@ def download(attachment_id: Id, site_id: str) -> Request[Response]:
 
 def unread(role: str | None) -> Request[Unread]:
     """Pending messages, "Messages pending reading"."""
-    query = urlencode({"role": role, "tag": "post_sale"} if role else {"tag": "post_sale"})
+    query = urlencode({"role": role} if role else {})
     return get_request("unread.list", UNREAD, decoders.unread, query)
 
 
 def unread_of(resource: str) -> Request[Unread]:
     """Pending messages, "Pending messages filtered by resource"."""
+    request = get_request("unread.get", UNREAD, decoders.unread)
     segments = (quote(segment, safe="") for segment in check_resource(resource))
-    path = "/".join([UNREAD, *segments])
-    request = get_request("unread.get", UNREAD + "/{resource}", decoders.unread, "tag=post_sale")
-    return replace(request, path=path)
+    path = "/".join([request.path, *segments])
+    return replace(request, path=path, template=request.template + "/{resource}")
 
 
 def seller_thread(
-    pack_id: Id, seller_id: Id, limit: int | None, offset: int, *, mark_as_read: bool
+    pack_id: Id,
+    seller_id: Id,
+    limit: int | None,
+    offset: int,
+    *,
+    mark_as_read: bool,
+    operation: str = "unread.page",
 ) -> Request[ThreadPage]:
-    """Pending messages, "Mark messages as read": the GET marks, unless it is told not to."""
-    query = "tag=post_sale" + ("" if mark_as_read else "&mark_as_read=false")
-    if limit is not None:
-        query += f"&limit={limit}&offset={offset}"
-    return get_request(
-        "unread.page", THREAD, decoders.thread_page, query, pack_id=pack_id, seller_id=seller_id
-    )
+    """Pending messages, "Mark messages as read": the GET marks, unless it says not to."""
+    mark = "" if mark_as_read else "mark_as_read=false"
+    window = "" if limit is None else f"limit={limit}&offset={offset}"
+    query = "&".join(filter(None, (mark, window)))
+    path, decoder = PACK[Family.DOMESTIC], decoders.thread_page
+    return get_request(operation, path, decoder, query, pack_id=pack_id, seller_id=seller_id)
 
 
-# Messages claims; the v1 path serves the claims of "Claims 1.0"
+# Messages claims
 
 
-def claim(claim_id: Id) -> Request[Claim]:
-    """Messages claims, "the Claim details", which the document names and does not show."""
-    return get_request("claims.get", CLAIM, decoders.claim, v1_template=CLAIM_V1, claim_id=claim_id)
+def claim(claim_id: Id, *, family: Family = GLOBAL) -> Request[Claim]:
+    """Messages claims, "the Claim details", which the document names but does not show."""
+    path, v1 = _claim_paths("", family)
+    return get_request("claims.get", path, decoders.claim, v1_template=v1, claim_id=claim_id)
 
 
-def claim_messages(claim_id: Id) -> Request[list[ClaimMessage]]:
+def claim_messages(claim_id: Id, *, family: Family = GLOBAL) -> Request[list[ClaimMessage]]:
     """Messages claims, "Retrieve all messages of a claim"."""
-    path, v1 = CLAIM + "/messages", CLAIM_V1 + "/messages"
-    return get_request(
-        "claims.messages", path, decoders.claim_messages, v1_template=v1, claim_id=claim_id
-    )
+    path, v1 = _claim_paths("/messages", family)
+    decoder = decoders.claim_messages
+    return get_request("claims.messages", path, decoder, v1_template=v1, claim_id=claim_id)
 
 
-def claim_upload(claim_id: Id, file: Multipart) -> Request[ClaimUpload]:
+def claim_upload(claim_id: Id, file: Multipart, *, family: Family = GLOBAL) -> Request[ClaimUpload]:
     """Messages claims, "Uploading Attachments"."""
-    path, v1 = CLAIM + "/attachments", CLAIM_V1 + "/attachments"
-    return post_request(
-        "claims.upload", path, decoders.claim_upload, file, v1_template=v1, claim_id=claim_id
-    )
+    path, v1 = _claim_paths("/attachments", family)
+    decoder = decoders.claim_upload
+    return post_request("claims.upload", path, decoder, file, v1_template=v1, claim_id=claim_id)
 
 
-def send_to_claim(claim_id: Id, text: str, role: str, files: list[str]) -> Request[ClaimSent]:
+def send_to_claim(
+    claim_id: Id, text: str, role: str, files: list[str], *, family: Family = GLOBAL
+) -> Request[ClaimSent]:
     """Messages claims, "Create a Message with the Uploaded File"."""
     body = {"receiver_role": role, "message": text, "attachments": files}
-    path, v1 = CLAIM + "/actions/send-message", CLAIM_V1 + "/actions/send-message"
-    return post_request(
-        "claims.send", path, decoders.claim_sent, body, v1_template=v1, claim_id=claim_id
-    )
+    path, v1 = _claim_paths("/actions/send-message", family)
+    decoder = decoders.claim_sent
+    return post_request("claims.send", path, decoder, body, v1_template=v1, claim_id=claim_id)
 
 
 def claim_file(claim_id: Id, file_name: str) -> Request[ClaimAttachment]:
-    """Messages claims, "Get file information"."""
-    path = CLAIM_V1 + CLAIM_FILE
-    return get_request(
-        "claims.attachment", path, decoders.claim_file, claim_id=claim_id, file_name=file_name
-    )
+    """Messages claims, "Get file information": one path for both families."""
+    path, ids = CLAIM_V1 + "/attachments/{file_name}", {"file_name": file_name}
+    return get_request("claims.attachment", path, decoders.claim_file, claim_id=claim_id, **ids)
 
 
-def claim_download(claim_id: Id, name: str) -> Request[Response]:
+def claim_download(claim_id: Id, name: str, *, family: Family = GLOBAL) -> Request[Response]:
     """Messages claims, "Download the file"."""
-    path, v1 = (base + CLAIM_FILE + "/download" for base in (CLAIM, CLAIM_V1))
+    path, v1 = _claim_paths("/attachments/{file_name}/download", family)
     return download_request(
         "claims.download", path, v1_template=v1, claim_id=claim_id, file_name=name
     )
 
 
-# The token
+# Accounts and tokens
+
+
+def me() -> Request[Me]:
+    """Authorization guide, "Users": the account of the token."""
+    return get_request("account.me", ME, decoders.me)
+
+
+def marketplace_sellers(user_id: Id) -> Request[list[MarketplaceSeller]]:
+    """Return the sellers of a Global Selling account, one for each site."""
+    decoder = decoders.marketplace_sellers
+    return get_request("account.sellers", MARKETPLACE_USER, decoder, user_id=user_id)
 
 
 def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[TokenResponse]:
@@ -165,3 +201,13 @@ def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[T
     return form_request(
         "auth.refresh", TOKEN, decoders.token_response, fields, "client_secret", "refresh_token"
     )
+
+
+def _claim_paths(suffix: str, family: Family) -> tuple[str, str]:
+    """Return the path of a claim, and the v1 path that may answer in its place, or `""`."""
+    v1 = CLAIM_V1 + suffix if family is GLOBAL else ""
+    return CLAIM[family] + suffix, v1
+
+
+def _without_empty(**fields: object) -> dict[str, object]:
+    return {name: value for name, value in fields.items() if value}

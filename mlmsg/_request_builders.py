@@ -26,7 +26,11 @@ def get_request(
     v1_template: str = "",
     **ids: int | str,
 ) -> Request[T]:
-    """Return a request that reads. `v1_template` is the path that may answer in its place."""
+    """Return a request that reads. `v1_template` is the path that may answer in its place.
+
+    A template may end in a fixed query, such as `?tag=post_sale`. `query` is appended to it.
+    """
+    template, query = _split(template, query)
     return Request(
         operation=operation,
         method="GET",
@@ -58,6 +62,7 @@ def post_request(
     **ids: int | str,
 ) -> Request[T]:
     """Return a request that uploads a `Multipart` body, or that sends any other body as JSON."""
+    template, query = _split(template, query)
     file = body if isinstance(body, Multipart) else None
     return Request(
         operation=operation,
@@ -108,6 +113,12 @@ def format_path(template: str, **ids: int | str) -> str:
     if not (ids and template):
         return template
     return template.format_map({name: _segment(name, value) for name, value in ids.items()})
+
+
+def _split(template: str, query: str) -> tuple[str, str]:
+    """Return the path, and the whole query."""
+    path, _, fixed = template.partition("?")
+    return path, "&".join(filter(None, (fixed, query)))
 
 
 def _segment(name: str, value: int | str) -> str:

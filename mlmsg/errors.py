@@ -4,6 +4,7 @@
     ├── RuleError (ValueError)            an argument breaks a rule; nothing was sent
     │   ├── LengthMismatch                a source has more or fewer bytes than declared
     │   ├── ActionNotAvailable            the claim accepts no message to that role now
+    │   ├── RecipientUnknown              a domestic thread does not show its recipient
     │   └── NotificationError             the body of a notification is invalid
     ├── UsageError (RuntimeError)         a client or a download was used in an invalid way
     │   └── StillUnread                   `unread.drain` receives no new conversation
@@ -52,6 +53,7 @@ __all__ = [
     "PermissionDenied",
     "RateLimited",
     "ReauthorizationRequired",
+    "RecipientUnknown",
     "RequestLine",
     "RuleError",
     "ServerError",
@@ -131,6 +133,19 @@ class ActionNotAvailable(RuleError):
         self.args: tuple[object, ...] = (action, found, open_roles)
         self.action = action
         self.open_roles = open_roles
+
+
+class RecipientUnknown(RuleError):
+    """The recipient of a domestic message could not be found in its thread. Nothing was sent."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(
+            "recipient of a domestic message",
+            found,
+            "a message of a counterpart, or a thread that an agent mediates",
+            "Pass to=, the user id of the buyer or agent; or start with client.reasons",
+        )
+        self.args = (found,)
 
 
 class NotificationError(RuleError):
@@ -217,6 +232,11 @@ class ApiError(MlmsgError):
         self.request = request
         self.attempts = attempts
         self.hint = hint
+
+    def add_hint(self, hint: str) -> None:
+        """Append a sentence to the hint."""
+        self.hint = ". ".join(filter(None, (self.hint, hint)))
+        self.args = (*self.args[:-1], self.hint)
 
     @property
     def request_id(self) -> str | None:

@@ -6,6 +6,7 @@ might accept. A failed check raises a `RuleError` that names the rule, the value
 allowed.
 """
 
+import enum
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ __all__ = [
     "POST_SALE_FILES",
     "RECEIVERS",
     "SNIFF_BYTES",
+    "Family",
     "FileKind",
     "FileRules",
     "check_attachment_count",
@@ -28,11 +30,21 @@ __all__ = [
     "check_role",
     "check_site_id",
     "check_text",
+    "check_text_length",
     "kind_of",
     "safe_filename",
 ]
 
 MiB = 1024 * 1024
+
+
+class Family(enum.IntEnum):
+    """The two families of sellers, whose paths differ."""
+
+    GLOBAL_SELLING = 0
+    """Sellers of Global Selling (cross-border trade, site `CBT`): paths under `/marketplace`."""
+    DOMESTIC = 1
+    """Sellers of one country's site."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +180,17 @@ def check_text(text: str, name: str = "text") -> None:
         raise RuleError(
             f"`{name}` of a message", found, "text that can be encoded as UTF-8"
         ) from None
+
+
+def check_text_length(text: str, maximum: int | None) -> None:
+    """Reject a text that is longer than its thread allows.
+
+    Not verified: how the API counts characters. Here a character is a Unicode code point.
+    """
+    if maximum is not None and len(text) > maximum:
+        hint = "Shorten the text, or split it into several messages"
+        limit = f"at most {maximum} characters in this thread"
+        raise RuleError("length of `text`", f"{len(text)} characters", limit, hint)
 
 
 def check_attachment_count(count: int, rules: FileRules = POST_SALE_FILES) -> None:

@@ -14,12 +14,14 @@ from mlmsg.errors import RuleError, UsageError
 from mlmsg.events import EventEmitter, OnEvent
 from mlmsg.policy import RetryPolicy, Timeouts
 
+from ._seller import Seller
+from .account import Account
 from .attachments import Attachments
 from .claims import Claims
 from .packs import Messages, Packs
 from .unread import UnreadMessages
 
-__all__ = ["Attachments", "Claims", "Client", "Messages", "Packs", "UnreadMessages"]
+__all__ = ["Account", "Attachments", "Claims", "Client", "Messages", "Packs", "UnreadMessages"]
 
 
 OWN_BUDGET: Final = RateBudget()
@@ -44,6 +46,8 @@ class Client:
         self,
         token: TokenLike,
         *,
+        global_selling: bool = True,
+        user_id: int | str | None = None,
         base_url: str = "https://api.mercadolibre.com",
         timeout: float | Timeouts | None = 30.0,
         retry: RetryPolicy | None = None,
@@ -56,6 +60,10 @@ class Client:
         Args:
             token: An access token, an async function that returns one, or a token source such as
                 `RefreshingToken`.
+            global_selling: True for a seller of Global Selling, whose paths begin with
+                `/marketplace`; False for a domestic seller.
+            user_id: The seller's own id, which the paths of a domestic seller contain. By default
+                the API is asked once (`GET /users/me`).
             base_url: Where the API is; `http://` only on this machine.
             timeout: Seconds without progress, or `Timeouts` for each phase, or None.
             retry: How often, and after how long, to try again.
@@ -87,11 +95,13 @@ class Client:
                 max_connections=max_connections,
             ),
         )
-        self.attachments: Attachments = Attachments(self._session)
-        self.packs: Packs = Packs(self._session, self.attachments)
-        self.messages: Messages = Messages(self._session)
+        seller = Seller(self._session, global_selling=global_selling, user_id=user_id)
+        self.account: Account = Account(self._session, seller)
+        self.attachments: Attachments = Attachments(self._session, seller)
+        self.packs: Packs = Packs(self._session, seller, self.attachments)
+        self.messages: Messages = Messages(self._session, seller)
         self.unread: UnreadMessages = UnreadMessages(self._session)
-        self.claims: Claims = Claims(self._session)
+        self.claims: Claims = Claims(self._session, seller)
 
     def __repr__(self) -> str:
         return f"<mlmsg.Client {self._base_url}>"

@@ -8,11 +8,13 @@ from typing import TypeVar
 from mlmsg import _operations
 from mlmsg._multipart import Multipart
 from mlmsg._session import Session
+from mlmsg._wire import Request, Response
 from mlmsg.downloads import Download, Saved
 from mlmsg.models import Upload
 from mlmsg.rules import POST_SALE_FILES, check_site_id
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
+from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
 
 __all__ = ["Attachments"]
@@ -23,8 +25,9 @@ R = TypeVar("R")
 class Attachments:
     """Upload and download the files of the threads of packs (Post-sale messages)."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, seller: Seller) -> None:
         self._session = session
+        self._seller = seller
 
     async def upload(
         self,
@@ -80,7 +83,7 @@ class Attachments:
             attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
             site_id: The site of the order, such as `"MLM"`.
         """
-        request = _operations.download(attachment_id, check_site_id(site_id))
+        request = self._request(attachment_id, site_id)
         return open_download(self._session, request, str(attachment_id))
 
     async def download_with(
@@ -102,7 +105,7 @@ class Attachments:
         Raises:
             IncompleteDownload: The file was empty or truncated in every attempt.
         """
-        request = _operations.download(attachment_id, check_site_id(site_id))
+        request = self._request(attachment_id, site_id)
         return await download_with(self._session, request, str(attachment_id), handler)
 
     async def download(
@@ -129,7 +132,7 @@ class Attachments:
             IncompleteDownload: The file was empty or truncated in every attempt.
             OSError: The file cannot be written.
         """
-        request = _operations.download(attachment_id, check_site_id(site_id))
+        request = self._request(attachment_id, site_id)
         return await save_download(
             self._session,
             request,
@@ -139,8 +142,14 @@ class Attachments:
             progress=progress,
         )
 
+    def _request(self, attachment_id: int | str, site_id: str) -> Request[Response]:
+        site = check_site_id(site_id)
+        return _operations.download(attachment_id, site, family=self._seller.family)
+
     async def _upload(
         self, source: Source, site_id: str, progress: Progress | None = None
     ) -> Upload:
         file = Multipart.from_source(source, progress)
-        return await self._session.send(_operations.upload(site_id, file))
+        return await self._session.send(
+            _operations.upload(site_id, file, family=self._seller.family)
+        )

@@ -17,6 +17,7 @@ from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimU
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
+from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
 
 __all__ = ["Claims"]
@@ -33,8 +34,9 @@ class Claims:
     Some claims answer only under an older path; they are asked there without further ado.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: Session, seller: Seller) -> None:
         self._session = session
+        self._family = seller.family
         self._reconciler = SendReconciler[ClaimMessage](session.clock_offset)
 
     async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
@@ -44,11 +46,11 @@ class Claims:
             NotFound: There is no such claim.
             PermissionDenied: It is somebody else's; it may also be the answer to one that is not.
         """
-        return await self._session.send(_operations.claim_messages(claim_id))
+        return await self._session.send(_operations.claim_messages(claim_id, family=self._family))
 
     async def get(self, claim_id: int | str) -> Claim:
         """A claim: its players, what each of them may do now, and its stage."""
-        return await self._session.send(_operations.claim(claim_id))
+        return await self._session.send(_operations.claim(claim_id, family=self._family))
 
     async def upload(
         self,
@@ -137,7 +139,7 @@ class Claims:
             claim_id: The claim.
             file_name: `filename` of one of a message's attachments, not `original_filename`.
         """
-        request = _operations.claim_download(claim_id, file_name)
+        request = _operations.claim_download(claim_id, file_name, family=self._family)
         return open_download(self._session, request, str(file_name))
 
     async def download_with(
@@ -154,7 +156,7 @@ class Claims:
         Raises:
             IncompleteDownload: The file goes on arriving short, empty or cut.
         """
-        request = _operations.claim_download(claim_id, file_name)
+        request = _operations.claim_download(claim_id, file_name, family=self._family)
         return await download_with(self._session, request, str(file_name), handler)
 
     async def download(
@@ -181,7 +183,7 @@ class Claims:
             IncompleteDownload: The file goes on arriving short, empty or cut.
             OSError: The file cannot be written.
         """
-        request = _operations.claim_download(claim_id, file_name)
+        request = _operations.claim_download(claim_id, file_name, family=self._family)
         return await save_download(
             self._session, request, str(file_name), to, overwrite=overwrite, progress=progress
         )
@@ -194,7 +196,9 @@ class Claims:
         self, claim_id: int | str, source: Source, progress: Progress | None = None
     ) -> ClaimUpload:
         file = Multipart.from_source(source, progress)
-        return await self._session.send(_operations.claim_upload(claim_id, file))
+        return await self._session.send(
+            _operations.claim_upload(claim_id, file, family=self._family)
+        )
 
 
 def _check_action(claim: Claim, receiver: str, sender: str) -> None:

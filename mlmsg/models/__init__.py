@@ -11,6 +11,7 @@ zone is read as UTC, because UTC is the only zone that the documents name for su
 ("Date when the status was last updated (UTC)", Post-sale messages).
 """
 
+from .account import MarketplaceSeller, Me
 from .claims import (
     AvailableAction,
     Claim,
@@ -35,6 +36,7 @@ from .post_sale import (
     Upload,
     User,
 )
+from .reasons import Reason, ReasonTemplate, ReasonVariable
 from .unread import Unread, UnreadResult
 
 __all__ = [
@@ -48,11 +50,16 @@ __all__ = [
     "ClaimUpload",
     "Conversation",
     "ConversationStatus",
+    "MarketplaceSeller",
+    "Me",
     "Message",
     "MessageDate",
     "Moderation",
     "Paging",
     "Player",
+    "Reason",
+    "ReasonTemplate",
+    "ReasonVariable",
     "Resource",
     "Sent",
     "ThreadPage",

@@ -1,0 +1,79 @@
+"""The seller that a client acts for: the family of paths, and the seller's own id."""
+
+import asyncio
+from collections.abc import Coroutine
+
+from mlmsg import _operations
+from mlmsg._arguments import check_id, shorten
+from mlmsg._session import Session
+from mlmsg._streams import wait_until_done
+from mlmsg.errors import RuleError
+from mlmsg.models import Me
+from mlmsg.rules import Family
+
+__all__ = ["Seller", "check_user_id"]
+
+
+class Seller:
+    """The family of a client, and the account of its token.
+
+    Domestic paths contain the seller's own id. If the caller does not pass it, the API is asked
+    once, by one shared call. The call ends when nobody waits for it any more.
+    """
+
+    def __init__(
+        self, session: Session, *, global_selling: bool, user_id: int | str | None
+    ) -> None:
+        if not isinstance(global_selling, bool):
+            raise RuleError("`global_selling`", repr(global_selling), "True or False")
+        self.family = Family.GLOBAL_SELLING if global_selling else Family.DOMESTIC
+        self._session = session
+        self._user_id = None if user_id is None else check_user_id("user_id", user_id)
+        self._me: Me | None = None
+        self._asking: asyncio.Task[Me] | None = None
+        self._waiting = 0
+
+    @property
+    def is_domestic(self) -> bool:
+        """True for a seller of one country's site."""
+        return self.family is Family.DOMESTIC
+
+    async def user_id(self) -> int:
+        """Return the seller's own id."""
+        if self._user_id is None:
+            self._user_id = (await self.me()).id
+        return self._user_id
+
+    async def site_id(self) -> str | None:
+        """Return the site of the account: `CBT` for Global Selling."""
+        return (await self.me()).site_id
+
+    async def me(self) -> Me:
+        """Return the account of the token. It is requested once and then remembered."""
+        if self._me is None:
+            self._me = await self._ask()
+        return self._me
+
+    async def _ask(self) -> Me:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._request())
+        asking = self._asking
+        self._waiting += 1
+        try:
+            return await asyncio.shield(asking)
+        finally:
+            self._waiting -= 1
+            if self._waiting == 0 and not asking.done():
+                asking.cancel()
+                await wait_until_done(asking)
+
+    def _request(self) -> Coroutine[object, object, Me]:
+        return self._session.send(_operations.me())
+
+
+def check_user_id(name: str, value: int | str) -> int:
+    """Return the id of a user as an int."""
+    text = check_id(name, value)
+    if not (text.isascii() and text.isdecimal()):
+        raise RuleError(f"`{name}`", shorten(value), "the id of a user: digits only")
+    return int(text)
