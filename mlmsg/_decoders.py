@@ -15,6 +15,7 @@ from .models import (
     MarketplaceSeller,
     Me,
     Message,
+    Reason,
     Sent,
     ThreadPage,
     Unread,
@@ -68,6 +69,33 @@ _marketplace_user = JsonDecoder(_MarketplaceUser)
 def marketplace_sellers(response: Response) -> list[MarketplaceSeller]:
     """Return the sellers of a Global Selling account."""
     return _marketplace_user(response).marketplaces
+
+
+class _Options(msgspec.Struct, frozen=True):
+    """The answer that lists the reasons of a pack."""
+
+    options: list[Reason] = []
+
+
+class _Cap(msgspec.Struct, frozen=True):
+    """How many messages an option may still send."""
+
+    option_id: str
+    cap_available: int
+
+
+_options = JsonDecoder(_Options)
+_caps = JsonDecoder(list[_Cap])
+
+
+def reasons(response: Response) -> list[Reason]:
+    """Return the options of a pack."""
+    return _options(response).options
+
+
+def reason_caps(response: Response) -> dict[str, int]:
+    """Return how many messages each option may still send, by its id."""
+    return {cap.option_id: cap.cap_available for cap in _caps(response)}
 
 
 def one_message(response: Response) -> Message:

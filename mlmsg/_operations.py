@@ -4,12 +4,14 @@ The table holds one row per endpoint and two paths per row: Global Selling, and 
 function names its document and heading. `_decoders` reads the responses.
 """
 
+from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
 from msgspec.structs import replace
 
 from . import _decoders as decoders
 from ._multipart import Multipart
+from ._reason_errors import proves_not_executed, refine_reason_error, refine_used_up
 from ._request_builders import download_request, form_request, get_request, post_request
 from ._wire import Request, Response
 from .models import (
@@ -21,6 +23,7 @@ from .models import (
     MarketplaceSeller,
     Me,
     Message,
+    Reason,
     Sent,
     ThreadPage,
     Unread,
@@ -41,6 +44,16 @@ FILES = ("/marketplace/messages/attachments", "/messages/attachments?tag=post_sa
 FILE = (
     "/marketplace/messages/attachments/{id}?tag=post_sale",
     "/messages/attachments/{id}?tag=post_sale",
+)
+_REASONS = "/messages/action_guide/packs/{pack_id}"
+REASONS = ("/marketplace" + _REASONS, _REASONS + "?tag=post_sale")
+REASON_CAPS = (
+    "/marketplace" + _REASONS + "/caps_available",  # not verified
+    _REASONS + "/caps_available?tag=post_sale",
+)
+REASON_SEND = (
+    "/marketplace" + _REASONS + "/option",  # not verified
+    _REASONS + "/option?tag=post_sale",
 )
 CLAIM = ("/marketplace/v2/claims/{claim_id}", "/post-purchase/v1/claims/{claim_id}")
 CLAIM_V1 = CLAIM[Family.DOMESTIC]
@@ -70,7 +83,9 @@ def message(message_id: Id, *, family: Family = GLOBAL) -> Request[Message]:
 def send_to_pack(pack_id: Id, text: str, translated: str | None, files: list[str]) -> Request[Sent]:
     """Post-sale messages, "Create message". Empty values are left out, not sent as null."""
     body = _without_empty(text=text, text_translated=translated, attachments=files)
-    return post_request("packs.send", PACK[GLOBAL], decoders.sent, body, pack_id=pack_id)
+    request = post_request("packs.send", PACK[GLOBAL], decoders.sent, body, pack_id=pack_id)
+    # The document lists "OTHER again" (403) here: the message may run through that option.
+    return replace(request, refine_error=refine_used_up)
 
 
 def send_as_seller(
@@ -93,6 +108,42 @@ def download(attachment_id: Id, site_id: str, *, family: Family = GLOBAL) -> Req
     """Post-sale messages, "Get attachment"."""
     query = urlencode({"site_id": site_id})
     return download_request("attachments.download", FILE[family], query, id=attachment_id)
+
+
+# Action guide
+
+
+def reasons(pack_id: Id, *, family: Family = GLOBAL) -> Request[list[Reason]]:
+    """Action guide, "Available options"."""
+    request = get_request("reasons.list", REASONS[family], decoders.reasons, pack_id=pack_id)
+    return replace(request, refine_error=refine_reason_error)
+
+
+def reason_caps(pack_id: Id, *, family: Family = GLOBAL) -> Request[dict[str, int]]:
+    """Action guide, "Available caps"; not verified for Global Selling."""
+    path, decoder = REASON_CAPS[family], decoders.reason_caps
+    request = get_request("reasons.caps", path, decoder, pack_id=pack_id)
+    return replace(request, refine_error=refine_reason_error)
+
+
+def send_reason(
+    pack_id: Id,
+    option_id: str,
+    text: str | None,
+    template_id: str | None,
+    variables: Mapping[str, int | float] | None,
+    *,
+    family: Family = GLOBAL,
+) -> Request[Sent]:
+    """Action guide, "Send a message by option"; not verified for Global Selling."""
+    pairs = [{"id": name, "value": value} for name, value in (variables or {}).items()]
+    body = _without_empty(option_id=option_id, template_id=template_id, vars=pairs, text=text)
+    request = post_request(
+        "reasons.send", REASON_SEND[family], decoders.sent, body, pack_id=pack_id
+    )
+    return replace(
+        request, proves_not_executed=proves_not_executed, refine_error=refine_reason_error
+    )
 
 
 # Pending messages

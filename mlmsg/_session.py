@@ -265,6 +265,7 @@ class Session:
     def _outcome_of_response(
         self, request: Request[T], response: Response, state: _CallState
     ) -> Outcome:
+        is_refused = request.proves_not_executed
         alternative = as_v1_request(request, response) is not None
         if state.rejected_token is None and is_token_rejected(request, response):
             state.rejected_token = state.token
@@ -275,6 +276,7 @@ class Session:
             repeatable=request.is_repeatable,
             retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
             alternative=alternative,
+            not_executed=is_refused is not None and is_refused(response),
         )
 
     def _pause_limiter(self, request: Request[T], outcome: Outcome, verdict: Verdict) -> None:

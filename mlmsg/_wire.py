@@ -123,6 +123,9 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         is_streamed: True if the response is a file to stream.
         v1_path: The path that answers instead of `path` for a claim of version 1, or `""`.
         v1_template: The template of `v1_path`.
+        proves_not_executed: Returns True for an error response which proves that a send was not
+            executed; None if only the status says so.
+        refine_error: Returns an `ApiError` with a more exact class or hint; None to leave it.
         secrets: Secrets contained in the body. Set only for token requests: they carry no
             `Authorization` header, and errors never store their response.
     """
@@ -140,6 +143,8 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     is_streamed: bool = False
     v1_path: str = ""
     v1_template: str = ""
+    proves_not_executed: Callable[[Response], bool] | None = None
+    refine_error: Callable[[ApiError], ApiError] | None = None
     secrets: tuple[Secret, ...] = ()
 
     def __rich_repr__(self) -> list[tuple[str, object]]:
@@ -213,7 +218,8 @@ def error_from_response(
     secrets = request.secrets or (token,)
     headers = {name.lower(): redact(value, secrets) for name, value in response.headers.items()}
     body = redact_bytes(response.body, secrets, ERROR_BODY_BYTES)
-    return api_error(response.status, body, headers, request.line, attempts)
+    error = api_error(response.status, body, headers, request.line, attempts)
+    return error if request.refine_error is None else request.refine_error(error)
 
 
 def request_id(response: Response, token: str) -> str | None:

@@ -11,8 +11,11 @@
     ├── TargetExists (FileExistsError)    a download would overwrite a file without `overwrite=True`
     ├── ApiError                          the API answered with an error
     │   ├── BadRequest                    400
+    │   │   └── ExceptedCase              a pack that needs no reason: use `packs.send`
     │   ├── AuthenticationError           401
     │   ├── PermissionDenied              403
+    │   │   ├── ConversationOpen          a reason for an open conversation: use `packs.send`
+    │   │   └── ReasonUsedUp              a reason that was used before: wait for the buyer
     │   ├── NotFound                      404
     │   ├── RateLimited                   429
     │   └── ServerError                   500 to 599
@@ -43,7 +46,9 @@ __all__ = [
     "AuthenticationError",
     "BadRequest",
     "CertificateError",
+    "ConversationOpen",
     "DecodeError",
+    "ExceptedCase",
     "IncompleteDownload",
     "LengthMismatch",
     "MlmsgError",
@@ -52,6 +57,7 @@ __all__ = [
     "OutcomeUnknown",
     "PermissionDenied",
     "RateLimited",
+    "ReasonUsedUp",
     "ReauthorizationRequired",
     "RecipientUnknown",
     "RequestLine",
@@ -138,14 +144,15 @@ class ActionNotAvailable(RuleError):
 class RecipientUnknown(RuleError):
     """The recipient of a domestic message could not be found in its thread. Nothing was sent."""
 
-    def __init__(self, found: str) -> None:
+    def __init__(self, found: str, hint: str = "") -> None:
+        advice = "Pass to=, the user id of the buyer or agent; or start with client.reasons"
         super().__init__(
             "recipient of a domestic message",
             found,
             "a message of a counterpart, or a thread that an agent mediates",
-            "Pass to=, the user id of the buyer or agent; or start with client.reasons",
+            hint or advice,
         )
-        self.args = (found,)
+        self.args = (found, hint)
 
 
 class NotificationError(RuleError):
@@ -257,12 +264,24 @@ class BadRequest(ApiError):
     """400: the request is invalid, or the access token is missing or malformed."""
 
 
+class ExceptedCase(BadRequest):
+    """400 to a reason: the pack is excepted and needs none. Use `packs.send`."""
+
+
 class AuthenticationError(ApiError):
     """401: the access token is expired or invalid."""
 
 
 class PermissionDenied(ApiError):
     """403: the user has no permission. The API also answers so for a claim that does not exist."""
+
+
+class ConversationOpen(PermissionDenied):
+    """403 to a reason: the conversation is open already. Use `packs.send`."""
+
+
+class ReasonUsedUp(PermissionDenied):
+    """403 to a reason: the option was used before. Wait for the buyer's answer."""
 
 
 class NotFound(ApiError):

@@ -78,6 +78,7 @@ class Outcome(msgspec.Struct, frozen=True):
         retry_after: The seconds that the server asked for, or None.
         alternative: Whether, after a 401, the request may go out otherwise: with another access
             token, or on another path.
+        not_executed: True if the response proves that nothing was executed.
     """
 
     effect: Effect
@@ -86,6 +87,7 @@ class Outcome(msgspec.Struct, frozen=True):
     repeatable: bool = True
     retry_after: float | None = None
     alternative: bool = False
+    not_executed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +123,7 @@ _ACCEPT = Accept()
 
 _TOKEN_REFUSED = 401
 _SERVER_ERROR = 500
+_CONFLICT = 409
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses that may be gone with the next try."""
 
@@ -178,9 +181,12 @@ class RetryPolicy:
             return Retry(0.0)
         passing = RETRYABLE_STATUSES
         if outcome.effect is Effect.SEND:
-            if outcome.sent if status is None else status >= _SERVER_ERROR:
+            if outcome.not_executed:
+                passing = _NOT_EXECUTED | {_CONFLICT}
+            elif outcome.sent if status is None else status >= _SERVER_ERROR:
                 return Fail(unknown=True)
-            passing = _NOT_EXECUTED
+            else:
+                passing = _NOT_EXECUTED
         if not (outcome.repeatable and (status is None or status in passing)):
             return Fail()
         wait = outcome.retry_after or 0.0

@@ -14,13 +14,13 @@ PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
     ("models",),
-    ("errors",),
+    ("errors", "_characters"),
     ("_arguments", "_lenient", "_secrets", "_streams"),
     ("rules", "policy", "events", "paging", "notifications", "_error_bodies", "_reconcile"),
     ("budget", "_sources"),
     ("_multipart",),
     ("uploads", "_wire"),
-    ("_decoders", "_request_builders"),
+    ("_decoders", "_request_builders", "_reason_errors"),
     ("_operations",),
     ("token_store", "_transport"),
     ("auth",),
@@ -37,10 +37,12 @@ RANK = {name: row for row, names in enumerate(ROOMS) for name in names}
 
 NO_AWAIT = {
     "_arguments",
+    "_characters",
     "_decoders",
     "_error_bodies",
     "_lenient",
     "_operations",
+    "_reason_errors",
     "_request_builders",
     "_secrets",
     "_wire",

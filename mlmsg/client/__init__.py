@@ -19,9 +19,19 @@ from .account import Account
 from .attachments import Attachments
 from .claims import Claims
 from .packs import Messages, Packs
+from .reasons import Reasons
 from .unread import UnreadMessages
 
-__all__ = ["Account", "Attachments", "Claims", "Client", "Messages", "Packs", "UnreadMessages"]
+__all__ = [
+    "Account",
+    "Attachments",
+    "Claims",
+    "Client",
+    "Messages",
+    "Packs",
+    "Reasons",
+    "UnreadMessages",
+]
 
 
 OWN_BUDGET: Final = RateBudget()
@@ -35,10 +45,12 @@ class Client:
     `async with Client(...) as client`, or call `aclose()` when done. Calls may run side by side.
 
     Attributes:
+        account: The account of the token.
         packs: The threads of packs.
         messages: Single messages.
-        attachments: Files of packs' threads.
-        unread: Messages that were not read yet.
+        attachments: The files of packs' threads.
+        reasons: Reasons to start a conversation.
+        unread: Unread messages.
         claims: Claims, their messages and files.
     """
 
@@ -100,6 +112,7 @@ class Client:
         self.attachments: Attachments = Attachments(self._session, seller)
         self.packs: Packs = Packs(self._session, seller, self.attachments)
         self.messages: Messages = Messages(self._session, seller)
+        self.reasons: Reasons = Reasons(self._session, seller)
         self.unread: UnreadMessages = UnreadMessages(self._session)
         self.claims: Claims = Claims(self._session, seller)
 

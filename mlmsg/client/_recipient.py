@@ -67,6 +67,8 @@ def recipient_without_counterpart(
         return agent
     site = f", site {site_id}" if site_id else ""
     found = f"{message_count} messages, none from a counterpart, path {path or 'none'!r}{site}"
+    if status is not None and status.status == "blocked":
+        raise RecipientUnknown(f"{found}, {status.substatus or 'blocked'}", status.hint)
     raise RecipientUnknown(found)
 
 

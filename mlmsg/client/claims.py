@@ -123,7 +123,9 @@ class Claims:
         if files:
             uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
             names += [one.file_name for one in uploads]
-        request = _operations.send_to_claim(claim_id, text, receiver_role, names)
+        request = _operations.send_to_claim(
+            claim_id, text, receiver_role, names, family=self._family
+        )
         sending, thread = self._session.send(request), partial(self._each, claim_id)
         to, look = f"{claim_id} {receiver_role}", partial(claim_fingerprint, to=receiver_role)
         return await self._reconciler.track(sending, to, text, names, thread, look)

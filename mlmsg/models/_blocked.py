@@ -32,11 +32,13 @@ class Guidance(NamedTuple):
 _REASON = "Start the conversation with a reason: client.reasons.list, then client.reasons.send"
 _CLAIM = "A mediation is running: answer in the claim, with receiver_role 'mediator'"
 _GONE = "The conversation cannot be opened again"
-_ASSISTANT_OVER = "The AI assistant's conversation has ended. The buyer can ask again (not verified)"
+_ASSISTANT_OVER = (
+    "The AI assistant's conversation has ended. The buyer can ask again (not verified)"
+)
 
 ADVICE: dict[str, Guidance] = {
     "time": Guidance("wait", "30 days have passed since the last message: wait for the buyer"),
-    "buyer": Guidance("final", "The buyer does not want messages: only the buyer can open it again"),
+    "buyer": Guidance("final", "The buyer refuses messages: only the buyer can open it again"),
     "mediation": Guidance("claim", _CLAIM),
     "mediation_fbm": Guidance("claim", _CLAIM),
     "fulfillment": Guidance("wait", "A Full sale is not delivered yet: wait for the delivery"),
@@ -65,7 +67,8 @@ ADVICE: dict[str, Guidance] = {
         "final", "Full sends the product back to the buyer (not verified)"
     ),
     "ai_assistant": Guidance(
-        "wait", "The AI assistant talks with the buyer: answer its agent if it writes (not verified)"
+        "wait",
+        "The AI assistant talks with the buyer: answer its agent if it writes (not verified)",
     ),
     "ai_assistant_expired": Guidance("final", _ASSISTANT_OVER),
     "ai_assistant_contact_closed": Guidance("final", _ASSISTANT_OVER),

@@ -8,6 +8,7 @@ from datetime import datetime
 import msgspec
 
 from ._base import UtcStruct
+from ._blocked import Advice, guidance_for
 
 __all__ = [
     "Attachment",
@@ -61,6 +62,16 @@ class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
     path: str | None = None
     claim_ids: list[int | str] | int | str | None = None
     claim_id: list[int | str] | int | str | None = None
+
+    @property
+    def advice(self) -> Advice:
+        """What to do now: `reply`, `reason`, `wait`, `claim`, `later`, `final` or `unknown`."""
+        return guidance_for(self.status, self.substatus).advice
+
+    @property
+    def hint(self) -> str:
+        """The advice in words; `""` for an open conversation."""
+        return guidance_for(self.status, self.substatus).hint
 
     @property
     def claims(self) -> list[int]:
