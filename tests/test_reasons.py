@@ -1,12 +1,11 @@
 """Reasons to start a conversation, both families (api-beyond, a)."""
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 import msgspec
 import pytest
 
-from mlmsg import _operations
 from mlmsg import (
     ApiError,
     BadRequest,
@@ -22,6 +21,7 @@ from mlmsg import (
     RetryPolicy,
     RuleError,
     ServerError,
+    _operations,
 )
 from mlmsg.rules import Family
 from mlmsg.sandbox import Fault, Sandbox, example_market
