@@ -203,6 +203,7 @@ def test_what_is_no_budget_is_refused(make: Callable[[], object]) -> None:
 # The server's windows are a little shorter than ours: the machine that runs the tests may be busy.
 
 
+@pytest.mark.slow
 async def test_a_client_keeps_to_its_budget_and_meets_no_429(sandbox: Sandbox) -> None:
     sandbox.rate = RateLimit(reads=40, writes=40, per=0.7)
     budget = RateBudget(reads=40, writes=40, per=1.0, burst=5)
@@ -213,6 +214,7 @@ async def test_a_client_keeps_to_its_budget_and_meets_no_429(sandbox: Sandbox) -
     assert sandbox.rate.accepted["reads"] == 60
 
 
+@pytest.mark.slow
 async def test_clients_of_one_application_share_a_budget(sandbox: Sandbox) -> None:
     sandbox.rate = RateLimit(reads=20, writes=20, per=0.7)
     budget = RateBudget(reads=20, writes=20, per=1.0, burst=5)
@@ -282,6 +284,7 @@ async def test_the_last_429_of_a_call_holds_the_others_as_long_as_it_asks() -> N
         assert asyncio.get_running_loop().time() - met >= 0.15
 
 
+@pytest.mark.slow
 async def test_waiting_for_the_budget_does_not_use_up_the_deadline() -> None:
     budget = RateBudget(reads=1, writes=1, per=0.2, burst=1)
     script = in_turn(answers(200, PAGE), answers(500), answers(200, PAGE))

@@ -316,6 +316,7 @@ async def test_an_answer_without_end_is_read_up_to_a_limit(
     assert step.sent < most * MIB
 
 
+@pytest.mark.slow
 @each_kind
 async def test_an_answer_that_drips_faster_than_the_timeout(kind: str) -> None:
     async def drip(peer: Peer) -> None:

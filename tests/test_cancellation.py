@@ -9,6 +9,8 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 from cancellation import EXPECTED, OPERATIONS, Operation, crowd, sweep
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=[one.name for one in OPERATIONS])
 async def test_a_call_that_is_cancelled_wherever_it_waits_leaves_nothing(

@@ -38,6 +38,7 @@ def mlmsg(
     )
 
 
+@pytest.mark.slow
 def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path / "mirror"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -51,6 +52,7 @@ def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     assert {line.split()[1] for line in lines} == set(FILES)
 
 
+@pytest.mark.slow
 def test_a_second_run_fetches_only_what_is_missing_or_cut(tmp_path: Path) -> None:
     mlmsg("sync", "--sandbox", "--to", str(tmp_path))
     lost, cut, *_ = FILES
@@ -62,6 +64,7 @@ def test_a_second_run_fetches_only_what_is_missing_or_cut(tmp_path: Path) -> Non
     assert without_manifests(on_disk(tmp_path)) == FILES
 
 
+@pytest.mark.slow
 def test_verify_reads_what_is_there(tmp_path: Path) -> None:
     mlmsg("sync", "--sandbox", "--to", str(tmp_path))
     changed = tmp_path / next(iter(FILES))
@@ -81,6 +84,7 @@ NAMED = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "given", "threads"), NAMED)
 def test_what_is_named_is_mirrored_and_nothing_else(
     arguments: tuple[str, ...], given: str | None, threads: list[str], tmp_path: Path
@@ -94,6 +98,7 @@ def test_what_is_named_is_mirrored_and_nothing_else(
     assert sorted({path.rpartition("/")[0] for path in on_disk(to)}) == threads
 
 
+@pytest.mark.slow
 def test_a_pack_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "404404", PACK)
     assert done.returncode == 1
@@ -102,6 +107,7 @@ def test_a_pack_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
     assert "failed 1" in done.stdout
 
 
+@pytest.mark.slow
 def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "404")
     assert (done.returncode, done.stderr) == (1, "")
@@ -118,11 +124,13 @@ def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow
 def test_a_url_is_a_target(tmp_path: Path) -> None:
     assert mlmsg("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").returncode == 0
     assert without_manifests(on_disk(tmp_path / "a b")) == FILES
 
 
+@pytest.mark.slow
 def test_a_target_that_fails_ends_it_with_a_line(tmp_path: Path) -> None:
     (tmp_path / "packs").write_text("in the way")
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
@@ -143,6 +151,7 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
     assert told.out == "downloaded packs/1/a b.jpg\n"
 
 
+@pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
     """While it waits for more packs, which never come."""
     command = [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)]
@@ -184,6 +193,7 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES)
 def test_wrong_use_is_explained_and_exits_with_2(
     arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -197,6 +207,7 @@ def test_wrong_use_is_explained_and_exits_with_2(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     claims = [word for claim in MARKET.claims for word in ("--claim", claim)]
@@ -228,6 +239,7 @@ def read_all(descriptor: int) -> str:
     return seen.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("missing", ["click", "rich", "obstore"])
 def test_without_its_extra_the_command_says_what_to_install(missing: str, tmp_path: Path) -> None:
     (tmp_path / f"{missing}.py").write_text(f"raise ModuleNotFoundError(name={missing!r})")
@@ -236,6 +248,7 @@ def test_without_its_extra_the_command_says_what_to_install(missing: str, tmp_pa
     assert "pip install 'mlmsg[cli]'" in done.stderr
 
 
+@pytest.mark.slow
 def test_without_obstore_the_package_works_and_the_mirror_says_what_to_install(
     tmp_path: Path,
 ) -> None:

@@ -173,6 +173,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_a_client_that_is_never_closed_says_so() -> None:
     """In a process of its own: aiohttp has more to say about it, and says it late."""
     command = [sys.executable, "-W", "always", "-c", FORGOTTEN]

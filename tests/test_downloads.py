@@ -103,6 +103,7 @@ async def test_what_the_server_compressed_is_unpacked(tmp_path: Path) -> None:
     assert saved.path.read_bytes() == DATA
 
 
+@pytest.mark.slow
 async def test_a_small_file_that_unpacks_to_a_huge_one_does_not_fill_the_disk(
     tmp_path: Path,
 ) -> None:

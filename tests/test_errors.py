@@ -334,6 +334,7 @@ def test_no_bytes_make_the_reader_raise(body: bytes) -> None:
     api_error(500, body, {}, LINE, 1)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ANY_JSON | st.dictionaries(st.sampled_from(KEYS), ANY_JSON))
 def test_no_json_makes_the_reader_raise(value: object) -> None:

@@ -429,6 +429,7 @@ asyncio.run(main(*sys.argv[1:]))
 """
 
 
+@pytest.mark.slow
 async def test_several_processes_share_one_refresh(sandbox: Sandbox, tmp_path: Path) -> None:
     path = tmp_path / "grant.json"
     path.write_bytes(

@@ -150,6 +150,7 @@ async def test_json_without_end_is_read_up_to_a_limit(start: bytes) -> None:
     assert step.sent < 40 * MIB
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("call", "status", "kind"),
     [
@@ -201,6 +202,7 @@ async def test_of_an_error_that_is_cut_what_came_is_kept(data: bytes) -> None:
 # --- slow ones -----------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 async def test_an_answer_that_drips_faster_than_the_timeout_is_read() -> None:
     async def drip(peer: Peer) -> None:
         await peer.send(HEAD + b"Content-Length: 28\r\n\r\n")

@@ -127,6 +127,7 @@ chunkings = st.lists(
 ).filter(lambda pieces: BOUNDARY.encode() not in b"".join(pieces))
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(names, chunkings)
 @example("😀" * 200, [b"", b"x", b""])
@@ -349,6 +350,7 @@ async def test_a_cancelled_copy_of_a_slow_generator_ends_with_its_next_pieces() 
     assert drawn.drawn < 50
 
 
+@pytest.mark.slow
 async def test_an_empty_piece_is_not_the_end_of_a_slow_generator() -> None:
     pieces = slowly(bool, *[b""] * 5, b"first", *[b""] * 5, b"last")
     assert await copied(pieces) == b"firstlast"

@@ -234,6 +234,7 @@ def test_no_bytes_raise_anything_else(body: bytes | str) -> None:
     read_or_refused(body)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(ANY_JSON | st.dictionaries(st.sampled_from(KEYS), LIKELY | ANY_JSON))
 def test_no_json_raises_anything_else(value: object) -> None:

@@ -147,6 +147,7 @@ TURNS = st.lists(st.tuples(st.integers(0, 6), st.integers(0, 6)), max_size=40)
 PAUSES = st.lists(st.integers(0, 5), max_size=5)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(
     size=SIZES,
@@ -187,6 +188,7 @@ async def test_what_stays_comes_once_and_in_order_while_the_thread_grows_and_shr
     assert server.busy == 0
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(size=SIZES, limit=LIMITS, cap=CAPS, changes=CHANGES, concurrency=CONCURRENCIES)
 @example(size=8, limit=3, cap=9, changes=[[], [], [], [Change(4, 0)]], concurrency=8)
@@ -206,6 +208,7 @@ async def test_what_stays_comes_once_and_in_order_without_a_total(
     assert_exact(await walked(server, limit, concurrency), size, server.items)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     size=st.integers(0, 40),
@@ -254,6 +257,7 @@ async def test_an_item_that_vanishes_during_the_walk_hides_no_other() -> None:
 # What a thread at rest costs ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(size=SIZES, limit=LIMITS, cap=CAPS, concurrency=CONCURRENCIES, turns=TURNS)
 async def test_a_thread_at_rest_is_asked_for_no_more_than_its_pages(

@@ -95,6 +95,8 @@ SAYS = {
 DASK = r"8/8 shards, 32 files\n14 threads, 32 files fetched .* 0 failed, 0 shards lost"
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_shards_run_on_a_cluster_of_two_processes() -> None:
     """In a process of its own, as a cluster starts others from there."""
     command = [sys.executable, str(ROOT / "examples" / "sync_on_dask.py")]
@@ -103,6 +105,8 @@ def test_the_shards_run_on_a_cluster_of_two_processes() -> None:
     assert re.search(DASK, done.stdout)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 def test_the_notebook_runs_from_top_to_bottom() -> None:
     notebook = nbformat.read(ROOT / "examples" / "explore.ipynb", as_version=4)
     assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
@@ -111,6 +115,8 @@ def test_the_notebook_runs_from_top_to_bottom() -> None:
     assert {"image/png", "text/html"} <= {kind for one in outputs for kind in one.data}
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
 def test_examples_run_and_say_what_they_did(
     path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

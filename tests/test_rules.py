@@ -338,6 +338,7 @@ def test_a_safe_name_keeps_the_extension(stem: str, extension: str) -> None:
     assert safe_filename(f"{stem}.{extension}").endswith(f".{extension}")
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.from_regex(r"[a-zA-Z0-9]{1,60}(_[a-zA-Z0-9]{1,30})?\.[a-z]{1,16}", fullmatch=True))
 def test_a_name_that_is_safe_already_is_left_alone(name: str) -> None:

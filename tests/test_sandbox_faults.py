@@ -172,6 +172,7 @@ async def test_a_send_is_carried_out_before_the_delay(
     assert sandbox.requests[0].status is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("action", ["answer", "drop"])
 async def test_an_early_fault_does_not_wait_for_the_body(sandbox: Sandbox, action: Action) -> None:
     sandbox.inject(Fault(status=413, action=action, early=True))

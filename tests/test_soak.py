@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
+
 BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
 
 BLINDLY = """

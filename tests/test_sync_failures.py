@@ -35,6 +35,7 @@ from mlmsg.sync import report as report_module
 LISTED = {"id": "m1", "message_attachments": [{"filename": None, "original_filename": "x.jpg"}]}
 
 
+@pytest.mark.slow
 async def test_passing_faults_cost_nothing(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ async def killed_after(threads: int, sandbox: Sandbox, packs: list[str], to: Pat
         assert await process.wait() == -signal.SIGKILL
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kills", [1, 3])
 async def test_a_killed_job_goes_on_where_it_stopped(
     sandbox: Sandbox, client: Client, tmp_path: Path, kills: int
@@ -91,6 +92,7 @@ async def test_a_killed_job_goes_on_where_it_stopped(
     assert (again.skipped, again.downloaded) == (PACKS * FILES, 0)
 
 
+@pytest.mark.slow
 async def test_two_processes_share_a_target_and_one_is_killed(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:

@@ -73,6 +73,7 @@ def descriptors() -> int:
     return len(list(Path("/proc/self/fd").iterdir()))
 
 
+@pytest.mark.slow
 async def test_descriptors_are_bounded(
     sandbox: Sandbox, client: Client, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,6 +86,7 @@ async def test_descriptors_are_bounded(
     assert meter.peak - before <= 2 * (4 + 4) + 4 + 8
 
 
+@pytest.mark.slow
 async def test_memory_is_bounded(sandbox: Sandbox, client: Client, tmp_path: Path) -> None:
     packs = fill(sandbox.market, 12, size=8_000_000)
     tracemalloc.start()
@@ -96,6 +98,7 @@ async def test_memory_is_bounded(sandbox: Sandbox, client: Client, tmp_path: Pat
     assert peak < 24_000_000  # of 96 MB, with the server in the same process
 
 
+@pytest.mark.slow
 async def test_of_endless_ids_few_are_drawn_ahead(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
@@ -183,6 +186,7 @@ async def test_claims_do_not_wait_for_endless_packs(
             )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", ["/attachments/", "/packs/"])
 async def test_cancelling_ends_everything_at_once_and_leaves_no_half_file(
     sandbox: Sandbox, client: Client, tmp_path: Path, path: str
@@ -204,6 +208,7 @@ async def test_cancelling_ends_everything_at_once_and_leaves_no_half_file(
     assert on_disk(tmp_path) == before
 
 
+@pytest.mark.slow
 async def test_cancelled_wherever_it_stands_the_target_stays_sound(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:

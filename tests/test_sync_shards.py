@@ -103,6 +103,7 @@ async def test_shards_run_side_by_side_in_threads(sandbox: Sandbox, tmp_path: Pa
     assert without_manifests(on_disk(tmp_path)) == expected(sandbox.market)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe of file descriptors")
 async def test_shards_run_in_other_processes(sandbox: Sandbox, tmp_path: Path) -> None:
     sandbox.market.add_pack(5)

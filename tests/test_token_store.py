@@ -141,6 +141,7 @@ asyncio.run(FileTokenStore(sys.argv[1]).save(token))
 """
 
 
+@pytest.mark.slow
 async def test_a_process_that_dies_before_the_rename_leaves_the_old_one(path: Path) -> None:
     process = await started(DYING, path)
     await process.communicate()
@@ -266,6 +267,7 @@ async def test_the_lock_keeps_other_stores_of_the_path_out(path: Path) -> None:
     await entered(path)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("imported")
 @pytest.mark.parametrize("killed", [False, True])
 async def test_the_lock_keeps_other_processes_out_as_long_as_they_live(

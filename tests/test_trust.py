@@ -94,6 +94,7 @@ async def test_closing_does_not_wait_for_a_refresh_that_was_not_sent(sandbox: Sa
     assert not sandbox.requests
 
 
+@pytest.mark.slow
 async def test_a_token_is_asked_for_when_the_budget_lets_the_call_go() -> None:
     """Else the last of a long queue would leave with a token that has ended meanwhile."""
     asked: list[float] = []
@@ -160,6 +161,7 @@ async def test_a_sandbox_is_no_token_source(sandbox: Sandbox) -> None:
         Client(sandbox)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 async def test_a_slow_refresh_ahead_of_time_holds_no_call_for_long(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -293,6 +293,7 @@ async def test_an_early_answer_ends_an_upload_at_once_and_is_never_a_success(
     assert (drawn.closed, is_open(path)) == (1, False)
 
 
+@pytest.mark.slow
 async def test_a_server_that_reads_nothing_is_given_up_in_time() -> None:
     async with connect(forever, timeout=Timeouts(write=0.2)) as (client, _):
         for _ in range(2):  # the slot is free again
@@ -300,6 +301,7 @@ async def test_a_server_that_reads_nothing_is_given_up_in_time() -> None:
                 await upload(client, bytes(LIMIT))
 
 
+@pytest.mark.slow
 async def test_a_line_that_moves_less_than_64_kib_in_the_timeout_is_not_given_up() -> None:
     async def script(peer: Peer) -> None:
         (length,) = re.findall(rb"Content-Length: (\d+)", await peer.head())

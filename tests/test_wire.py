@@ -381,6 +381,7 @@ def test_no_body_makes_an_accepted_send_an_error(body: bytes) -> None:
     assert isinstance(decode(SEND, Response(201, {}, body)), Sent)
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=6))
 def test_no_optional_value_costs_the_message(fields: dict[str, object]) -> None:
