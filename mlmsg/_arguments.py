@@ -14,7 +14,7 @@ from os import PathLike
 from typing import SupportsIndex, TypeVar
 from urllib.parse import urlsplit
 
-from .errors import RuleError
+from .errors import InvalidToken, RuleError
 
 __all__ = [
     "check_base_url",
@@ -128,12 +128,12 @@ def check_token(token: str) -> str:
     """Return the access token. The error for an invalid one never repeats it."""
     limit = "the access token alone: printable ASCII without spaces"
     if not isinstance(token, str):
-        raise RuleError("access token", type(token).__name__, limit)
+        raise InvalidToken("access token", type(token).__name__, limit)
     if token.lower().startswith("bearer "):
-        raise RuleError("access token", "a token after 'Bearer '", limit, "Remove 'Bearer '")
+        raise InvalidToken("access token", "a token after 'Bearer '", limit, "Remove 'Bearer '")
     if not _PRINTABLE_ASCII.fullmatch(token):
         found = "an empty str" if not token else "a space or a character that is not ASCII"
-        raise RuleError("access token", found, limit)
+        raise InvalidToken("access token", found, limit)
     return token
 
 

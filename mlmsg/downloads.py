@@ -1,7 +1,7 @@
-"""A file on its way down: iterated, read whole, or saved.
+"""Receive a file: iterate over it, read it into memory, or save it.
 
-However it is taken, the bytes are counted: a file that is empty, or shorter or longer than the
-server announced, is an error and never a result.
+The bytes are counted in each case. A file that is empty, or shorter or longer than the server
+announced, raises `IncompleteDownload`.
 """
 
 import errno
@@ -36,12 +36,12 @@ __all__ = ["Download", "Saved", "check_target"]
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """A file that was saved.
+    """A saved file.
 
     Attributes:
-        path: Where it is.
-        size: Bytes.
-        sha256: The SHA-256 of its content, in hexadecimal digits.
+        path: The path of the file.
+        size: The size in bytes.
+        sha256: The SHA-256 of the content, in hexadecimal digits.
     """
 
     path: Path
@@ -50,13 +50,13 @@ class Saved:
 
 
 class Download:
-    """A file on its way; its bytes can be taken once, by iterating, `read` or `save`.
+    """An open download. Its bytes can be read once, by iterating, `read` or `save`.
 
     Attributes:
-        size: Bytes the server announced, or None.
-        content_type: The MIME type the server named.
-        filename: The name the server gave it, otherwise the id it was asked for by. Not safe to
-            use as a path: `save` makes it so.
+        size: The size that the server announced, in bytes, or None.
+        content_type: The MIME type in the response.
+        filename: The name in the response, otherwise the id of the request. It is not safe as a
+            path; `save` makes it safe.
     """
 
     def __init__(self, response: Response, name: str) -> None:
@@ -66,25 +66,25 @@ class Download:
         self.content_type: str = response.headers.get("Content-Type", "application/octet-stream")
         self.filename: str = _disposition(response.headers.get("Content-Disposition")) or name
         self._stream = response.stream
-        self._taken = False
+        self._is_read = False
 
     def __repr__(self) -> str:
         return f"<Download {self.filename!r}, {self.content_type}, {self.size} bytes>"
 
     async def __aiter__(self) -> AsyncGenerator[bytes, None]:
-        """The bytes as they arrive, in chunks of no certain size.
+        """Yield the bytes as they arrive, in chunks of any size.
 
         Raises:
             IncompleteDownload: The file is empty, or not as long as announced.
             TransportError: The network failed.
-            UsageError: The bytes were taken before, or the download is closed.
+            UsageError: The bytes were read before, or the download is closed.
         """
         stream = self._stream
-        if self._taken or stream is None:
+        if self._is_read or stream is None:
             raise UsageError("a download can be read once; open it again to read it again")
         if stream.closed:
             raise UsageError("this download is closed; read it inside its `async with` block")
-        self._taken = True
+        self._is_read = True
         received = 0
         try:
             async with aclosing(stream.chunks()) as chunks:
@@ -100,7 +100,7 @@ class Download:
             raise IncompleteDownload(f"{received} of {self._announced} arrived")
 
     async def read(self) -> bytes:
-        """The whole file in memory. Raises what iterating raises."""
+        """Return the whole file. Raises the same errors as iterating."""
         async with aclosing(aiter(self)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
@@ -111,26 +111,28 @@ class Download:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Saved:
-        """Saves the file, whole or not at all.
+        """Save the complete file, or nothing.
 
-        The bytes go to a hidden file beside the target, which takes the target's name when they
-        are complete and on disk.
+        The bytes are written to a hidden file beside the target. When they are complete and on
+        disk, the hidden file is renamed to the target.
 
         Args:
-            to: An existing folder or a path that ends in a separator: the file gets its own name
-                there, made safe. Anything else is the file's path. Missing folders are made.
-            overwrite: Whether an existing file may be replaced; of a symbolic link the link itself.
-            progress: Called with the bytes so far and all of them (None: not known); from 0 again
-                if it is retried.
+            to: An existing folder or a path that ends in a separator: the file is saved there
+                under its own name, made safe. Any other path is the path of the file. Missing
+                folders are created.
+            overwrite: True to replace an existing file. A symbolic link is replaced, not its
+                target.
+            progress: Called with the bytes received and the total (None if unknown). Starts again
+                at 0 if the download is retried.
 
         Raises:
-            TargetExists: The file is there, and `overwrite` is false.
+            TargetExists: The file exists, and `overwrite` is false.
             IncompleteDownload: The file is empty, or not as long as announced.
             TransportError: The network failed.
             OSError: The file cannot be written.
         """
         check_callback("`progress`", progress, "(done, total)")
-        target = await run_in_thread(partial(_target, to, self.filename, overwrite=overwrite))
+        target = await run_in_thread(partial(_target_path, to, self.filename, overwrite=overwrite))
         part = _PartialFile(target)
         try:
             async with aclosing(coalesce(aiter(self))) as groups:
@@ -150,17 +152,17 @@ class Download:
 
 
 def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
-    """Refuses a file path that is taken; in a folder the name is known only with the answer.
+    """Reject an existing file. In a folder, the name is known only with the response.
 
     Raises:
-        TargetExists: A file is there, and `overwrite` is false.
+        TargetExists: The file exists, and `overwrite` is false.
     """
     if not _is_folder(to):
         _check_free(Path(to), overwrite=overwrite)
 
 
-def _target(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
-    """The path that `to` means for a file called `name`."""
+def _target_path(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
+    """Return the path for a file with this name."""
     target = Path(to) / safe_filename(name) if _is_folder(to) else Path(to)
     _check_free(target, overwrite=overwrite)
     return target
@@ -186,7 +188,7 @@ def _is_folder(to: str | os.PathLike[str]) -> bool:
 
 
 class _PartialFile:
-    """The hidden file beside the target. Every method blocks, and runs in a worker thread."""
+    """The hidden file beside the target. Every method blocks: call it in a worker thread."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -209,14 +211,14 @@ class _PartialFile:
             self.size += len(chunk)
 
     def commit(self, *, overwrite: bool) -> None:
-        """Gives the file its name, once its bytes are on disk."""
-        assert self._file is not None  # noqa: S101  (an empty file is refused before)
+        """Flush the file to disk, then rename it to the target."""
+        assert self._file is not None  # noqa: S101  (an empty file is rejected before)
         self._file.flush()
         os.fsync(self._file.fileno())
         self._file.close()
         if overwrite:
             if self._target.is_file():
-                self._path.chmod(self._target.stat().st_mode & 0o777)  # as private as it was
+                self._path.chmod(self._target.stat().st_mode & 0o777)  # keep its permissions
             self._path.replace(self._target)
         else:
             self._name_if_free()
@@ -224,12 +226,12 @@ class _PartialFile:
 
     def _name_if_free(self) -> None:
         try:
-            # A link, unlike a rename, does not replace what came to be there meanwhile.
+            # Unlike a rename, a link does not replace a file created in the meantime.
             self._target.hardlink_to(self._path)
         except FileExistsError:
             raise TargetExists(self._target) from None
         except OSError:
-            # A file system without links: the check and the rename are two steps there.
+            # A file system without links: the check and the rename are two steps.
             check_target(self._target, overwrite=False)
             self._path.replace(self._target)
         else:
@@ -237,13 +239,13 @@ class _PartialFile:
 
     def discard(self) -> None:
         if self._file is not None:
-            with suppress(OSError):  # a full disk refuses what is buffered once more
+            with suppress(OSError):  # a full disk rejects the buffered bytes again
                 self._file.close()
             self._path.unlink(missing_ok=True)
 
 
 def _disposition(header: str | None) -> str | None:
-    """The file name in a `Content-Disposition` header."""
+    """Return the file name in a `Content-Disposition` header, or None."""
     if header is None:
         return None
     message = Message()
@@ -253,6 +255,6 @@ def _disposition(header: str | None) -> str | None:
         for key, value in message.get_params([], header="Content-Disposition")
         if key.lower() == "filename"
     ]
-    # `filename*=UTF-8''…` comes as a triple, and wins over the plain `filename` beside it.
+    # `filename*=UTF-8''…` is parsed as a triple. It takes precedence over a plain `filename`.
     names.sort(key=lambda name: isinstance(name, tuple), reverse=True)
     return collapse_rfc2231_value(names[0]) or None if names else None

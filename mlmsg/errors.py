@@ -3,6 +3,7 @@
     MlmsgError
     ├── RuleError (ValueError)            an argument breaks a rule; nothing was sent
     │   ├── LengthMismatch                a source has more or fewer bytes than declared
+    │   ├── InvalidToken                  a value that cannot be an access token
     │   ├── ActionNotAvailable            the claim accepts no message to that role now
     │   ├── RecipientUnknown              a domestic thread does not show its recipient
     │   └── NotificationError             the body of a notification is invalid
@@ -34,7 +35,7 @@ before the error is created.
 
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Self, TypeAlias
+from typing import ClassVar, Self, TypeAlias
 
 import msgspec
 
@@ -50,6 +51,7 @@ __all__ = [
     "DecodeError",
     "ExceptedCase",
     "IncompleteDownload",
+    "InvalidToken",
     "LengthMismatch",
     "MlmsgError",
     "NotFound",
@@ -91,7 +93,14 @@ class RequestLine(msgspec.Struct, frozen=True):
 
 
 class MlmsgError(Exception):
-    """The base class of all errors of this package."""
+    """The base class of all errors of this package.
+
+    Attributes:
+        ends_job: True for a class whose errors concern every call, such as a rejected token. A bulk
+            job stops at such an error; any other one costs only its own file or thread.
+    """
+
+    ends_job: ClassVar[bool] = False
 
 
 class RuleError(MlmsgError, ValueError):
@@ -123,6 +132,12 @@ class LengthMismatch(RuleError):
     It is raised before the surplus byte or the closing boundary is sent, so that the server never
     receives a complete request.
     """
+
+
+class InvalidToken(RuleError):
+    """A value that cannot be an access token: it is empty, or has characters of no token."""
+
+    ends_job = True
 
 
 class ActionNotAvailable(RuleError):
@@ -161,6 +176,8 @@ class NotificationError(RuleError):
 
 class UsageError(MlmsgError, RuntimeError):
     """The client or a download was used in an invalid way. The text says what to do instead."""
+
+    ends_job = True
 
 
 class StillUnread(UsageError):
@@ -271,6 +288,8 @@ class ExceptedCase(BadRequest):
 class AuthenticationError(ApiError):
     """401: the access token is expired or invalid."""
 
+    ends_job = True
+
 
 class PermissionDenied(ApiError):
     """403: the user has no permission. The API also answers so for a claim that does not exist."""
@@ -333,6 +352,8 @@ class UnsafeRedirect(TransportError):
 
 class CertificateError(TransportError):
     """The certificate of the server could not be verified. The request is not tried again."""
+
+    ends_job = True
 
 
 class IncompleteDownload(TransportError):
@@ -424,6 +445,8 @@ class ReauthorizationRequired(MlmsgError):
     application again. Then create a new `RefreshingToken`. The response of the API is the
     `__cause__`.
     """
+
+    ends_job = True
 
     def __str__(self) -> str:
         """Return the failure and the advice."""

@@ -345,7 +345,7 @@ async def test_files_are_asked_for_at_the_site_of_their_message(
 async def test_a_long_thread_is_named_bit_by_bit(
     sandbox: Sandbox, client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mirror_module, "BATCH", 4)
+    monkeypatch.setattr(mirror_module, "FILES_PER_SAVE", 4)
     fill(sandbox.market, 1, files=10)
     store = MemoryStore()
     named: list[int] = []

@@ -23,6 +23,7 @@ from .reasons import Reasons
 from .unread import UnreadMessages
 
 __all__ = [
+    "BASE_URL",
     "Account",
     "Attachments",
     "Claims",
@@ -32,6 +33,9 @@ __all__ = [
     "Reasons",
     "UnreadMessages",
 ]
+
+BASE_URL: Final = "https://api.mercadolibre.com"
+"""The URL of the API."""
 
 
 OWN_BUDGET: Final = RateBudget()
@@ -60,7 +64,7 @@ class Client:
         *,
         global_selling: bool = True,
         user_id: int | str | None = None,
-        base_url: str = "https://api.mercadolibre.com",
+        base_url: str = BASE_URL,
         timeout: float | Timeouts | None = 30.0,
         retry: RetryPolicy | None = None,
         budget: RateBudget | None = OWN_BUDGET,

@@ -1,23 +1,22 @@
-"""The bulk attachment job: mirrors the attachments of packs and claims into a folder or a bucket.
+"""Mirror the attachments of packs and claims into a folder or a bucket.
 
     report = await sync_attachments(client, packs=ids, claims=ids, to="archive", site_id="MLM")
     report.downloaded, report.skipped, report.failed, report.bytes
 
-What the target holds afterwards explains itself without the API:
+Layout of the target, readable without the API:
 
     packs/{pack}/{filename}              each file, under the name that the API gave it
-    packs/{pack}/manifest.json           what each file is, see `Manifest`
+    packs/{pack}/manifest.json           the description of each file, see `Manifest`
     claims/{claim}/…                     the same for claims
-    quarantine/packs/{pack}/{filename}   what the API flags as a potential security threat
+    quarantine/packs/{pack}/{filename}   files that the API flags as a potential security threat
 
-Run it as often as you like: what is there as its manifest says is not fetched again, what is
-damaged is, and a job that was killed goes on where it stopped. A name is given only to a whole
-file. Several jobs may share a target when their ids differ.
+The job can be repeated. A file that matches its manifest is not fetched again, a damaged one is,
+and a job that was killed continues where it stopped. Only a complete file gets its final name.
 
 For more than one machine, `plan_shards` splits the ids into `Shard`s, which can be pickled,
 `run_shard` mirrors one of them, and `merge_reports` adds up the reports.
 
-It needs obstore: `pip install 'mlmsg[sync]'`.
+Requires obstore: `pip install 'mlmsg[sync]'`.
 """
 
 from .job import sync_attachments

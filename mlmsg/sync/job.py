@@ -1,4 +1,4 @@
-"""The job as one call."""
+"""Run the job as one call."""
 
 from collections.abc import AsyncIterable, Callable, Iterable
 
@@ -24,34 +24,34 @@ async def sync_attachments(
     verify: bool = False,
     on_event: Callable[[SyncEvent], object] | None = None,
 ) -> SyncReport:
-    """Mirrors every attachment of packs and claims, and says what it did.
+    """Mirror every attachment of packs and claims, and return a report.
 
-    What goes wrong with one file or thread costs only itself, and is in `report.failed`. A file is
-    fetched in as many tries as the client's `retry` allows. What concerns everything is raised, and
-    ends the job: going on would be in vain. Start it again, and it goes on where it stopped; so
-    it does after being cancelled or killed. Cancelled, it leaves no half file behind.
+    A failure of one file or thread is added to `report.failed`, and the job continues. Each file is
+    attempted as often as the client's `retry` allows. An error that concerns every file is raised
+    and ends the job. A job that failed, or was cancelled or killed, can be started again: it
+    continues where it stopped. A cancelled job leaves no partial file.
 
     Args:
-        client: Whose packs and claims they are. Its retries and its budget hold for the job.
-        packs: Ids of packs: any iterable, also an asynchronous one, also an endless one.
-        claims: Ids of claims, likewise. What an iterable raises ends the job.
-        to: A folder, made if it is not there; a URL such as `s3://bucket/prefix`, with the
-            credentials that obstore finds in the environment; or a store of obstore's.
-        site_id: The site of the packs, such as `"MLM"`; a message that names its own site goes
-            by that.
-        concurrency: Files that are fetched at the same time, and threads that are read at the
-            same time. Each file takes up to 3 MiB of memory for a folder, 11 MiB for a bucket.
-        verify: Whether to read what is there and compare its SHA-256, not only its size.
-        on_event: Told of each thread and file, in the event loop. If it raises, that is logged,
-            and the job goes on without it.
+        client: The client of the seller. Its retries and its budget apply to the job.
+        packs: Ids of packs: any iterable, synchronous or asynchronous, of any length.
+        claims: Ids of claims, likewise. An exception of an iterable ends the job.
+        to: A folder, created if it is missing; a URL such as `s3://bucket/prefix`, with the
+            credentials that obstore finds in the environment; or a store of obstore.
+        site_id: The site of the packs, such as `"MLM"`. A message that names its own site takes
+            precedence.
+        concurrency: The number of files fetched at the same time, and of threads read at the same
+            time. Each file takes up to 3 MiB of memory for a folder, 11 MiB for a bucket.
+        verify: True to read each mirrored file and compare its SHA-256, not only its size.
+        on_event: Called with each `SyncEvent`, in the event loop. If it raises, the exception is
+            logged, and it is not called again.
 
     Raises:
-        RuleError: An argument is wrong; nothing was done.
+        RuleError: An argument is wrong, and nothing was done; or the token is not valid as one.
         TargetError: The target cannot be read or written (an `OSError`).
-        AuthenticationError: The token is refused; a `BadRequest` or `RuleError` where it cannot
-            even be one, a `ReauthorizationRequired` where the grant is gone. What a token source of
-            your own raises comes back as it is.
+        AuthenticationError: The token was rejected.
+        ReauthorizationRequired: The grant has ended.
         UsageError: The client is closed, or belongs to another event loop.
+        Exception: Any exception of a token source of your own, unchanged.
     """
     check_site_id(site_id)
     check_ids("packs", packs, Iterable | AsyncIterable)

@@ -1,4 +1,4 @@
-"""Where things are kept in the target: pure names, safe on every file system and in every bucket.
+"""Name the keys of the target: pure, and safe on every file system and in every bucket.
 
 A key never leaves its thread, and no two attachments of a thread share one.
 """
@@ -17,11 +17,11 @@ _HASHED = re.compile(r"[0-9a-f]{10}-")
 
 
 def segment(name: str) -> str:
-    """An id or a file name as one segment of a key.
+    """Return an id or a file name as one segment of a key.
 
-    A safe name stays as it is. Any other is made safe, which may give two names the same result,
-    and so gets the beginning of its own SHA-256 before it; as does a safe one that looks like
-    that, or like a manifest.
+    A safe name stays as it is. Any other name is made safe and gets the beginning of its SHA-256
+    as a prefix, because two names may become the same safe name. A safe name that looks like such
+    a result, or like a manifest, gets the prefix too.
     """
     safe = safe_filename(name)
     if safe == name and safe.lower() != MANIFEST and not _HASHED.match(safe):

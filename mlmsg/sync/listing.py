@@ -1,4 +1,4 @@
-"""The threads: which attachments a pack or a claim lists, and how each is fetched."""
+"""List the attachments of a pack or a claim, and fetch each of them."""
 
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -11,36 +11,38 @@ from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
 from .manifest import Listed
 from .report import ThreadId
 
-__all__ = ["fetch", "listed"]
+__all__ = ["fetch", "list_attachments"]
 
 R = TypeVar("R")
 
 
-async def listed(client: Client, thread: ThreadId, site_id: str) -> AsyncGenerator[Listed, None]:
-    """Every attachment that the thread lists; one that is in two messages comes twice."""
+async def list_attachments(
+    client: Client, thread: ThreadId, site_id: str
+) -> AsyncGenerator[Listed, None]:
+    """Yield every attachment of the thread; one that is in two messages is yielded twice."""
     if thread.kind == "claim":
         for message in await client.claims.messages(thread.id):
             for attachment in message.attachments or ():
                 yield _of_claim(message, attachment)
         return
     async with aclosing(client.packs.messages(thread.id)) as messages:
-        async for one in messages:
-            for file in one.attachments:
-                yield _of_pack(one, file, site_id)
+        async for message in messages:
+            for file in message.attachments:
+                yield _of_pack(message, file, site_id)
 
 
 async def fetch(
-    client: Client, thread: ThreadId, file: Listed, into: Callable[[Download], Awaitable[R]]
+    client: Client, thread: ThreadId, file: Listed, handler: Callable[[Download], Awaitable[R]]
 ) -> R:
-    """What `into` makes of the file; called anew for each try."""
+    """Return the result of `handler` for the file. `handler` is called again for each attempt."""
     if thread.kind == "claim" or file.site_id is None:
-        return await client.claims.download_with(thread.id, file.filename, into)
-    return await client.attachments.download_with(file.filename, into, site_id=file.site_id)
+        return await client.claims.download_with(thread.id, file.filename, handler)
+    return await client.attachments.download_with(file.filename, handler, site_id=file.site_id)
 
 
 def _of_pack(message: Message, attachment: Attachment, site_id: str) -> Listed:
     sender = message.from_
-    # `CBT` is the seller's account, and no site that files are kept at.
+    # `CBT` is the site of the seller's account. No file is stored there.
     named = message.site_id if message.site_id != "CBT" else None
     return Listed(
         message=message.id,

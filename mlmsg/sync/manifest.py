@@ -1,7 +1,7 @@
-"""The manifest of a thread: what each mirrored file is, in JSON, beside the files.
+"""Read and write the manifest of a thread: a JSON file that describes each mirrored file.
 
-It is written after the files that it names, with the entries in the order of their paths, and is
-read leniently: of one that was damaged, the entries that can still be read are kept.
+A manifest is written after the files that it names, with its entries sorted by path. Reading is
+lenient: of a damaged manifest, the readable entries are kept.
 """
 
 from collections.abc import Iterable
@@ -20,19 +20,20 @@ VERSION = 1
 
 
 class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """An attachment as its message lists it.
+    """An attachment as listed in its message.
 
     Attributes:
-        message: The id of the pack's message; the hash of the claim's, None in older answers.
-        sender: Who sent it: the user's id in a pack, the role in a claim.
-        sender_name: The user's name in a pack, where the API tells it.
-        date: When the message was written.
-        filename: The name that the API gave the file, by which it is fetched.
-        original_filename: The name it was uploaded under.
+        message: The id of the message of a pack, or the hash of the message of a claim. None if a
+            claim's message has no hash.
+        sender: The sender: a user id in a pack, a role in a claim.
+        sender_name: The sender's name in a pack, or None.
+        date: The date of the message.
+        filename: The name that the API gave the file. It is fetched by this name.
+        original_filename: The name under which it was uploaded.
         type: The MIME type.
-        listed_size: Bytes, as the message says; None where it does not.
-        potential_security_threat: Whether the API flags the file.
-        site_id: The site it is kept at; None for a claim's.
+        listed_size: The size in bytes that the message lists, or None.
+        potential_security_threat: True if the API flags the file.
+        site_id: The site that stores the file; None for a file of a claim.
     """
 
     message: str | None = None
@@ -48,13 +49,13 @@ class Listed(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ManifestEntry(Listed, frozen=True, kw_only=True, gc=False):
-    """A mirrored file: what its message said of it, and what is there.
+    """A mirrored file: its listing, and its copy in the target.
 
     Attributes:
-        path: Where it is, from the top of the target.
-        size: Bytes.
-        sha256: The SHA-256 of its content, in hexadecimal digits.
-        downloaded_at: When it was fetched, in UTC.
+        path: The path of the copy, relative to the target.
+        size: The size in bytes.
+        sha256: The SHA-256 of the content, in hexadecimal digits.
+        downloaded_at: The time of the download, in UTC.
     """
 
     path: str
@@ -64,15 +65,15 @@ class ManifestEntry(Listed, frozen=True, kw_only=True, gc=False):
 
 
 class Manifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is mirrored of one thread: `manifest.json` in its folder.
+    """The mirrored files of one thread: `manifest.json` in its folder.
 
     Files that the API no longer lists stay in it, as they stay in the target.
 
     Attributes:
-        version: 1. Anything that a reader has to know of raises it.
+        version: 1. It is raised by every change that a reader must know about.
         kind: `"pack"` or `"claim"`.
         id: The id of the pack or claim.
-        files: The files, in the order of their paths.
+        files: The files, sorted by path.
     """
 
     version: int = VERSION
@@ -82,17 +83,17 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_manifest(thread: ThreadId, entries: Iterable[ManifestEntry]) -> bytes:
-    """The manifest of a thread, as its file holds it; the same for the same entries."""
+    """Return the content of the manifest file. Equal entries give equal bytes."""
     files = sorted(entries, key=lambda entry: entry.path)
     data = msgspec.json.encode(Manifest(kind=thread.kind, id=thread.id, files=files))
     return msgspec.json.format(data, indent=2) + b"\n"
 
 
 def read_manifest(data: bytes) -> tuple[list[ManifestEntry], msgspec.DecodeError | None]:
-    """The entries that can be read, and what is wrong where that may not be all of them.
+    """Return the readable entries, and the error if some may be missing.
 
     Raises:
-        RuleError: A later version of this package wrote it, and it must not be overwritten.
+        RuleError: A later version of this package wrote the manifest. It must not be overwritten.
     """
     damage: msgspec.DecodeError | None = None
     try:
@@ -110,7 +111,7 @@ def read_manifest(data: bytes) -> tuple[list[ManifestEntry], msgspec.DecodeError
 
 
 class _Readable(msgspec.Struct, frozen=True, kw_only=True):
-    """The part of a manifest that is used."""
+    """The part of a manifest that is read again."""
 
     version: int = VERSION
     files: list[ManifestEntry] = []

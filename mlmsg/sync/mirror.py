@@ -1,4 +1,4 @@
-"""What the target holds of one thread: which files are there, and the manifest that names them."""
+"""The files of one thread in the target, and the manifest that names them."""
 
 import asyncio
 from collections.abc import AsyncGenerator
@@ -17,12 +17,12 @@ from .target import Target
 
 __all__ = ["Mirror"]
 
-BATCH = 100
+FILES_PER_SAVE = 100
 """Files after which a manifest is written, so that a killed job loses no more of a long thread."""
 
 
 class Mirror:
-    """One thread in the target. Holds what the thread lists, and nothing of other threads."""
+    """The copy of one thread. Stores one entry for each of its files."""
 
     def __init__(self, target: Target, thread: ThreadId) -> None:
         self._target = target
@@ -34,7 +34,7 @@ class Mirror:
         self._saving = asyncio.Lock()
 
     async def load(self) -> msgspec.DecodeError | None:
-        """Looks once at what is there; returns what is wrong with a damaged manifest.
+        """Read the manifest and the sizes of the files. Return the error of a damaged manifest.
 
         Raises:
             RuleError: A later version of this package wrote the manifest.
@@ -43,7 +43,7 @@ class Mirror:
         await self._target.sweep(self._folder, quarantine)
         data = await self._target.read(f"{self._folder}/{MANIFEST}")
         if data is None:
-            return None  # what no manifest names is fetched again, so nothing else matters
+            return None  # a file without an entry is fetched again
         entries, damage = read_manifest(data)
         self._entries = {entry.path: entry for entry in entries}
         self._unsaved = 0 if damage is None else 1
@@ -53,46 +53,46 @@ class Mirror:
         return damage
 
     def entry(self, file: Listed) -> ManifestEntry | None:
-        """The entry of a file that is there, in its size, and as the API lists it now."""
+        """Return the entry of a file if its copy has the right size and is as the API lists it."""
         entry = self._entries.get(self._path(file))
         if entry is None or self._sizes.get(entry.path) != entry.size:
             return None
         return entry if file.listed_size in {None, entry.listed_size} else None
 
-    async def intact(self, entry: ManifestEntry) -> bool:
-        """Whether the file still has the content that was fetched; reads all of it."""
+    async def is_intact(self, entry: ManifestEntry) -> bool:
+        """Return True if the copy has the SHA-256 of its entry. Reads the whole file."""
         return await self._target.sha256(entry.path) == entry.sha256
 
     async def keep(self, file: Listed, download: Download) -> ManifestEntry:
-        """Stores a file whole, or leaves what was there; `record` then names it.
+        """Store a complete file, or leave the old one. Then `record` names it.
 
         Raises:
-            TransportError: The file did not arrive whole.
+            TransportError: The file did not arrive completely.
         """
-        seal = _HashingStream()
-        async with aclosing(seal.passing(download)) as chunks:
+        stream = _HashingStream()
+        async with aclosing(stream.chunks(download)) as chunks:
             await self._target.put(self._path(file), chunks)
         return ManifestEntry(
             **msgspec.structs.asdict(file),
             path=self._path(file),
-            size=seal.size,
-            sha256=seal.digest.hexdigest(),
+            size=stream.size,
+            sha256=stream.digest.hexdigest(),
             downloaded_at=datetime.now(UTC).replace(microsecond=0),
         )
 
     async def record(self, entry: ManifestEntry) -> None:
-        """Names a stored file in the manifest, which is written now and then."""
+        """Add a stored file to the manifest, which is written after some files."""
         self._entries[entry.path] = entry
         self._unsaved += 1
         moved = self._entries.pop(self._path(entry, elsewhere=True), None)
-        if moved is not None or self._unsaved >= BATCH:
+        if moved is not None or self._unsaved >= FILES_PER_SAVE:
             await self.save()
         if moved is not None:
-            # It was flagged since, or cleared: nobody may find it at its old place.
+            # Its flag has changed: the copy at the old path must not be found any more.
             await self._target.delete(moved.path)
 
     async def save(self) -> None:
-        """Writes the manifest if it changed."""
+        """Write the manifest if it has changed."""
         async with self._saving:
             if self._unsaved:
                 self._unsaved = 0
@@ -100,19 +100,19 @@ class Mirror:
                 await self._target.write(f"{self._folder}/{MANIFEST}", data)
 
     def _path(self, file: Listed, *, elsewhere: bool = False) -> str:
-        """Where the file belongs; or where it would, were its flag another."""
+        """Return the path of the file; with `elsewhere`, its path with the opposite flag."""
         path = f"{self._folder}/{segment(file.filename)}"
         return f"{QUARANTINE}/{path}" if file.potential_security_threat != elsewhere else path
 
 
 class _HashingStream:
-    """The size and the SHA-256 of what passes."""
+    """Count and hash the chunks of a download."""
 
     def __init__(self) -> None:
         self.size = 0
         self.digest = sha256()
 
-    async def passing(self, download: Download) -> AsyncGenerator[bytes, None]:
+    async def chunks(self, download: Download) -> AsyncGenerator[bytes, None]:
         async with aclosing(aiter(download)) as chunks:
             async for chunk in chunks:
                 self.size += len(chunk)

@@ -1,4 +1,4 @@
-"""What the job tells while it runs, and what it reports at its end. All of it can be pickled."""
+"""Events of a running job, and its report. All of them can be pickled."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -19,10 +19,10 @@ __all__ = [
 ThreadKind: TypeAlias = Literal["pack", "claim"]
 
 EventKind: TypeAlias = Literal["downloaded", "skipped", "failed", "manifest", "thread"]
-"""What an event tells; see `SyncEvent`."""
+"""The kind of a step; see `SyncEvent`."""
 
 MAX_FAILURES = 10_000
-"""Failures that a report keeps: a million of them must not fill the memory."""
+"""Failures that a report stores. The number is limited so that they cannot fill the memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,7 @@ class ThreadId:
 
     Attributes:
         kind: `"pack"` or `"claim"`.
-        id: Its id, as text.
+        id: The id as text.
     """
 
     kind: ThreadKind
@@ -39,18 +39,18 @@ class ThreadId:
 
     @property
     def path(self) -> str:
-        """Its folder below the target, such as `packs/2000007001000011`."""
+        """The folder of the thread in the target, such as `packs/2000007001000011`."""
         return f"{self.kind}s/{segment(self.id)}"
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What could not be mirrored.
+    """A file or thread that could not be mirrored.
 
     Attributes:
         thread: The pack or claim.
         filename: The attachment, or None when the thread itself could not be read to its end.
-        error: Why.
+        error: The error.
     """
 
     thread: ThreadId
@@ -58,25 +58,25 @@ class Failure:
     error: Exception
 
     def __str__(self) -> str:
-        """Where, and why."""
+        """Return the path and the error."""
         where = f"{self.thread.path}/{self.filename}" if self.filename else self.thread.path
         return f"{where}: {self.error}"
 
 
 @dataclass(frozen=True, slots=True)
 class SyncEvent:
-    """One step of the job, told as it happens.
+    """One step of the job.
 
     Attributes:
-        kind: `"downloaded"`, `"skipped"` (it is there already) or `"failed"` for a file; `"failed"`
-            without a file name for a thread that could not be read to its end; `"thread"` for one
-            that was, and whose files are all dealt with; `"manifest"` for a manifest that could
-            not be read, and is replaced.
+        kind: `"downloaded"`, `"skipped"` (mirrored before) or `"failed"` for a file; `"failed"`
+            without a file name for a thread that could not be read completely; `"thread"` for a
+            thread that was read completely, after the last of its files; `"manifest"` for a
+            manifest that could not be read and is replaced.
         thread: The pack or claim.
-        filename: The attachment, or None for what concerns the thread.
-        path: Where the file is in the target, or None.
-        size: Bytes of the file, 0 where there is none.
-        error: What went wrong, or None.
+        filename: The attachment, or None if the event concerns the thread.
+        path: The path of the file in the target, or None.
+        size: The bytes of the file, or 0.
+        error: The error, or None.
     """
 
     kind: EventKind
@@ -89,15 +89,15 @@ class SyncEvent:
 
 @dataclass(slots=True)
 class SyncReport:
-    """What the job did.
+    """The result of the job.
 
     Attributes:
-        threads: Packs and claims that were read to their end.
-        downloaded: Files that were fetched.
-        skipped: Files that were there already.
-        failed: What could not be mirrored, and why: the first 10,000.
-        omitted_failures: How many more could not be mirrored.
-        bytes: Bytes of the files that were fetched.
+        threads: The number of packs and claims that were read completely.
+        downloaded: The number of files fetched.
+        skipped: The number of files mirrored before.
+        failed: The first 10,000 files and threads that could not be mirrored.
+        omitted_failures: The number of failures beyond those in `failed`.
+        bytes: The bytes of the files fetched.
     """
 
     threads: int = 0
@@ -108,7 +108,7 @@ class SyncReport:
     bytes: int = 0
 
     def add(self, event: SyncEvent) -> None:
-        """Counts one step."""
+        """Count one step."""
         if event.kind == "thread":
             self.threads += 1
         elif event.kind == "skipped":
@@ -120,7 +120,7 @@ class SyncReport:
             self._keep([Failure(event.thread, event.filename, event.error)])
 
     def include(self, other: "SyncReport") -> None:
-        """Adds what another job did."""
+        """Add the report of another job."""
         self.threads += other.threads
         self.downloaded += other.downloaded
         self.skipped += other.skipped
@@ -135,7 +135,7 @@ class SyncReport:
 
 
 def merge_reports(reports: Iterable[SyncReport]) -> SyncReport:
-    """The sum of several reports."""
+    """Return the sum of the reports."""
     total = SyncReport()
     for report in reports:
         total.include(report)

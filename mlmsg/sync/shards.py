@@ -1,10 +1,10 @@
-"""The job in parts, for an engine that runs them on many machines.
+"""Split the job into parts, for an engine that runs them on many machines.
 
     shards = plan_shards(token=token, packs=ids, to="s3://archive/seller-1", site_id="MLM")
     report = merge_reports(pool.map(run_shard, shards))
 
 A shard can be pickled, and `run_shard` is a plain function. Shards of different sellers, or with
-different ids, may run side by side into one target; a shard that is run again goes on where it
+different ids, may run side by side into one target. A shard that is run again continues where it
 stopped.
 """
 
@@ -17,7 +17,7 @@ from typing import TypeVar
 from mlmsg._arguments import check_int
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
-from mlmsg.client import Client
+from mlmsg.client import BASE_URL, Client
 from mlmsg.rules import check_site_id
 
 from .job import sync_attachments
@@ -29,26 +29,26 @@ __all__ = ["Shard", "plan_shards", "run_shard"]
 
 T = TypeVar("T")
 
-BASE_URL = "https://api.mercadolibre.com"
 DEFAULT_BUDGET = RateBudget()
 """The limit of an application, for shards that run one after the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shard:
-    """A part of a job. Its pickle holds the token, its repr does not.
+    """A part of a job. Its pickle contains the token, its `repr()` does not.
 
     Attributes:
-        name: What to call it in logs, such as `"seller-1/0007"`.
+        name: A name for logs, such as `"seller-1/0007"`.
         token: An access token, or a token source that can be pickled.
-        to: A folder that every machine sees, a URL, or a store of obstore's that can be pickled.
+        to: A folder that every machine can access, a URL, or a store of obstore that can be
+            pickled.
         site_id: The site of the packs.
         packs: Ids of packs.
         claims: Ids of claims.
-        concurrency: Files that are fetched at the same time.
-        base_url: Where the API is.
-        budget: How many calls it may make; None for no limit. What it has used is not carried
-            along: of shards that run at the same time, each needs a share of its own.
+        concurrency: The number of files fetched at the same time.
+        base_url: The URL of the API.
+        budget: The rate budget of the shard; None for no limit. Shards that run at the same time
+            in different processes need a share each: `RateBudget().share(n)`.
     """
 
     name: str
@@ -75,22 +75,22 @@ def plan_shards(
     base_url: str = BASE_URL,
     budget: RateBudget | None = DEFAULT_BUDGET,
 ) -> Iterator[Shard]:
-    """The shards of one seller, made one at a time as they are asked for.
+    """Yield the shards of one seller. Each is made when it is requested.
 
     Args:
         token: An access token, or a token source that can be pickled.
         packs: Ids of packs.
         claims: Ids of claims.
-        to: Where to, as `sync_attachments` takes it; it has to be picklable.
+        to: The target, as for `sync_attachments`. It must be picklable.
         site_id: The site of the packs.
-        name: What the shards are called, before their number.
-        size: Ids of a shard.
-        concurrency: Files that each shard fetches at the same time.
-        base_url: Where the API is.
-        budget: What each shard may use: `RateBudget().share(n)` where `n` run at the same time.
+        name: The first part of each shard's name; a number follows.
+        size: The number of ids in a shard.
+        concurrency: The number of files that a shard fetches at the same time.
+        base_url: The URL of the API.
+        budget: The rate budget of each shard: `RateBudget().share(n)` if `n` run at the same time.
 
     Raises:
-        RuleError: `size` is under 1, `site_id` is none, or the ids are not several.
+        RuleError: An argument is wrong.
     """
     check_site_id(site_id)
     check_ids("packs", packs, Iterable)
@@ -107,12 +107,12 @@ def plan_shards(
 
 
 def run_shard(shard: Shard) -> SyncReport:
-    """Mirrors a shard, in an event loop of its own, and says what it did.
+    """Mirror a shard in a new event loop, and return the report.
 
-    Call it where no event loop is running: in a worker process, or in a worker's thread.
+    Call it where no event loop is running: in a worker process or a worker thread.
 
     Raises:
-        Exception: What concerns the whole shard, as `sync_attachments` raises it.
+        Exception: Any error that `sync_attachments` raises.
     """
     return asyncio.run(_run(shard))
 
@@ -130,7 +130,7 @@ async def _run(shard: Shard) -> SyncReport:
 
 
 def _client(shard: Shard) -> Client:
-    """The client of a shard: whatever a shard says of how to talk to the API ends up here."""
+    """Return a client with the settings of the shard."""
     return Client(shard.token, base_url=shard.base_url, budget=shard.budget)
 
 

@@ -1,11 +1,11 @@
-"""The workers: ids are drawn, threads are walked, files are fetched, all at the same time.
+"""Draw ids, read threads and fetch files, all at the same time.
 
-Two pools of as many workers each, with a short channel before each pool:
+There are two pools of workers of the same size, with a short channel before each:
 
-    ids → walkers: read a thread, see what is there → fetchers: bring what is missing
+    ids → walkers: read a thread and find missing files → fetchers: fetch them
 
-A full channel stops those who fill it, so that as little is held of a million ids as of ten. The
-last to let go of a thread, its walker or a fetcher of one of its files, writes its manifest.
+A full channel blocks its senders, so a million ids take no more memory than ten. The last task to
+release a thread, its walker or a fetcher of one of its files, writes its manifest.
 """
 
 import asyncio
@@ -22,39 +22,32 @@ from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from mlmsg.client import Client
-from mlmsg.errors import (
-    AuthenticationError,
-    BadRequest,
-    MlmsgError,
-    ReauthorizationRequired,
-    RuleError,
-    UsageError,
-)
+from mlmsg.errors import BadRequest, MlmsgError, RuleError
 
 from .keys import MANIFEST
-from .listing import fetch, listed
+from .listing import fetch, list_attachments
 from .manifest import Listed, ManifestEntry
 from .mirror import Mirror
 from .report import EventKind, SyncEvent, SyncReport, ThreadId, ThreadKind
-from .target import Target, TargetError
+from .target import Target
 
 __all__ = ["Ids", "Workers", "check_ids"]
 
 Ids: TypeAlias = Iterable[int | str] | AsyncIterable[int | str]
-"""Ids of packs or claims, drawn one at a time: there may be millions."""
+"""Ids of packs or claims. They are drawn one at a time: there may be millions."""
 
 logger: logging.Logger = logging.getLogger("mlmsg.sync")
 
 
 def check_ids(name: str, ids: object, kinds: type | UnionType) -> None:
-    """Refuses what are no ids, above all one text in place of several."""
+    """Reject a single str in place of an iterable of ids, and anything that is not iterable."""
     if isinstance(ids, str | bytes) or not isinstance(ids, kinds):
         raise RuleError(f"`{name}`", f"one {type(ids).__name__}", "an iterable of ids")
 
 
 @dataclass(slots=True, eq=False)
 class _Thread:
-    """A thread in hand. It is let go by its walker, and once for each file that was queued."""
+    """A thread in progress. Its walker releases it, and so does the fetcher of each queued file."""
 
     id: ThreadId
     mirror: Mirror
@@ -66,19 +59,19 @@ class _Thread:
 
 @dataclass(frozen=True, slots=True)
 class _FetchTask:
-    """A file for a fetcher; with the entry of the one that is there, if that has to be verified."""
+    """A file to fetch. `existing` is the entry of its copy if that only has to be verified."""
 
     thread: _Thread
     file: Listed
-    there: ManifestEntry | None
+    existing: ManifestEntry | None
 
 
 @dataclass(slots=True)
 class Workers:
-    """Both pools, for one job.
+    """Both pools of one job.
 
     Attributes:
-        report: What they did.
+        report: The report, which grows while the job runs.
     """
 
     client: Client
@@ -90,19 +83,19 @@ class Workers:
     open: set[ThreadId] = field(default_factory=set)
 
     async def run(self, ids: dict[ThreadKind, Ids], concurrency: int) -> None:
-        """Runs to the end; the first error that is not only a file's or thread's is raised."""
+        """Run to the end. Raise the first error that concerns more than one file or thread."""
         failure: BaseException | None = None
-        with ExitStack() as streams:  # a task that is cancelled before it began closes none
+        with ExitStack() as streams:  # a task cancelled before its first step closes none
             to_walk, drawn = anyio.create_memory_object_stream[ThreadId](0)
             to_fetch, wanted = anyio.create_memory_object_stream[_FetchTask](concurrency)
             streams.enter_context(drawn)
             streams.enter_context(wanted)
             try:
                 async with asyncio.TaskGroup() as group:
-                    with to_walk, to_fetch:  # each task has a clone
-                        for kind, some in ids.items():
+                    with to_walk, to_fetch:  # each task has its own clone
+                        for kind, values in ids.items():
                             out = streams.enter_context(to_walk.clone())
-                            group.create_task(_draw(kind, some, out))
+                            group.create_task(_draw(kind, values, out))
                         for _ in range(concurrency):
                             out_files = streams.enter_context(to_fetch.clone())
                             group.create_task(self._walk_all(drawn, out_files))
@@ -115,26 +108,28 @@ class Workers:
     async def _walk_all(self, drawn: Receive[ThreadId], wanted: Send[_FetchTask]) -> None:
         with wanted:
             async for id_ in drawn:
-                if id_ not in self.open:  # else it was named twice, and is in hand
+                if id_ not in self.open:  # otherwise the id was given twice
                     self.open.add(id_)
                     await self._walk(_Thread(id_, Mirror(self.target, id_)), wanted)
 
     async def _walk(self, thread: _Thread, wanted: Send[_FetchTask]) -> None:
         try:
-            async with aclosing(listed(self.client, thread.id, self.site_id)) as files:
+            async with aclosing(list_attachments(self.client, thread.id, self.site_id)) as files:
                 async for file in files:
-                    await self._look_at(thread, file, wanted)
+                    await self._queue_if_missing(thread, file, wanted)
         except MlmsgError as error:
-            self._failed(thread, None, error)
+            self._fail(thread, None, error)
         else:
             thread.walked = True
-        await self._let_go(thread)
+        await self._release(thread)
 
-    async def _look_at(self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]) -> None:
-        """Queues a file that is missing; it is looked at once, however often it is listed."""
+    async def _queue_if_missing(
+        self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]
+    ) -> None:
+        """Queue a file that has no valid copy. A file that is listed twice is queued once."""
         if not file.filename:
             error = RuleError("`filename` of an attachment", "none", "what to fetch it by")
-            self._failed(thread, file.original_filename or "(no name)", error)
+            self._fail(thread, file.original_filename or "(no name)", error)
             return
         if file.filename in thread.seen:
             return
@@ -142,51 +137,53 @@ class Workers:
         if not thread.loaded:
             thread.loaded = True
             if damage := await thread.mirror.load():
-                self._tell(SyncEvent("manifest", thread.id, MANIFEST, error=damage))
+                self._emit(SyncEvent("manifest", thread.id, MANIFEST, error=damage))
         entry = thread.mirror.entry(file)
         if entry is not None and not self.verify:
-            self._tell(_of_file("skipped", thread, entry))
+            self._emit(_file_event("skipped", thread, entry))
             return
         thread.holders += 1
         await wanted.send(_FetchTask(thread, file, entry))
 
     async def _fetch_all(self, wanted: Receive[_FetchTask]) -> None:
-        async for one in wanted:
-            thread, name = one.thread, one.file.filename
+        async for task in wanted:
+            thread, name = task.thread, task.file.filename
             try:
-                self._tell(await self._bring(thread, one.file, one.there))
+                self._emit(await self._fetch(thread, task.file, task.existing))
             except MlmsgError as error:
-                self._failed(thread, name, error)
-            await self._let_go(thread)
+                self._fail(thread, name, error)
+            await self._release(thread)
 
-    async def _bring(self, thread: _Thread, file: Listed, there: ManifestEntry | None) -> SyncEvent:
-        if there is not None and await thread.mirror.intact(there):
-            return _of_file("skipped", thread, there)
+    async def _fetch(
+        self, thread: _Thread, file: Listed, existing: ManifestEntry | None
+    ) -> SyncEvent:
+        if existing is not None and await thread.mirror.is_intact(existing):
+            return _file_event("skipped", thread, existing)
         keep = partial(thread.mirror.keep, file)
         entry = await fetch(self.client, thread.id, file, keep)
         await thread.mirror.record(entry)
-        return _of_file("downloaded", thread, entry)
+        return _file_event("downloaded", thread, entry)
 
-    async def _let_go(self, thread: _Thread) -> None:
+    async def _release(self, thread: _Thread) -> None:
         thread.holders -= 1
         if thread.holders == 0:
             await thread.mirror.save()
             self.open.discard(thread.id)
             if thread.walked:
-                self._tell(SyncEvent("thread", thread.id))
+                self._emit(SyncEvent("thread", thread.id))
 
-    def _failed(self, thread: _Thread, filename: str | None, error: MlmsgError) -> None:
-        if _concerns_all(error):
+    def _fail(self, thread: _Thread, filename: str | None, error: MlmsgError) -> None:
+        if error.ends_job or _is_malformed_token(error):
             raise error
-        self._tell(SyncEvent("failed", thread.id, filename, error=error))
+        self._emit(SyncEvent("failed", thread.id, filename, error=error))
 
-    def _tell(self, event: SyncEvent) -> None:
+    def _emit(self, event: SyncEvent) -> None:
         self.report.add(event)
         if self.on_event is not None:
             try:
                 self.on_event(event)
             except Exception:
-                logger.exception("`on_event` failed, and is not called again; the job goes on")
+                logger.exception("`on_event` raised and is not called again; the job continues")
                 self.on_event = None
 
 
@@ -200,15 +197,11 @@ async def _draw(kind: ThreadKind, ids: Ids, out: Send[ThreadId]) -> None:
                 await out.send(ThreadId(kind, str(one)))
 
 
-def _of_file(kind: EventKind, thread: _Thread, entry: ManifestEntry) -> SyncEvent:
+def _file_event(kind: EventKind, thread: _Thread, entry: ManifestEntry) -> SyncEvent:
     return SyncEvent(kind, thread.id, entry.filename, entry.path, entry.size)
 
 
-def _concerns_all(error: MlmsgError) -> bool:
-    """Whether every other file and thread would fail in the same way."""
-    if isinstance(error, RuleError):
-        return error.rule == "access token"
-    if isinstance(error, BadRequest):  # which is what a token that can be none is answered with
-        return "access token" in error.message.lower().replace("_", " ")
-    lasting = TargetError | AuthenticationError | ReauthorizationRequired | UsageError
-    return isinstance(error, lasting)
+def _is_malformed_token(error: MlmsgError) -> bool:
+    """Return True for the 400 that answers a malformed token."""
+    is_named = isinstance(error, BadRequest) and "access token" in error.message.replace("_", " ")
+    return is_named or (isinstance(error, BadRequest) and "Access token" in error.message)
