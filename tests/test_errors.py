@@ -24,6 +24,7 @@ from mlmsg.errors import (
     DecodeError,
     ExceptedCase,
     IncompleteDownload,
+    InvalidToken,
     LengthMismatch,
     MlmsgError,
     NotFound,
@@ -52,6 +53,7 @@ HEADERS = {"retry-after": "5", "x-request-id": "r-1"}
 TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     RuleError: (MlmsgError, ValueError),
     LengthMismatch: (RuleError,),
+    InvalidToken: (RuleError,),
     ActionNotAvailable: (RuleError,),
     RecipientUnknown: (RuleError,),
     NotificationError: (RuleError,),
@@ -100,6 +102,7 @@ ERRORS: Final[list[MlmsgError]] = [
     MlmsgError("why"),
     RuleError("size of a file", "0 bytes", "1 or more", "Send another"),
     LengthMismatch("length of a source", "4 bytes", "exactly 5 bytes"),
+    InvalidToken("access token", "an empty str", "printable ASCII"),
     UsageError("write `async with`"),
     StillUnread(("/packs/1/sellers/2", "/packs/3/sellers/2")),
     TargetExists("a/b.png"),
@@ -129,6 +132,20 @@ COPIES: Final[dict[str, Callable[[MlmsgError], MlmsgError]]] = {
 
 def is_error(value: object) -> bool:
     return isinstance(value, type) and issubclass(value, MlmsgError)
+
+
+ENDS_JOB: Final = {
+    AuthenticationError,
+    CertificateError,
+    InvalidToken,
+    ReauthorizationRequired,
+    StillUnread,
+    UsageError,
+}
+
+
+def test_errors_that_concern_every_call_end_a_job() -> None:
+    assert {kind for kind in TREE if issubclass(kind, MlmsgError) and kind.ends_job} == ENDS_JOB
 
 
 def test_the_tree_is_the_one_that_is_drawn() -> None:

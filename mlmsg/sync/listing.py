@@ -21,9 +21,9 @@ async def list_attachments(
 ) -> AsyncGenerator[Listed, None]:
     """Yield every attachment of the thread; one that is in two messages is yielded twice."""
     if thread.kind == "claim":
-        for message in await client.claims.messages(thread.id):
-            for attachment in message.attachments or ():
-                yield _of_claim(message, attachment)
+        for claim_message in await client.claims.messages(thread.id):
+            for attachment in claim_message.attachments or ():
+                yield _of_claim(claim_message, attachment)
         return
     async with aclosing(client.packs.messages(thread.id)) as messages:
         async for message in messages:
