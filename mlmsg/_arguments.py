@@ -22,6 +22,7 @@ __all__ = [
     "check_content_type",
     "check_id",
     "check_int",
+    "check_seconds",
     "check_secret",
     "check_sequence",
     "check_token",
@@ -45,6 +46,19 @@ def check_int(name: str, value: object, minimum: int, maximum: int | None = None
         return value
     limit = f"an int of {minimum} or more" if maximum is None else f"{minimum} to {maximum}"
     raise RuleError(name, shorten(value), limit)
+
+
+def check_seconds(
+    name: str, value: object, *, allow_zero: bool = False, allow_none: bool = False
+) -> None:
+    """Reject a value that is not a finite number of seconds over 0. A bool is not a number here."""
+    if value is None and allow_none:
+        return
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if is_number and (0 < value < math.inf or (allow_zero and value == 0)):
+        return
+    limit = "seconds, 0 or more" if allow_zero else "seconds over 0"
+    raise RuleError(name, shorten(value), f"{limit}, or None" if allow_none else limit)
 
 
 def check_callback(name: str, callback: object, arguments: str) -> None:

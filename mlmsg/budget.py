@@ -1,30 +1,38 @@
-"""The rate budget: when a call may leave.
+"""Limit the rate of calls on this side, so that the server does not have to.
 
-Mercado Libre counts the requests of an application, reads and writes apart, and refuses what is too
-many with a 429. Waiting here instead costs no request, and a job that waits evenly meets none.
+Mercado Libre counts the requests of an application, reads and writes apart, and answers 429 to
+those over the limit. A wait on this side costs no request, and a job that spreads its calls evenly
+meets no 429.
 """
 
 import asyncio
 import math
 from collections import deque
 
-from .errors import RuleError
+from ._arguments import check_int, check_seconds
 from .policy import Effect
 
 __all__ = ["RateBudget", "RateLimiter"]
 
+MAX_LIMIT = 1_000_000
+"""Calls of the largest limit: each limiter remembers as many times."""
+
+MIN_MARGIN_SECONDS = 0.05
+MARGIN_RATIO = 0.01
+"""Added to each window: calls that leave within it may arrive within less time."""
+
 
 class RateBudget:
-    """How many calls may leave: reads and writes apart, evenly, with a small burst.
+    """The number of calls that may leave in a time: reads and writes apart, with a small burst.
 
-    Uploads and sends are writes, all else is a read; requests for a token are not counted. In no
-    `per` seconds are more calls let go than allowed, and after `burst` at once they are let go one
-    by one; those that then wait for a free connection leave later. A 429 to a read holds back all
-    reads on this budget, one to a write all writes, not only the call that met it.
+    Uploads and sends are writes, all other calls are reads; requests for a token are not counted.
+    In no window of `per` seconds do more calls leave than allowed. After `burst` calls at once they
+    leave one by one. A call that then waits for a free connection leaves later. A 429 to a read
+    pauses all reads on this budget, a 429 to a write all writes, not only the call that met it.
 
-    Clients of one application share one budget: pass the same object to each. Processes share it by
-    number: `RateBudget().share(4)` in each of four. A budget can be pickled; what has been used of
-    it is not, and each copy counts for itself.
+    Clients of one application share one budget: pass the same object to each. Processes divide it:
+    `RateBudget().share(4)` in each of four. A budget can be pickled. Its usage is not pickled, and
+    each copy counts for itself.
     """
 
     def __init__(
@@ -34,105 +42,95 @@ class RateBudget:
         per: float = 60.0,
         burst: int = 20,
     ) -> None:
-        """The limits that other editions of the API's documents name, unless told otherwise.
+        """Set the limits. The defaults are those that other editions of the API's documents name.
 
         Args:
             reads: Reading calls in `per` seconds; None for no limit.
             writes: Writing calls in `per` seconds; None for no limit.
-            per: Seconds.
-            burst: Calls that may leave at once after a rest, of each kind.
+            per: Seconds of the window.
+            burst: Calls of each kind that may leave at once after a rest.
 
         Raises:
-            RuleError: An argument is no number that can limit anything.
+            RuleError: An argument is not a number that can limit calls.
         """
         for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
-            unlimited = value is None and name != "burst"
-            if not (unlimited or (type(value) is int and 1 <= value <= MAX_LIMIT)):
-                raise RuleError(
-                    f"`{name}` of a rate budget", repr(value), f"an int, 1 to {MAX_LIMIT}"
-                )
-        if type(per) not in {int, float} or not 0 < per < math.inf:
-            raise RuleError("`per` of a rate budget", repr(per), "seconds over 0")
-        self._terms = (reads, writes, per, burst)
+            if value is not None or name == "burst":
+                check_int(f"`{name}` of a rate budget", value, 1, MAX_LIMIT)
+        check_seconds("`per` of a rate budget", per)
+        self._limits = (reads, writes, per, burst)
         self._reads = RateLimiter(reads, per, burst)
         self._writes = RateLimiter(writes, per, burst)
 
     def __repr__(self) -> str:
-        reads, writes, per, burst = self._terms
+        reads, writes, per, burst = self._limits
         return f"RateBudget(reads={reads}, writes={writes}, per={per}, burst={burst})"
 
     def __reduce__(self) -> tuple[type["RateBudget"], tuple[int | None, int | None, float, int]]:
-        return RateBudget, self._terms
+        return RateBudget, self._limits
 
     def share(self, n: int) -> "RateBudget":
-        """A new budget with an `n`-th of this one, for each of `n` processes.
+        """Return a new budget with an `n`-th of this one, for each of `n` processes.
 
         Raises:
-            RuleError: `n` is under 1, or over what there is to divide.
+            RuleError: `n` is under 1, or over the calls that there are to divide.
         """
-        reads, writes, per, burst = self._terms
-        most = min(limit for limit in (reads, writes, math.inf) if limit is not None)
-        if type(n) is not int or not 1 <= n <= most:
-            raise RuleError("shares of a rate budget", repr(n), f"1 to {most}")
+        reads, writes, per, burst = self._limits
+        check_int(
+            "shares of a rate budget",
+            n,
+            1,
+            min((limit for limit in (reads, writes) if limit is not None), default=None),
+        )
         parts = [limit and limit // n for limit in (reads, writes)]
         return RateBudget(parts[0], parts[1], per, max(1, burst // n))
 
     def limiter(self, effect: Effect) -> "RateLimiter":
-        """Where a call with that effect has to wait."""
+        """Return the limiter that a call with this effect has to pass."""
         return self._reads if effect is Effect.READ else self._writes
 
 
 class RateLimiter:
-    """One of the two budgets: lets calls through in order, each no sooner than it may leave.
+    """Let calls of one kind leave in the order of their arrival, each no sooner than allowed.
 
-    Two things bound them. They leave evenly, one after each gap, but for a burst after a rest (the
-    generic cell rate algorithm); and the last `limit` of them fill a window, so that a burst does
-    not come on top of a full minute.
+    Two rules delay a call. Calls leave evenly, one after each gap, except for a burst after a rest
+    (the generic cell rate algorithm). And the last `limit` calls fill a window, so that a burst
+    does not come on top of a full minute.
     """
 
     def __init__(self, limit: int | None, per: float, burst: int) -> None:
-        # What leaves within a window may arrive within less: the network is not even.
-        self._window = per + max(per * _MARGIN, _JITTER)
+        self._window = per + max(per * MARGIN_RATIO, MIN_MARGIN_SECONDS)
         self._gap = self._window / limit if limit else 0.0
-        self._slack = self._gap * (burst - 1)
-        self._left: deque[float] = deque(maxlen=limit or 0)
-        self._even = -math.inf
-        self._held = -math.inf
+        self._tolerance = self._gap * (burst - 1)
+        self._departures: deque[float] = deque(maxlen=limit or 0)
+        self._even_time = -math.inf  # when the next call would leave at an even rate
+        self._paused_until = -math.inf
         self._loop: asyncio.AbstractEventLoop | None = None
         self._turn = asyncio.Lock()
 
     async def acquire(self) -> None:
-        """Returns when one more call may leave, and counts it."""
+        """Wait until one more call may leave, and count it."""
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if now >= self._free() and not self._turn.locked():
+        if now >= self._next_departure() and not self._turn.locked():
             self._count(now)
             return
         if loop is not self._loop:  # a lock serves one loop, a budget may serve several in turn
             self._loop, self._turn = loop, asyncio.Lock()
         async with self._turn:
-            # A clock sets no event, and another 429 may have moved the time on.
-            while (wait := self._free() - loop.time()) > 0:  # noqa: ASYNC110
+            # A timer sets no event, and another 429 may have extended the pause meanwhile.
+            while (wait := self._next_departure() - loop.time()) > 0:  # noqa: ASYNC110
                 await asyncio.sleep(wait)
             self._count(loop.time())
 
     def pause_for(self, seconds: float) -> None:
-        """Lets nobody through for so long."""
-        self._held = max(self._held, asyncio.get_running_loop().time() + seconds)
+        """Let no call leave for that many seconds; of two pauses the one that ends later counts."""
+        self._paused_until = max(self._paused_until, asyncio.get_running_loop().time() + seconds)
 
-    def _free(self) -> float:
-        """When the next call may leave."""
-        full = bool(self._left) and len(self._left) == self._left.maxlen
-        fits = self._left[0] + self._window if full else -math.inf
-        return max(self._held, self._even - self._slack, fits)
+    def _next_departure(self) -> float:
+        is_full = bool(self._departures) and len(self._departures) == self._departures.maxlen
+        window_end = self._departures[0] + self._window if is_full else -math.inf
+        return max(self._paused_until, self._even_time - self._tolerance, window_end)
 
     def _count(self, now: float) -> None:
-        self._even = max(self._even, now) + self._gap
-        self._left.append(now)
-
-
-MAX_LIMIT = 1_000_000
-
-_MARGIN = 0.01
-_JITTER = 0.05
-"""By how much a window is longer than `per`: a part of it, and seconds at least."""
+        self._even_time = max(self._even_time, now) + self._gap
+        self._departures.append(now)

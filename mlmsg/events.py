@@ -1,7 +1,7 @@
-"""What is told of each attempt: to a callback, and to the logger `mlmsg`.
+"""Report each attempt to a callback and to the logger `mlmsg`.
 
-An event names what was called by the path's template. It never holds an id, a query, a text, a file
-name or a token, so it can go wherever metrics and logs go.
+An event names the request by the template of its path. It never contains an id, a query, a text, a
+file name or a token, so metrics and logs may store it.
 """
 
 import logging
@@ -18,25 +18,26 @@ logger: logging.Logger = logging.getLogger("mlmsg")
 
 
 class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
-    """One attempt of one call, told when it has ended; for a download, when its body has.
+    """One attempt of one call. It is emitted when the attempt ends; for a download, with its body.
 
     Attributes:
         operation: The name of the operation, such as `"packs.page"`.
         method: The HTTP method.
         template: The path with the names of its ids: `/marketplace/messages/packs/{pack_id}`.
-        status: The HTTP status, or None when there was no answer, or none that could be taken.
+        status: The HTTP status, or None without a response.
         attempt: Its number in the call, from 1.
-        elapsed: Seconds that it took, the wait for a free connection included; not those for a
-            token, the budget or the retry.
-        sent: Bytes of the body that went up, the multipart frame included.
-        received: Bytes of the body that came down, unpacked where the server compressed them.
-        request_id: The answer's `X-Request-Id`, where it has one.
-        verdict: What followed: `"accept"`; `"retry"`, the call goes on with another attempt (after
-            a 401 only if the token source has another token); `"fail"`, it raises; `"unknown"`, it
-            raises `OutcomeUnknown`, as a send's fate is open; `"cancel"`, the caller cancelled it.
-        delay: Seconds until the next attempt, 0.0 when there is none.
-        error: The class of what failed, such as `"ServerError"`, or None; of an `OutcomeUnknown`
-            that of its cause.
+        elapsed: Seconds that it took. They include the wait for a free connection, and exclude the
+            waits for a token, for the rate limit and before a retry.
+        sent: Bytes of the request's body that were sent, the multipart frame included.
+        received: Bytes of the response's body that arrived, after decompression.
+        request_id: The `X-Request-Id` header of the response, or None.
+        verdict: The consequence. `"accept"`: the call succeeds. `"retry"`: another attempt follows;
+            after a 401 only if the token source has another token. `"fail"`: the call raises.
+            `"unknown"`: the call raises `OutcomeUnknown`, because the outcome of the send is
+            unknown. `"cancel"`: the caller cancelled it.
+        delay: Seconds until the next attempt; 0.0 if there is none.
+        error: The class name of the error, such as `"ServerError"`, or None. For an
+            `OutcomeUnknown`, the class name of its cause.
     """
 
     operation: str
@@ -54,24 +55,28 @@ class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
 
 
 OnEvent: TypeAlias = Callable[[AttemptEvent], object]
-"""Told of each attempt, in the event loop: it has to be quick, and may not be a coroutine."""
+"""A plain function that receives each event. It runs in the event loop, so it must be quick."""
 
 
 class EventEmitter:
-    """Tells the callback, if there is one, and the logger."""
+    """Pass events to the callback, if there is one, and to the logger."""
 
     def __init__(self, on_event: OnEvent | None) -> None:
-        """Refuses with a `RuleError` what cannot be called for an event."""
+        """Store the callback.
+
+        Raises:
+            RuleError: It cannot be called with an event, or is async.
+        """
         check_callback("`on_event`", on_event, "one event")
         self._on_event = on_event
 
     @property
     def enabled(self) -> bool:
-        """Whether anybody listens; an event that nobody wants need not be made."""
+        """True if somebody listens; otherwise no event needs to be created."""
         return self._on_event is not None or logger.isEnabledFor(logging.INFO)
 
     def emit(self, event: AttemptEvent) -> None:
-        """Tells it; what the callback raises is logged, and never becomes the call's own fate."""
+        """Report the event. An exception of the callback is logged and never fails the call."""
         level = logging.DEBUG if event.verdict == "accept" else logging.INFO
         logger.log(
             level, _LOG_FORMAT, event.operation, event.method, event.template, event.verdict,
@@ -83,7 +88,7 @@ class EventEmitter:
         try:
             self._on_event(event)
         except Exception as error:
-            # The call's own failure, which is under way here, would be logged along with it.
+            # The call's own failure is being handled here. It must not be logged along with this.
             error.__context__ = None
             logger.exception("on_event failed for %s", event.operation)
 

@@ -1,4 +1,4 @@
-"""When to try again, and how long to wait for anything: values and pure decisions, no clock."""
+"""Decide when to try again and how long to wait: values and pure decisions, no clock."""
 
 import email.utils
 import enum
@@ -9,7 +9,7 @@ from datetime import UTC
 
 import msgspec
 
-from .errors import RuleError
+from ._arguments import check_int, check_seconds
 
 __all__ = [
     "Accept",
@@ -25,26 +25,26 @@ __all__ = [
 
 
 class Effect(enum.Enum):
-    """What a request does on the server, which decides whether it may be repeated."""
+    """The effect of a request on the server. It decides whether the request may be repeated."""
 
     READ = "read"
-    """Reads; repeating it does no harm."""
+    """Read only. Repeating it does no harm."""
     UPLOAD = "upload"
-    """Stores a file that belongs to no message yet; a second copy does no harm."""
+    """Store a file that belongs to no message yet. A second copy does no harm."""
     SEND = "send"
-    """Sends a message; repeated only on proof that it was not executed."""
+    """Send a message. Repeated only on proof that it was not executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timeouts:
-    """How long to wait, in seconds; None waits without limit.
+    """Limits of one attempt, in seconds; None waits without limit.
 
     Attributes:
-        connect: For a connection: name lookup, TCP and TLS.
-        read: For the next bytes of an answer.
-        write: For the peer to take any more of an upload.
-        total: For one whole attempt, the body included; None by default, because a large file
-            over a slow line is no failure while it moves.
+        connect: Time to open a connection: name lookup, TCP and TLS.
+        read: Time without any new bytes of the response.
+        write: Time in which the server accepts no more bytes of an upload.
+        total: Time for one whole attempt, the body included. None by default, because a large file
+            on a slow line is no failure while it makes progress.
     """
 
     connect: float | None = 30.0
@@ -54,31 +54,28 @@ class Timeouts:
 
     @classmethod
     def from_value(cls, value: "float | Timeouts | None") -> "Timeouts":
-        """Seconds without progress as the timeouts of every phase; `Timeouts` as they are."""
+        """Return seconds as the limit of every phase but `total`; return `Timeouts` unchanged."""
         if isinstance(value, Timeouts):
             return value
         return cls(connect=value, read=value, write=value)
 
     def __post_init__(self) -> None:
         for name in self.__slots__:
-            value = getattr(self, name)
-            number = isinstance(value, int | float) and not isinstance(value, bool)
-            if value is not None and not (number and 0 < value < math.inf):
-                raise RuleError(f"timeout `{name}`", repr(value), "seconds over 0, or None")
+            check_seconds(f"timeout `{name}`", getattr(self, name), allow_none=True)
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """How one attempt ended.
+    """The end of one attempt, as far as the policy needs to know it.
 
     Attributes:
-        effect: What the request does.
-        status: The HTTP status, or None when there was no answer.
-        sent: False when it is certain that nothing left this machine.
-        repeatable: Whether the body, if there is one, can be produced once more.
-        retry_after: The seconds that the server asked for, or None.
-        alternative: Whether, after a 401, the request may go out otherwise: with another access
-            token, or on another path.
-        not_executed: True if the response proves that nothing was executed.
+        effect: The effect of the request.
+        status: The HTTP status, or None without a response.
+        sent: False if it is certain that nothing left this machine.
+        repeatable: True if the body, if there is one, can be sent again.
+        retry_after: The seconds that the server asks to wait, or None.
+        alternative: True if the request can be repeated after a 401: with another access token, or
+            on another path.
+        not_executed: True if the response proves that the server executed nothing.
     """
 
     effect: Effect
@@ -92,7 +89,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Accept:
-    """The answer is a success."""
+    """The response is a success."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +97,7 @@ class Fail:
     """The call fails.
 
     Attributes:
-        unknown: Whether the message may have been delivered all the same.
+        unknown: True if the message may have been delivered nevertheless.
     """
 
     unknown: bool = False
@@ -108,10 +105,10 @@ class Fail:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """The same request goes out once more.
+    """The request is sent again.
 
     Attributes:
-        delay: Seconds to wait before it does.
+        delay: Seconds to wait before it is sent.
     """
 
     delay: float
@@ -121,32 +118,34 @@ Verdict = Accept | Fail | Retry
 
 _ACCEPT = Accept()
 
-_TOKEN_REFUSED = 401
+_TOKEN_REJECTED = 401
 _SERVER_ERROR = 500
 _CONFLICT = 409
 RETRYABLE_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses that may be gone with the next try."""
+"""Statuses that the next attempt may not meet again."""
 
 _NOT_EXECUTED = frozenset({429})
-"""Statuses that prove that nothing was done."""
+"""Statuses that prove that the server did not execute the request."""
 
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How often, and after how long, a request is tried again.
+    """Limits for the repetition of a request: how often, and after which delay.
 
     Reads, uploads and downloads are repeated after a network failure and after a status that may
-    pass. A send is repeated only when it is certain that it was not executed: no connection came
-    about, or the server answered 429, or 401: then anything is repeated once and at once, with
-    another token, where the token source may have one.
+    pass. A send is repeated only if it is certain that it was not executed: no connection was
+    opened, or the server answered 429. After a 401 any request is repeated once and at once, if
+    the token source may have another token.
 
     Attributes:
-        attempts: Tries in all, the first included; 1 repeats nothing but after such a 401.
-        base: Seconds of the first wait; each further one is twice as long.
-        cap: Seconds of the longest wait of our own choosing.
-        max_retry_after: The longest wait that a server may ask for; over it the call fails.
-        deadline: Seconds since the first attempt after which no wait for another one ends; None
-            for no limit.
+        attempts: Attempts in all, the first included. With 1, only the repetition after a 401 is
+            left.
+        base: Seconds of the first delay. Each further delay is twice as long.
+        cap: Seconds of the longest delay that this policy chooses.
+        max_retry_after: Seconds of the longest delay that a server may ask for. The call fails if
+            it asks for more.
+        deadline: Seconds after the start of the first attempt at which the last delay must have
+            ended; None for no limit.
     """
 
     attempts: int = 4
@@ -156,50 +155,50 @@ class RetryPolicy:
     deadline: float | None = 300.0
 
     def __post_init__(self) -> None:
-        if not isinstance(self.attempts, int) or self.attempts < 1:
-            raise RuleError("`attempts` of a retry policy", repr(self.attempts), "1 or more")
+        check_int("`attempts` of a retry policy", self.attempts, 1)
         for name in ("base", "cap", "max_retry_after", "deadline"):
-            value = getattr(self, name)
-            if value is None and name == "deadline":
-                continue
-            if not isinstance(value, int | float) or not 0 <= value < math.inf:
-                raise RuleError(f"`{name}` of a retry policy", repr(value), "seconds, 0 or more")
+            check_seconds(
+                f"`{name}` of a retry policy",
+                getattr(self, name),
+                allow_zero=True,
+                allow_none=name == "deadline",
+            )
 
     def decide(self, outcome: Outcome, attempt: int, elapsed: float, rand: float) -> Verdict:
-        """What follows from `outcome`.
+        """Return the verdict on an attempt.
 
         Args:
-            outcome: How the attempt ended.
+            outcome: The end of the attempt.
             attempt: Its number, from 1.
-            elapsed: Seconds since the first attempt began.
-            rand: 0 to 1, for the jitter: half of each wait is fixed, half is drawn.
+            elapsed: Seconds since the start of the first attempt.
+            rand: 0 to 1, for the jitter: half of each delay is fixed, half is random.
         """
         status = outcome.status
         if status is not None and 200 <= status < 300:
             return _ACCEPT
-        if status == _TOKEN_REFUSED and outcome.alternative and outcome.repeatable:
+        if status == _TOKEN_REJECTED and outcome.alternative and outcome.repeatable:
             return Retry(0.0)
-        passing = RETRYABLE_STATUSES
+        retryable = RETRYABLE_STATUSES
         if outcome.effect is Effect.SEND:
             if outcome.not_executed:
-                passing = _NOT_EXECUTED | {_CONFLICT}
+                retryable = _NOT_EXECUTED | {_CONFLICT}
             elif outcome.sent if status is None else status >= _SERVER_ERROR:
                 return Fail(unknown=True)
             else:
-                passing = _NOT_EXECUTED
-        if not (outcome.repeatable and (status is None or status in passing)):
+                retryable = _NOT_EXECUTED
+        if not (outcome.repeatable and (status is None or status in retryable)):
             return Fail()
-        wait = outcome.retry_after or 0.0
+        requested = outcome.retry_after or 0.0
         backoff = min(self.cap, self.base * 2.0 ** min(attempt - 1, 64))
-        delay = max(wait, backoff / 2) + backoff / 2 * rand
-        late = self.deadline is not None and elapsed + delay > self.deadline
-        if attempt >= self.attempts or wait > self.max_retry_after or late:
+        delay = max(requested, backoff / 2) + backoff / 2 * rand
+        is_late = self.deadline is not None and elapsed + delay > self.deadline
+        if attempt >= self.attempts or requested > self.max_retry_after or is_late:
             return Fail()
         return Retry(delay)
 
 
 def retry_after(value: str | None, now: float) -> float | None:
-    """The seconds that a `Retry-After` header asks for; None when it says nothing readable.
+    """Return the seconds that a `Retry-After` header asks for; None if it cannot be read.
 
     Args:
         value: The header: seconds, whole or with a fraction, or an HTTP date.
@@ -211,7 +210,7 @@ def retry_after(value: str | None, now: float) -> float | None:
         return float(value)
     try:
         date = email.utils.parsedate_to_datetime(value)
-        # HTTP dates are in GMT, also where an old form of them does not say so.
+        # HTTP dates are in GMT, also in an old form that names no zone.
         date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
         seconds = date.timestamp() - now
     except (ValueError, TypeError, OverflowError):

@@ -1,4 +1,4 @@
-"""Messages that were not read yet (Pending messages)."""
+"""Unread messages of post-sale threads (document "Pending messages")."""
 
 from collections.abc import AsyncGenerator
 
@@ -13,58 +13,63 @@ __all__ = ["UnreadMessages"]
 
 
 class UnreadMessages:
-    """Messages that were not read yet (Pending messages).
+    """Unread messages of post-sale threads (document "Pending messages").
 
-    Reading never marks as read, unless it is asked to: the API's own default is the other way.
+    A read marks nothing as read unless `mark_as_read=True` is given; the API's own default is the
+    opposite.
     """
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     async def list(self, role: str | None = "seller") -> Unread:
-        """The conversations with messages that were not read, at most 1000 of them.
+        """Return the conversations with unread messages, at most 1000 of them.
 
-        There is no paging: the document says to mark some as read and to ask again.
+        The API has no paging here: the document says to mark some as read and to ask again.
 
         Args:
             role: `"seller"`, `"buyer"`, or None for both.
 
         Raises:
-            RuleError: Another role; the API would take it for both.
+            RuleError: The role is another one, which the API would treat as both.
         """
         check_role(role)
         return await self._session.send(_operations.unread(role))
 
     async def drain(self, role: str | None = "seller") -> AsyncGenerator[UnreadResult, None]:
-        """Every conversation with messages that were not read, past the 1000 of one answer.
+        """Yield every conversation with unread messages, past the 1000 of one answer.
 
-        Mark each as read in the loop, once you are done with it: when the conversations of one
-        answer were handed out, it asks again, and ends when nothing is left. What an answer
-        repeats of the one before is not handed out again, unless its count has changed. What was
-        gone and is back has a new message, and is. To look without marking, use `list`.
+        Mark each conversation as read in the loop when you are done with it. After the last
+        conversation of an answer, `drain` asks for the next answer, and it ends when nothing is
+        unread. A conversation is yielded again only if its count changed, or if it disappeared from
+        an earlier answer and came back (it then has a new message). To read without marking, use
+        `list`.
 
         Args:
             role: `"seller"`, `"buyer"`, or None for both.
 
         Raises:
-            RuleError: Another role; the API would take it for both.
-            StillUnread: An answer holds nothing but what was handed out already.
+            RuleError: The role is another one, which the API would treat as both.
+            StillUnread: An answer contains only conversations that were already yielded.
         """
         before: dict[str, UnreadResult] = {}
         while results := (await self.list(role)).results:
-            offered = {one.resource: one for one in results}
-            fresh = [one for name, one in offered.items() if before.get(name) != one]
+            unread = {result.resource: result for result in results}
+            fresh = [result for name, result in unread.items() if before.get(name) != result]
             if not fresh:
-                raise StillUnread(tuple(offered))
-            before = offered
-            for one in fresh:
-                yield one
+                raise StillUnread(tuple(unread))
+            before = unread
+            for result in fresh:
+                yield result
 
     async def get(self, resource: str) -> Unread:
-        """How many messages of one conversation were not read.
+        """Return the number of unread messages of one conversation.
 
         Args:
-            resource: `/packs/{pack}/sellers/{seller}`, as `list` and notifications give it.
+            resource: `/packs/{pack}/sellers/{seller}`, as `list` and notifications name it.
+
+        Raises:
+            RuleError: `resource` is not the path of a conversation.
         """
         return await self._session.send(_operations.unread_of(resource))
 
@@ -77,14 +82,17 @@ class UnreadMessages:
         *,
         mark_as_read: bool = False,
     ) -> ThreadPage:
-        """One page of a thread, in the older spelling of the document.
+        """Return one page of a thread, read by its pack and seller.
 
         Args:
             pack_id: The pack.
             seller_id: The seller.
-            limit: Messages wanted, 1 or more. The server may give fewer: `paging.limit` tells.
+            limit: Messages to ask for, 1 or more. The server may return fewer: see `paging.limit`.
             offset: Messages to skip, 0 or more.
-            mark_as_read: Whether the messages count as read from now on.
+            mark_as_read: True to mark the messages as read.
+
+        Raises:
+            RuleError: An argument is out of range; nothing was sent.
         """
         check_page(limit, offset)
         request = _operations.seller_thread(
@@ -101,18 +109,18 @@ class UnreadMessages:
         concurrency: int = 8,
         mark_as_read: bool = False,
     ) -> AsyncGenerator[Message, None]:
-        """Every message of a thread, in the server's order, each once, as `packs.messages` does.
+        """Yield every message of a thread once, in the server's order, as `packs.messages` does.
 
-        With `mark_as_read=True` nothing is fetched ahead, whatever `concurrency` says: a page is
-        asked for when its first message is, so a loop that is left early marks no page that it
-        did not reach. The document does not say whether a page marks more than its own messages.
+        With `mark_as_read=True` no page is fetched ahead, whatever `concurrency` is: a page is
+        requested when its first message is needed, so a loop that ends early marks no page that it
+        did not reach. The document does not say if a page marks more than its own messages.
 
         Args:
             pack_id: The pack.
             seller_id: The seller.
-            page_size: Messages asked for at a time; a server that gives fewer is followed.
-            concurrency: Pages on their way, or waiting for the loop, at the same time.
-            mark_as_read: Whether the messages count as read from now on.
+            page_size: Messages to ask for at a time. The server may return fewer.
+            concurrency: Pages that are requested, or wait to be read, at the same time.
+            mark_as_read: True to mark the messages as read.
 
         Raises:
             RuleError: An argument is out of range; nothing was sent.
@@ -125,6 +133,10 @@ class UnreadMessages:
         return walk(fetch, lambda message: message.id, limit=page_size, concurrency=pages)
 
     async def mark_as_read(self, pack_id: int | str, seller_id: int | str) -> ThreadPage:
-        """Marks the messages of a thread as read, and answers with its first page."""
+        """Mark the messages of a thread as read, and return its first page.
+
+        The API marks by a GET of the thread. The document does not say if it marks messages
+        beyond the first page.
+        """
         request = _operations.seller_thread(pack_id, seller_id, None, 0, mark_as_read=True)
         return await self._session.send(request)
