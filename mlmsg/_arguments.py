@@ -54,8 +54,8 @@ def check_seconds(
     """Reject a value that is not a finite number of seconds over 0. A bool is not a number here."""
     if value is None and allow_none:
         return
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if is_number and (0 < value < math.inf or (allow_zero and value == 0)):
+    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
+    if 0 < number < math.inf or (allow_zero and number == 0):
         return
     limit = "seconds, 0 or more" if allow_zero else "seconds over 0"
     raise RuleError(name, shorten(value), f"{limit}, or None" if allow_none else limit)

@@ -1,7 +1,7 @@
-"""Where the grant of a seller is kept, so that the next start, or another process, goes on with it.
+"""Keep the tokens of a grant, so that the next start, or another process, can use them.
 
-A refresh token works once. Who has an old one has nothing: what is kept here is therefore written
-before it is used, and only by whoever holds the lock.
+Refresh tokens are single-use, and losing the newest one means losing access. So a new token is
+saved before it is first used, and only while the lock is held.
 """
 
 import errno
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
 __all__ = ["FileTokenStore", "Token", "TokenStore"]
 
 LOCK_TIMEOUT = 600.0
-"""Seconds to wait for a lock; whoever holds it makes one request, with its retries."""
+"""Seconds to wait for a lock. Its holder sends one token request, with its retries."""
 
 
 class Token(msgspec.Struct, frozen=True, kw_only=True):
-    """A grant as a store keeps it.
+    """The tokens of a grant, as a store keeps them.
 
     Attributes:
-        access_token: What calls are sent with.
-        refresh_token: What the next one is had for, once.
-        expires_at: When the access token ends, in seconds since the epoch; None if not known.
-        expires_in: Seconds that it lived for when it was new; None if not known.
-        user_id: Whose grant it is, where the API told.
+        access_token: The token that calls are sent with.
+        refresh_token: The single-use token that is exchanged for the next pair.
+        expires_at: The end of the access token, in seconds since the epoch; None if unknown.
+        expires_in: The lifetime of the access token when it was new, in seconds; None if unknown.
+        user_id: The user who granted access; None if the API did not name one.
     """
 
     access_token: str
@@ -53,41 +53,44 @@ class Token(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokenStore(Protocol):
-    """What keeps a grant: a file, or a row of your database."""
+    """A place that keeps the tokens of one grant: a file, or a row of your database."""
 
     async def load(self) -> Token | None:
-        """What was saved last, or None."""
+        """Return the tokens that were saved last, or None."""
         ...
 
     async def save(self, token: Token) -> None:
-        """Keeps it, for good when it returns; the old one is not needed any more."""
+        """Save the tokens durably before returning. The old tokens are no longer needed."""
         ...
 
     def lock(self) -> AbstractAsyncContextManager[object]:
-        """Held from `load` to `save`; it keeps out every other process that shares the grant."""
+        """Return a lock that excludes every other process that shares the grant.
+
+        It is held from `load` to `save`.
+        """
         ...
 
 
 class FileTokenStore:
     """A file that only its owner can read.
 
-    It is replaced as a whole, so that a crash leaves the old or the new one; and locked by a second
-    file beside it, `.lock` at the end of its name, so that several processes on one machine can
-    share it. Needs `pip install 'mlmsg[tokens]'`.
+    A save replaces the whole file, so that a crash leaves either the old or the new tokens. A
+    second file with the suffix `.lock` is the lock, so that several processes on one machine can
+    share the file. It needs `pip install 'mlmsg[tokens]'`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        """Opens nothing yet; the folder has to be there when a token is saved.
+        """Keep the path. Nothing is opened yet; the folder must exist before the first save.
 
         Args:
-            path: The file; it need not exist.
+            path: The file. It need not exist.
 
         Raises:
-            RuleError: The path names no file.
-            UsageError: The library that locks it is not installed.
+            RuleError: The path is empty.
+            UsageError: The library `filelock` is not installed.
         """
         if not os.fspath(path):
-            raise RuleError("path of a token store", "an empty one", "the path of a file")
+            raise RuleError("path of a token store", "an empty path", "the path of a file")
         self._path = Path(path)
         if not _is_installed("filelock"):
             raise UsageError("FileTokenStore needs filelock: pip install 'mlmsg[tokens]'")
@@ -96,60 +99,60 @@ class FileTokenStore:
         return f"FileTokenStore({os.fspath(self._path)!r})"
 
     async def load(self) -> Token | None:
-        """What was saved last, or None.
+        """Return the tokens that were saved last, or None if the file does not exist.
 
         Raises:
-            RuleError: The file holds something else.
-            OSError: It cannot be read.
+            RuleError: The file contains something else than tokens.
+            OSError: The file cannot be read.
         """
         return await run_in_thread(self._load)
 
     async def save(self, token: Token) -> None:
-        """Keeps it; it is on disk when this returns.
+        """Save the tokens. They are on disk before this returns.
 
         Raises:
-            OSError: It cannot be written; the old one is there still.
+            OSError: The file cannot be written. The old tokens are still stored.
         """
         await run_in_thread(partial(self._save, token))
 
     @asynccontextmanager
     async def lock(self) -> AsyncIterator[Self]:
-        """Keeps every other process out, and every other store of the same path in this one.
+        """Exclude every other process, and every other store of the same path in this process.
 
         Raises:
-            TimeoutError: Another one has held it for ten minutes.
-            OSError: The folder is not there, or cannot be written to.
+            TimeoutError: Another holder did not release the lock for ten minutes.
+            OSError: The folder does not exist, or is not writable.
         """
-        # One lock for each time: the same object would let in whoever asks it twice.
+        # A new lock object each time: filelock lets the same object be acquired twice.
         async with await run_in_thread(self._new_lock):
             yield self
 
-    def _place(self) -> Path:
-        """The file itself: one that is reached by several links is one, and has one lock."""
+    def _resolve(self) -> Path:
+        """Return the path of the file itself, so that all links to it share one lock."""
         return self._path.resolve()
 
     def _new_lock(self) -> "AsyncFileLock":
-        from filelock import AsyncFileLock  # noqa: PLC0415  (takes long, and only this needs it)
+        from filelock import AsyncFileLock  # noqa: PLC0415  (slow to import, and needed only here)
 
-        path = self._place()
-        if not path.parent.is_dir():  # the lock would make it, and for all to read
-            no = errno.ENOENT
-            raise FileNotFoundError(no, os.strerror(no), os.fspath(path.parent))
+        path = self._resolve()
+        if not path.parent.is_dir():  # filelock would create it, readable by every user
+            code = errno.ENOENT
+            raise FileNotFoundError(code, os.strerror(code), os.fspath(path.parent))
         return AsyncFileLock(f"{os.fspath(path)}.lock", timeout=LOCK_TIMEOUT, mode=_OWNER_ONLY)
 
     def _load(self) -> Token | None:
         try:
-            token = _decoded(self._place().read_bytes())
+            token = _decode(self._resolve().read_bytes())
         except FileNotFoundError:
             return None
         if token is None:
             found = f"something else in {os.fspath(self._path)!r}"
             hint = "Remove the file, or pass another path"
-            raise RuleError("file of a token store", found, "what this store wrote", hint)
+            raise RuleError("file of a token store", found, "tokens that this store saved", hint)
         return token
 
     def _save(self, token: Token) -> None:
-        path = self._place()
+        path = self._resolve()
         part = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
         try:
@@ -164,8 +167,11 @@ class FileTokenStore:
         fsync_directory(path.parent)
 
 
-def _decoded(text: bytes) -> Token | None:
-    """None if it is none: the caller's frame, and its traceback, then hold nothing of it."""
+def _decode(text: bytes) -> Token | None:
+    """Return the tokens, or None for an invalid text.
+
+    The caller raises the error, so that no frame of its traceback contains a part of the text.
+    """
     try:
         return msgspec.json.decode(text, type=Token)
     except (msgspec.DecodeError, UnicodeDecodeError):
@@ -175,7 +181,7 @@ def _decoded(text: bytes) -> Token | None:
 def _is_installed(module: str) -> bool:
     try:
         return find_spec(module) is not None
-    except ValueError:  # it was forbidden to be imported
+    except ValueError:  # `sys.modules` blocks the import with None
         return False
 
 

@@ -23,6 +23,8 @@ ROOMS = (
     ("_decoders", "_request_builders", "_reason_errors"),
     ("_operations",),
     ("token_store", "_transport"),
+    ("_grant",),
+    ("_refreshing",),
     ("auth",),
     ("_session",),
     ("downloads",),

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from mlmsg import RuleError
 from mlmsg.policy import (
     Accept,
     Effect,
@@ -318,6 +319,19 @@ def test_seconds_bound_each_phase_and_never_the_whole() -> None:
     assert Timeouts().total is None
     own = Timeouts(connect=1, total=9)
     assert Timeouts.from_value(own) is own
+
+
+@pytest.mark.parametrize("value", [True, False, 0, -1, 1.0, "2", None])
+def test_attempts_are_an_int_of_1_or_more(value: object) -> None:
+    with pytest.raises(RuleError, match=r"`attempts` of a retry policy: found .*an int of 1 or"):
+        RetryPolicy(attempts=value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["base", "cap", "max_retry_after", "deadline"])
+@pytest.mark.parametrize("value", [True, -1, math.nan, math.inf, "1"])
+def test_delays_are_seconds_of_0_or_more(name: str, value: float) -> None:
+    with pytest.raises(RuleError, match=rf"`{name}` of a retry policy: found .*seconds, 0 or more"):
+        RetryPolicy(**{name: value})  # type: ignore[arg-type]
 
 
 def test_the_table_knows_every_effect_and_verdict() -> None:

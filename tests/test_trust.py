@@ -165,7 +165,7 @@ async def test_a_sandbox_is_no_token_source(sandbox: Sandbox) -> None:
 async def test_a_slow_refresh_ahead_of_time_holds_no_call_for_long(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mlmsg.auth.REFRESH_AHEAD_WAIT", 0.05)
+    monkeypatch.setattr("mlmsg._refreshing.REFRESH_AHEAD_WAIT", 0.05)
     now = 0.0
     grant = sandbox.grant
     secret, pack = grant.client_secret, first_pack(sandbox)

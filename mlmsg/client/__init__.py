@@ -8,7 +8,7 @@ from mlmsg._arguments import check_base_url, check_int
 from mlmsg._secrets import as_secret
 from mlmsg._session import Session
 from mlmsg._transport import TransportOptions
-from mlmsg.auth import TokenLike, token_source
+from mlmsg.auth import TokenLike, token_provider
 from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
 from mlmsg.events import EventEmitter, OnEvent
@@ -100,7 +100,7 @@ class Client:
             raise RuleError("`budget`", repr(budget), "a RateBudget, or None")
         self._base_url = check_base_url(base_url)
         self._session = Session(
-            token_source(token),
+            token_provider(token),
             self._base_url,
             RetryPolicy() if retry is None else retry,
             _budget(budget),
