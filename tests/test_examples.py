@@ -14,6 +14,7 @@ ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples" / "sync_on_dask.py"})
 
 SAYS = {
+    "answer_buyers.py": r"(\d+: answered \(available\)\n){2}\d+: started with OTHER",
     "inbox_service.py": r"(notification [12]: 200\n){4}21 messages delivered, 2 of them new\n2 ",
     "mirror_job.py": r"first run: 7 threads, 15 .* 1 failed\nsecond run: 7 threads, 1 files",
     "answer_with_files.py": r"Mariana: .*\nsent as [0-9a-f]{32} with 2 files",
@@ -58,3 +59,14 @@ def test_examples_run_and_say_what_they_did(
     monkeypatch.setattr(sys, "argv", [str(path)])
     runpy.run_path(str(path), run_name="__main__")
     assert re.search(SAYS[path.name], capsys.readouterr().out, re.DOTALL)
+
+
+def test_the_buyers_of_a_domestic_seller_are_answered(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = ROOT / "examples" / "answer_buyers.py"
+    monkeypatch.setattr(sys, "argv", [str(path), "--domestic"])
+    runpy.run_path(str(path), run_name="__main__")
+    printed = capsys.readouterr().out
+    advice = ("answered", "not answered: 30 days", "started with OTHER", "wait:", "claim:")
+    assert all(word in printed for word in (*advice, "later:", "final:"))
