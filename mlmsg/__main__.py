@@ -6,7 +6,7 @@ import sys
 def main() -> None:
     """Run the command line. If one of its libraries is missing, print what to install."""
     try:
-        from .cli import cli
+        from .cli import main as run
     except ModuleNotFoundError as error:
         if error.name not in {"click", "rich", "obstore"}:
             raise
@@ -14,7 +14,7 @@ def main() -> None:
             f"mlmsg: the command line needs {error.name}: pip install 'mlmsg[cli]'", file=sys.stderr
         )
         sys.exit(2)
-    cli()
+    run()
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ ROOMS = (
     ("budget", "_sources"),
     ("_multipart",),
     ("uploads", "_wire"),
-    ("_date_walk", "_decoders", "_request_builders", "_reason_errors", "_search_queries"),
+    ("_decoders", "_request_builders", "_reason_errors"),
     ("_operations",),
     ("token_store", "_transport"),
     ("_grant",),

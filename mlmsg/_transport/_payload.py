@@ -1,8 +1,8 @@
 """The multipart body as aiohttp sends it, with a write timeout and the source's own errors."""
 
 import asyncio
-from collections.abc import Awaitable
-from typing import TypeVar
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -13,12 +13,10 @@ from mlmsg._streams import Buffer, wait_until_done
 from mlmsg._wire import TransferCounter
 
 from ._errors import WriteTimedOut
-from ._send_queue import bytes_accepted
-from ._slots import Slot
+from ._send_queue import bytes_outstanding
+from ._slots import ConnectionSlots
 
 __all__ = ["MultipartPayload", "SourceFailed"]
-
-T = TypeVar("T")
 
 
 class SourceFailed(Exception):
@@ -48,7 +46,7 @@ class MultipartPayload(aiohttp.payload.Payload):
         self,
         upload: Multipart,
         timeout: float | None,
-        slot: Slot,
+        slots: ConnectionSlots,
         counter: TransferCounter,
     ) -> None:
         super().__init__(upload, content_type=upload.content_type)
@@ -56,8 +54,7 @@ class MultipartPayload(aiohttp.payload.Payload):
         self._size = upload.length
         self._upload = upload
         self._timeout = timeout
-        self._slot = slot
-        self._lends = not upload.source.is_local
+        self._slots = slots
         self._written: asyncio.Future[None] | None = None
         self._network_error: OSError | None = None
         self.source_error: BaseException | None = None
@@ -78,7 +75,9 @@ class MultipartPayload(aiohttp.payload.Payload):
         assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
         self._written = asyncio.get_running_loop().create_future()
         try:
-            await self._write_chunks(writer)
+            async with aclosing(self._upload.chunks()) as chunks:
+                while (chunk := await self._next_chunk(chunks)) is not None:
+                    await self._send(writer, chunk)
         except BaseException as error:
             if error is self._network_error or _is_cancelled(error):
                 raise
@@ -110,22 +109,13 @@ class MultipartPayload(aiohttp.payload.Payload):
         if self._written is None:
             await asyncio.sleep(0)
 
-    async def _write_chunks(self, writer: StreamWriter) -> None:
-        chunks = self._upload.chunks()
+    async def _next_chunk(self, chunks: AsyncGenerator[Buffer, None]) -> Buffer | None:
+        """Return the next chunk, or None at the end. The caller's code may run meanwhile."""
+        self._slots.lend()
         try:
-            while (chunk := await self._run_source(anext(chunks, None))) is not None:
-                await self._send(writer, chunk)
+            return await anext(chunks, None)
         finally:
-            await self._run_source(chunks.aclose())
-
-    async def _run_source(self, step: Awaitable[T]) -> T:
-        """Await one step of the source. The slot is lent meanwhile if it is code of the caller."""
-        if self._lends:
-            self._slot.lend()
-        try:
-            return await step
-        finally:
-            self._slot.take_back()
+            self._slots.take_back()
 
     async def _send(self, writer: StreamWriter, chunk: Buffer) -> None:
         try:
@@ -144,11 +134,11 @@ class MultipartPayload(aiohttp.payload.Payload):
         draining = asyncio.ensure_future(writer.drain())
         try:
             while True:
-                accepted = bytes_accepted(writer)
+                outstanding = bytes_outstanding(writer)
                 await asyncio.wait({draining}, timeout=self._timeout)
                 if draining.done():
                     return await draining
-                if bytes_accepted(writer) <= accepted:
+                if bytes_outstanding(writer) >= outstanding:
                     raise WriteTimedOut
         finally:
             draining.cancel()

@@ -2,7 +2,7 @@
 
 from enum import IntEnum
 
-__all__ = ["ExitCode"]
+__all__ = ["EXIT_CODES", "ExitCode"]
 
 
 class ExitCode(IntEnum):
@@ -10,10 +10,16 @@ class ExitCode(IntEnum):
 
     OK = 0
     FAILED = 1
-    """Something failed; what did not fail is complete."""
     USAGE = 2
-    """The command line is wrong; nothing was done."""
     STOPPED = 3
-    """An error stopped the command before its end."""
     INTERRUPTED = 130
-    """The user interrupted the command."""
+
+
+EXIT_CODES = (
+    (ExitCode.OK, "Everything succeeded."),
+    (ExitCode.FAILED, "Something failed. A job went on with the rest."),
+    (ExitCode.USAGE, "Wrong use, or a rule of the API is broken. Nothing was done."),
+    (ExitCode.STOPPED, "An error stopped the command before its end. Run it again to continue."),
+    (ExitCode.INTERRUPTED, "Interrupted (Ctrl-C)."),
+)
+"""The exit codes and their meanings, for the help of each command."""

@@ -3,79 +3,119 @@
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from typing import TypeAlias
 
-import click
-import msgspec
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    ProgressColumn,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from mlmsg.sync import SyncEvent, SyncReport
 
-__all__ = ["printable", "summary", "watch"]
+from ._failures import describe, status_of
+from ._output import print_json_line, print_line, print_note, printable
+from ._settings import Settings
+
+__all__ = ["summary", "watch"]
 
 Show: TypeAlias = Callable[[SyncEvent], None]
 
 LABELS = {"failed": "failed", "manifest": "replaced"}
 """Labels of the events that are problems. They are also printed above the bar."""
 
+LEVELS = {"failed": "error", "manifest": "warning"}
+"""Levels of the events in lines of JSON; all others are of the level `info`."""
+
 
 @contextmanager
-def watch(threads: int | None, *, json: bool) -> Iterator[Show]:
-    """Yield a function that shows events; `threads` is their number, or None if it is unknown."""
-    if json:
+def watch(report: SyncReport, threads: int | None, settings: Settings) -> Iterator[Show]:
+    """Yield a function that shows an event.
+
+    Args:
+        report: The counts so far, which the bar shows.
+        threads: The number of threads of the job, or None if it is unknown.
+        settings: The options of the command.
+    """
+    if settings.quiet:
+        yield _json_problem if settings.json else _problem
+    elif settings.json:
         yield _json_line
     elif sys.stdout.isatty():
-        with _bar(threads) as show:
+        with _bar(report, threads) as show:
             yield show
     else:
         yield _line
 
 
-def summary(report: SyncReport, to: str, *, json: bool) -> None:
-    """Print the last line: the counts of the report."""
+def summary(report: SyncReport, to: str, error: Exception | None, settings: Settings) -> None:
+    """Print the last line: the counts of the report, and the error that stopped the job."""
     failed = len(report.failed) + report.omitted_failures
-    if json:
+    if settings.json:
         counts = {"threads": report.threads, "downloaded": report.downloaded}
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
-        click.echo(msgspec.json.encode({"event": "report", "to": to, **counts}))
-        return
-    click.echo(
-        f"mirrored into {to}: threads {report.threads}, files downloaded {report.downloaded} "
-        f"({decimal(report.bytes)}), already there {report.skipped}, failed {failed}"
-    )
+        level = "error" if failed or error else "info"
+        print_json_line(_stamp("report", level) | {"to": to} | counts | _error_fields(error))
+    elif not settings.quiet:
+        print_line(
+            f"mirrored into {printable(to)}: threads {report.threads}, "
+            f"files downloaded {report.downloaded} ({decimal(report.bytes)}), "
+            f"already there {report.skipped}, failed {failed}"
+        )
 
 
-def printable(text: str) -> str:
-    """Return text of others on one line, without characters that control a terminal."""
-    return "".join(c if c.isprintable() else " " for c in text)
+def _stamp(event: str, level: str) -> dict[str, object]:
+    return {"time": datetime.now(UTC), "level": level, "event": event}
+
+
+def _error_fields(error: Exception | None) -> dict[str, object]:
+    if error is None:
+        return {"error": None, "error_kind": None, "status": None}
+    kind = type(error).__name__
+    return {"error": describe(error), "error_kind": kind, "status": status_of(error)}
 
 
 def _json_line(event: SyncEvent) -> None:
-    line = {
-        "event": event.kind,
+    fields = {
         "kind": event.thread.kind,
         "id": event.thread.id,
         "filename": event.filename,
         "path": event.path,
         "size": event.size,
-        "error": None if event.error is None else str(event.error),
     }
-    click.echo(msgspec.json.encode(line))
+    stamp = _stamp(event.kind, LEVELS.get(event.kind, "info"))
+    print_json_line(stamp | fields | _error_fields(event.error))
+
+
+def _json_problem(event: SyncEvent) -> None:
+    if event.kind in LABELS:
+        _json_line(event)
 
 
 def _line(event: SyncEvent) -> None:
     if event.kind in LABELS:
-        click.echo(_problem(event), err=True)
+        _problem(event)
     elif event.filename is not None:
         size = f" ({decimal(event.size)})" if event.size else ""
-        click.echo(f"{event.kind:<10} {_place(event)}{size}")
+        print_line(f"{event.kind:<10} {_place(event)}{size}")
 
 
-def _problem(event: SyncEvent) -> str:
-    return printable(f"{LABELS[event.kind]}: {_place(event)}: {event.error}")
+def _problem(event: SyncEvent) -> None:
+    if event.kind in LABELS:
+        print_note(_problem_text(event))
+
+
+def _problem_text(event: SyncEvent) -> str:
+    reason = "" if event.error is None else f": {describe(event.error)}"
+    return printable(f"{LABELS[event.kind]}: {_place(event)}{reason}")
 
 
 def _place(event: SyncEvent) -> str:
@@ -83,14 +123,15 @@ def _place(event: SyncEvent) -> str:
 
 
 @contextmanager
-def _bar(threads: int | None) -> Iterator[Show]:
-    columns = (
+def _bar(report: SyncReport, threads: int | None) -> Iterator[Show]:
+    columns: list[ProgressColumn] = [
         SpinnerColumn(),
         BarColumn(bar_width=20),
         TextColumn("{task.fields[counts]}"),
         TimeElapsedColumn(),
-    )
-    total = SyncReport()
+    ]
+    if threads is not None:
+        columns += [TextColumn("left"), TimeRemainingColumn()]
     of_total = "" if threads is None else f"/{threads}"
     finished = 0
     with Progress(*columns, console=Console(file=sys.stdout)) as progress:
@@ -98,17 +139,17 @@ def _bar(threads: int | None) -> Iterator[Show]:
 
         def show(event: SyncEvent) -> None:
             nonlocal finished
-            total.add(event)
-            finished += event.filename is None
+            finished += event.filename is None and event.kind != "manifest"
             if event.kind in LABELS:
-                progress.console.print(Text(_problem(event)), soft_wrap=True)
+                progress.console.print(Text(_problem_text(event)), soft_wrap=True)
             elapsed = progress.tasks[task].elapsed or 1.0
-            failed = len(total.failed) + total.omitted_failures
+            failed = len(report.failed) + report.omitted_failures
             progress.update(
                 task,
                 completed=finished,
-                counts=f"{finished}{of_total} threads, {total.downloaded + total.skipped} files, "
-                f"{decimal(total.bytes)}, {decimal(int(total.bytes / elapsed))}/s, {failed} failed",
+                counts=f"{finished}{of_total} threads, {report.downloaded + report.skipped} files, "
+                f"{decimal(report.bytes)}, {decimal(int(report.bytes / elapsed))}/s, "
+                f"{failed} failed",
             )
 
         yield show

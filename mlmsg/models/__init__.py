@@ -37,7 +37,6 @@ from .post_sale import (
     User,
 )
 from .reasons import Reason, ReasonTemplate, ReasonVariable
-from .search import ClaimDetail, ClaimPage, PackRef
 from .unread import Unread, UnreadResult
 
 __all__ = [
@@ -45,10 +44,8 @@ __all__ = [
     "AvailableAction",
     "Claim",
     "ClaimAttachment",
-    "ClaimDetail",
     "ClaimMessage",
     "ClaimModeration",
-    "ClaimPage",
     "ClaimSent",
     "ClaimUpload",
     "Conversation",
@@ -58,7 +55,6 @@ __all__ = [
     "Message",
     "MessageDate",
     "Moderation",
-    "PackRef",
     "Paging",
     "Player",
     "Reason",

@@ -1,4 +1,4 @@
-"""The calls of the soak, one method for each kind, and the ledger of their outcomes."""
+"""The calls of `soak.py`, one method for each kind, and what is written down of them."""
 
 import asyncio
 import hashlib
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
+from soak_server import LARGE, SELLER, Outcome, large_file
 
 from mlmsg import (
     ApiError,
@@ -22,8 +23,6 @@ from mlmsg import (
     OutcomeUnknown,
     TransportError,
 )
-from soak.proofs import Outcome
-from soak.server import LARGE, SELLER, large_file
 
 __all__ = ["CALLS", "KIND", "Mix", "Tally", "WrongAnswerError", "WrongFileError"]
 
@@ -32,26 +31,26 @@ KB, MB = 1024, 1024 * 1024
 PNG = b"\x89PNG\r\n\x1a\n"
 
 LARGE_UPLOADS = 0.01
-"""The share of uploads of 1 to 5 MB; the others have 1 to 50 KB."""
+"""The part of the files going up that has 1 to 5 MB; the others have 1 to 50 KB."""
 
 LARGE_SAVES = 0.06
-"""The share of saved files of 3 MB."""
+"""The part of the saves that is of a file of 3 MB."""
 
-RECONCILE_ATTEMPTS = 5
-"""Calls of a `reconcile` that fails, before it is given up."""
+TRIES = 5
+"""How often a `reconcile` that fails is called again."""
 
 
 class WrongAnswerError(Exception):
-    """An unexpected response."""
+    """An answer that is not what it has to be."""
 
 
 class WrongFileError(Exception):
-    """A file with the wrong bytes, or an incomplete one."""
+    """A file that has other bytes, or is half there."""
 
 
 @dataclass
 class Tally:
-    """The counts of the calls of one kind, by their outcome."""
+    """What became of the calls of one kind."""
 
     calls: int = 0
     ok: int = 0
@@ -62,14 +61,14 @@ class Tally:
 
 
 KIND: ContextVar[Tally] = ContextVar("KIND")
-"""The tally of the current call, in which its retries are counted."""
+"""Where the attempts of the present call are counted."""
 
 
-class Rotation:
-    """The packs, or the claims, in use; each is replaced after about a hundred calls.
+class Live:
+    """The packs, or the claims, in use: each for about a hundred calls, then a new one follows.
 
     Attributes:
-        texts: The texts that each one is known to contain.
+        texts: What is known to stand in each of them.
     """
 
     def __init__(self, first: int, rng: random.Random) -> None:
@@ -78,28 +77,28 @@ class Rotation:
         self.texts: dict[int, set[str]] = {next(self._fresh): set() for _ in range(12)}
 
     def pick(self) -> int:
-        """Return a random id, and now and then replace the oldest."""
+        """One of them."""
         if self._random.random() < 0.01:
             del self.texts[next(iter(self.texts))]
             self.texts[next(self._fresh)] = set()
         return self._random.choice(list(self.texts))
 
-    def add_text(self, number: int, text: str) -> None:
-        """Record that a thread contains a text from now on."""
+    def holds(self, number: int, text: str) -> None:
+        """Notes that a message stands in one of them from now on."""
         if number in self.texts:
             self.texts[number].add(text)
 
 
 class Mix:
-    """The calls, one method for each kind, and the ledger of their outcomes.
+    """The calls, one method for each kind, and the ledger of what they were told.
 
     Attributes:
         tallies: The counts by kind of call.
         reconciled: The counts of the searches for lost sends.
-        attempts: The number of attempts.
-        failed: The number of attempts without a response, or with a 429 or a 5xx.
-        saved: The folder for downloads.
-        ledger: The file of outcomes; not a list, because memory is measured.
+        attempts: How many attempts were made.
+        failed: How many of them had no answer, a 429 or a 5xx.
+        saved: The folder for what comes down.
+        ledger: The file of outcomes; not in memory, which is measured.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -112,8 +111,8 @@ class Mix:
         self.ledger = (folder / "ledger").open("wb")
         self._noise = self.random.randbytes(5 * MB + 64 * KB)
         self._number = itertools.count()
-        self._packs = Rotation(2000010000000000, self.random)
-        self._claims = Rotation(5300000000, self.random)
+        self._packs = Live(2000010000000000, self.random)
+        self._claims = Live(5300000000, self.random)
         self._sent: deque[str] = deque(maxlen=50)
         self._claim_files: deque[tuple[int, str, str]] = deque(maxlen=30)
         self._large = LARGE, hashlib.sha256(large_file()).hexdigest()
@@ -121,22 +120,22 @@ class Mix:
         self._given = folder / "given.bin"
         self._given.write_bytes(self._noise[: 20 * KB])
 
-    # --- records --------------------------------------------------------------------------
+    # What is written down of a call
 
-    def count_attempt(self, event: AttemptEvent) -> None:
-        """Count an attempt."""
+    def heard(self, event: AttemptEvent) -> None:
+        """Counts the attempts."""
         self.attempts += 1
         no_success = event.status is None or event.status == 429 or event.status >= 500
         self.failed += no_success and event.verdict != "cancel"
         if event.verdict == "retry" and event.operation != "auth.refresh":
             KIND.get().retried += 1
 
-    def record(self, *outcome: *Outcome) -> None:
-        """Write one line to the ledger."""
+    def write(self, *outcome: *Outcome) -> None:
+        """One more line of the ledger."""
         self.ledger.write(msgspec.json.encode(outcome) + b"\n")
 
-    async def _send(self, send: Callable[[str], Awaitable[object]]) -> str:
-        """Send a unique text, and record the outcome that the caller sees."""
+    async def _delivered(self, send: Callable[[str], Awaitable[object]]) -> str:
+        """Sends a text that no other send has, and writes down what the caller is told."""
         text = f"Mensaje {next(self._number)}, ¡gracias!"
         outcome, found = "cancelled", "-"
         try:
@@ -144,19 +143,19 @@ class Mix:
             outcome = "ok"
         except OutcomeUnknown as error:
             outcome = "unknown"
-            found = await self._reconcile(error, text)
+            found = await self._reconciled(error, text)
             raise
         except (MlmsgError, OSError):
             outcome = "error"
             raise
         finally:
-            self.record(text, outcome, found)
+            self.write(text, outcome, found)
         return text
 
-    async def _reconcile(self, error: OutcomeUnknown, text: str) -> str:
+    async def _reconciled(self, error: OutcomeUnknown, text: str) -> str:
         tally = self.reconciled
         KIND.set(tally)
-        for _ in range(RECONCILE_ATTEMPTS):
+        for _ in range(TRIES):
             tally.calls += 1
             try:
                 message = await error.reconcile()
@@ -174,9 +173,9 @@ class Mix:
                 return "found"
         return "undecided"
 
-    # --- writes ---------------------------------------------------------------------------
+    # What goes up
 
-    def _make_data(self) -> tuple[bytes, str]:
+    def _data(self) -> tuple[bytes, str]:
         size = self.random.randint(1 * KB, 50 * KB)
         if self.random.random() < LARGE_UPLOADS:
             size = self.random.randint(1 * MB, 5 * MB - KB)
@@ -185,11 +184,11 @@ class Mix:
         return data, hashlib.sha256(data).hexdigest()
 
     def _stored(self, name: str, sha256: str) -> None:
-        self.record(name, "stored", sha256)
+        self.write(name, "stored", sha256)
         self._files.append((name, sha256))
 
     async def send(self, client: Client) -> None:
-        """Send a message to a buyer."""
+        """A message to a buyer."""
         pack = self._packs.pick()
 
         async def send(text: str) -> None:
@@ -197,12 +196,12 @@ class Mix:
             if sent.id is not None:
                 self._sent.append(sent.id)
 
-        self._packs.add_text(pack, await self._send(send))
+        self._packs.holds(pack, await self._delivered(send))
 
     async def send_files(self, client: Client) -> None:
-        """Send a message with files that are uploaded first."""
+        """A message with files that are uploaded on the way."""
         pack = self._packs.pick()
-        files = [self._make_data() for _ in range(self.random.randint(1, 3))]
+        files = [self._data() for _ in range(self.random.randint(1, 3))]
 
         async def send(text: str) -> None:
             data = [one for one, _ in files]
@@ -211,27 +210,27 @@ class Mix:
                 for known, (_, sha256) in zip(sent.message.attachments, files, strict=True):
                     self._stored(str(known.filename), sha256)
 
-        self._packs.add_text(pack, await self._send(send))
+        self._packs.holds(pack, await self._delivered(send))
 
-    async def send_rejected(self, client: Client) -> None:
-        """Send a message that the API rejects: it names a file that was never uploaded."""
+    async def send_refused(self, client: Client) -> None:
+        """A message that the API refuses: it names a file that was never uploaded."""
         pack = self._packs.pick()
-        await self._send(lambda text: client.packs.send(pack, text, attachments=["none"]))
+        await self._delivered(lambda text: client.packs.send(pack, text, attachments=["none"]))
 
     async def claim_send(self, client: Client) -> None:
-        """Send a message to the complainant of a claim, now and then with a file."""
+        """A message to the complainant of a claim, now and then with a file."""
         claim = self._claims.pick()
-        data, _ = self._make_data()
+        data, _ = self._data()
         files = [PNG + data] if self.random.random() < 0.2 else []
 
         async def send(text: str) -> None:
             await client.claims.send(claim, text, receiver_role="complainant", files=files)
 
-        self._claims.add_text(claim, await self._send(send))
+        self._claims.holds(claim, await self._delivered(send))
 
     async def upload(self, client: Client) -> None:
-        """Upload a file from a random kind of source."""
-        data, sha256 = self._make_data()
+        """A file, from each kind of source."""
+        data, sha256 = self._data()
         upload, name = client.attachments.upload, "factura ñ.bin"
         kind = self.random.randrange(5)
         if kind == 0:
@@ -246,17 +245,17 @@ class Mix:
         self._stored(stored.id, sha256)
 
     async def claim_upload(self, client: Client) -> None:
-        """Upload a file of a claim."""
-        claim, data = self._claims.pick(), PNG + self._make_data()[0]
+        """A file of a claim."""
+        claim, data = self._claims.pick(), PNG + self._data()[0]
         stored = await client.claims.upload(claim, data, filename="foto.png")
         sha256 = hashlib.sha256(data).hexdigest()
-        self.record(stored.file_name, "stored", sha256)
+        self.write(stored.file_name, "stored", sha256)
         self._claim_files.append((claim, stored.file_name, sha256))
 
-    # --- downloads ------------------------------------------------------------------------
+    # What comes down
 
     async def download(self, client: Client) -> None:
-        """Stream a file."""
+        """A file, streamed."""
         name, sha256 = self.random.choice(self._files)
         async with client.attachments.open(name, SITE) as download:
             digest = hashlib.sha256()
@@ -265,26 +264,26 @@ class Mix:
         _check_file(digest.hexdigest() == sha256, "another file was streamed")
 
     async def save(self, client: Client) -> None:
-        """Save a file; cancelled or not, it is complete or absent."""
+        """A file, saved; cancelled or not, it is whole or not there."""
         large = self.random.random() < LARGE_SAVES
         name, sha256 = self._large if large else self.random.choice(self._files)
         target = self.saved / f"{next(self._number)}.bin"
         try:
             saved = await client.attachments.download(name, target, site_id=SITE)
             _check_file(saved.sha256 == sha256, "another file was saved")
-            _check_file(_remove_and_hash(target) == sha256, "the file is not what was saved")
+            _check_file(_taken(target) == sha256, "the file is not what was saved")
         finally:
-            _check_file(_remove_and_hash(target) in {sha256, None}, "half a file was left")
+            _check_file(_taken(target) in {sha256, None}, "half a file was left")
 
     async def copy(self, client: Client) -> None:
-        """Copy a file from one attachment to another."""
+        """A file, from one attachment to another."""
         name, sha256 = self.random.choice(self._files)
         async with client.attachments.open(name, SITE) as download:
             stored = await client.attachments.upload(download, site_id=SITE)
         self._stored(stored.id, sha256)
 
     async def claim_download(self, client: Client) -> None:
-        """Read a file of a claim, after its description."""
+        """A file of a claim, after what is known of it."""
         if not self._claim_files:
             await self.claim_upload(client)
         claim, name, sha256 = self.random.choice(self._claim_files)
@@ -294,23 +293,23 @@ class Mix:
         _check_file(known.size == len(data), "the file has another size")
         _check_file(hashlib.sha256(data).hexdigest() == sha256, "another file was read")
 
-    # --- reads ----------------------------------------------------------------------------
+    # What is only read
 
     async def page(self, client: Client) -> None:
-        """Read a page of a thread."""
+        """A page of a thread."""
         page = await client.packs.page(self._packs.pick(), limit=5)
         _check(0 < len(page.messages) <= 5, "a page without messages")
 
     async def conversation(self, client: Client) -> None:
-        """Read a whole thread while other calls write to it."""
+        """A whole thread, while others write in it."""
         pack = self._packs.pick()
         known = set(self._packs.texts[pack])
         thread = await client.packs.conversation(pack, page_size=10)
-        _check_ids([message.id for message in thread.messages])
+        _whole([message.id for message in thread.messages])
         _check(known <= {message.text for message in thread.messages}, "a message is missing")
 
     async def message(self, client: Client) -> None:
-        """Read one message."""
+        """One message."""
         if not self._sent:
             page = await client.packs.page(self._packs.pick(), limit=1)
             self._sent.append(page.messages[0].id)
@@ -319,7 +318,7 @@ class Mix:
         _check(message.id == name, "another message")
 
     async def unread(self, client: Client) -> None:
-        """List unread messages in each way, or mark them as read."""
+        """What was not read, in each way, and marking it."""
         pack, ways = self._packs.pick(), client.unread
         match self.random.randrange(5):
             case 0:
@@ -332,10 +331,10 @@ class Mix:
                 await ways.mark_as_read(pack, SELLER)
             case _:
                 async with aclosing(ways.messages(pack, SELLER, page_size=10)) as messages:
-                    _check_ids([message.id async for message in messages])
+                    _whole([message.id async for message in messages])
 
     async def claim(self, client: Client) -> None:
-        """Read a claim and its messages."""
+        """A claim and its messages."""
         claim = self._claims.pick()
         known = set(self._claims.texts[claim])
         details = await client.claims.get(claim)
@@ -347,7 +346,7 @@ class Mix:
 CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
     "send": (16, Mix.send),
     "send with files": (6, Mix.send_files),
-    "send, rejected": (2, Mix.send_rejected),
+    "send, refused": (2, Mix.send_refused),
     "upload": (10, Mix.upload),
     "download": (9, Mix.download),
     "save": (8, Mix.save),
@@ -361,27 +360,27 @@ CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
     "claim upload": (3, Mix.claim_upload),
     "claim download": (3, Mix.claim_download),
 }
-"""The weight of each kind of call, and its method."""
+"""How many of a hundred calls are of each kind, about, and what they do."""
 
 
-def _check(holds: object, otherwise: str) -> None:
-    if not holds:
+def _check(right: object, otherwise: str) -> None:
+    if not right:
         raise WrongAnswerError(otherwise)
 
 
-def _check_file(holds: object, otherwise: str) -> None:
-    if not holds:
+def _check_file(right: object, otherwise: str) -> None:
+    if not right:
         raise WrongFileError(otherwise)
 
 
-def _check_ids(ids: list[str]) -> None:
-    """Check that a walk yielded messages, and none twice."""
+def _whole(ids: list[str]) -> None:
+    """Checks that a walk gave something, and nothing twice."""
     _check(len(ids) >= 2, "a thread without its first messages")
     _check(len(set(ids)) == len(ids), "a message came twice")
 
 
-def _remove_and_hash(path: Path) -> str | None:
-    """Remove a file and return its SHA-256, or None if there is no file."""
+def _taken(path: Path) -> str | None:
+    """The SHA-256 of a file, which is removed; None if it is not there."""
     if not path.exists():
         return None
     data = path.read_bytes()

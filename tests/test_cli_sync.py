@@ -7,15 +7,18 @@ import re
 import signal
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from commands import PROGRAM, environment, mlmsg
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
 from mlmsg.cli._progress import watch
+from mlmsg.cli._settings import Settings
 from mlmsg.sandbox import example_market
-from mlmsg.sync import SyncEvent, ThreadId
+from mlmsg.sync import SyncEvent, SyncReport, ThreadId
 
 MARKET = example_market()
 FILES = expected(MARKET)
@@ -23,22 +26,6 @@ PACK = "2000007001000011"
 CLAIM = "5204000022"
 
 
-def mlmsg(
-    *arguments: str, given: str | None = None, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """Runs the command with its output in a pipe."""
-    return subprocess.run(
-        [sys.executable, "-m", "mlmsg", *arguments],
-        capture_output=True,
-        input=given,
-        text=True,
-        check=False,
-        timeout=60,
-        env={**os.environ, "MLMSG_ACCESS_TOKEN": "", **environment},
-    )
-
-
-@pytest.mark.slow
 def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path / "mirror"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -125,6 +112,32 @@ def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_each_line_of_json_has_a_time_and_a_level_and_errors_their_kind(tmp_path: Path) -> None:
+    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "404")
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert all(datetime.fromisoformat(line["time"]).tzinfo is UTC for line in lines)
+    (failed,) = [line for line in lines if line["event"] == "failed"]
+    assert (failed["level"], failed["error_kind"], failed["status"]) == ("error", "NotFound", 404)
+    assert {line["level"] for line in lines if line["event"] == "downloaded"} == {"info"}
+    assert (lines[-1]["level"], lines[-1]["error"]) == ("error", None)
+
+
+def test_a_stopped_job_ends_with_a_report_that_says_why(tmp_path: Path) -> None:
+    (tmp_path / "packs").write_text("in the way")
+    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path))
+    assert done.returncode == 3
+    last = json.loads(done.stdout.splitlines()[-1])
+    assert (last["event"], last["level"], last["to"]) == ("report", "error", str(tmp_path))
+    assert {"threads", "downloaded", "skipped", "failed", "bytes"} <= set(last)
+    assert last["error"].startswith("stopped: packs/")
+
+
+def test_quiet_prints_problems_only(tmp_path: Path) -> None:
+    done = mlmsg("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "404")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("failed: packs/404: 404")
+
+
 def test_a_url_is_a_target(tmp_path: Path) -> None:
     assert mlmsg("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").returncode == 0
     assert without_manifests(on_disk(tmp_path / "a b")) == FILES
@@ -134,7 +147,7 @@ def test_a_url_is_a_target(tmp_path: Path) -> None:
 def test_a_target_that_fails_ends_it_with_a_line(tmp_path: Path) -> None:
     (tmp_path / "packs").write_text("in the way")
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
-    assert done.returncode == 1
+    assert done.returncode == 3
     assert "Error: stopped: packs/" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -143,7 +156,7 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     error = NotFound(404, None, "no\x1b[2J such\nfile")
-    with watch(None, json=False) as show:
+    with watch(SyncReport(), None, Settings()) as show:
         show(SyncEvent("failed", ThreadId("pack", "1"), "a\x1b]0;b.jpg", error=error))
         show(SyncEvent("downloaded", ThreadId("pack", "1"), "a\rb.jpg"))
     told = capsys.readouterr()
@@ -154,7 +167,7 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
 @pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
     """While it waits for more packs, which never come."""
-    command = [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)]
+    command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
     with subprocess.Popen(
         [*command, "--packs-from", "-"],
         stdin=subprocess.PIPE,
@@ -172,7 +185,33 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         told = process.stderr.read()
         assert process.wait(timeout=20) == 130
-    assert told == "interrupted; run the same command again to continue\n"
+    assert told == "Error: interrupted; run the same command again to continue\n"
+
+
+def test_terminated_it_ends_in_order(tmp_path: Path) -> None:
+    command = [*PROGRAM, "sync", "--sandbox", "--json", "--to", str(tmp_path)]
+    with subprocess.Popen(
+        [*command, "--packs-from", "-"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdin.write(f"{PACK}\n")
+        process.stdin.flush()
+        for _ in range(4):
+            process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        last = json.loads(process.stdout.read().splitlines()[-1])
+        assert process.stderr.read() == "Error: stopped: terminated\n"
+        assert process.wait(timeout=20) == 3
+    assert (last["event"], last["downloaded"], last["error"]) == (
+        ("report", 4, "stopped: terminated")
+    )
+    assert not [path for path in on_disk(tmp_path) if "#" in path or ".part" in path]
 
 
 MISTAKES = [
@@ -211,12 +250,12 @@ def test_wrong_use_is_explained_and_exits_with_2(
 def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     leader, follower = pty.openpty()
     claims = [word for claim in MARKET.claims for word in ("--claim", claim)]
-    command = [sys.executable, "-m", "mlmsg", "sync", "--sandbox", "--to", str(tmp_path)]
+    command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
     with subprocess.Popen(
         [*command, "404", *MARKET.packs, *claims],
         stdout=follower,
         stderr=follower,
-        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "120"},
+        env=environment(TERM="xterm-256color", COLUMNS="120"),
     ) as process:
         os.close(follower)
         seen = read_all(leader)

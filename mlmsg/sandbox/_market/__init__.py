@@ -1,1 +1,0 @@
-"""The parts of a market: threads, claims, sales, missed feeds."""
