@@ -14,7 +14,6 @@ from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-from soak_server import serve as soak
 
 from mlmsg.sandbox import Market, Sandbox
 
@@ -199,7 +198,6 @@ if __name__ == "__main__":
         "limited": limited,
         "page": page,
         "sandbox": sandbox,
-        "soak": soak,
         "thread": thread,
     }
     asyncio.run(kinds[sys.argv[1]](*sys.argv[2:]))

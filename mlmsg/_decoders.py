@@ -9,7 +9,9 @@ from ._wire import Response
 from .models import (
     Claim,
     ClaimAttachment,
+    ClaimDetail,
     ClaimMessage,
+    ClaimPage,
     ClaimSent,
     ClaimUpload,
     MarketplaceSeller,
@@ -21,6 +23,7 @@ from .models import (
     Unread,
     Upload,
 )
+from .models._orders import Order, OrderPage
 from .models._token import TokenResponse
 
 T = TypeVar("T")
@@ -52,6 +55,10 @@ claim = JsonDecoder(Claim)
 claim_messages = JsonDecoder(list[ClaimMessage])
 claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)
+claim_page = JsonDecoder(ClaimPage)
+claim_detail = JsonDecoder(ClaimDetail)
+order_page = JsonDecoder(OrderPage)
+order = JsonDecoder(Order)
 me = JsonDecoder(Me)
 token_response = JsonDecoder(TokenResponse)
 _flat_message = JsonDecoder(Message)
@@ -96,6 +103,22 @@ def reasons(response: Response) -> list[Reason]:
 def reason_caps(response: Response) -> dict[str, int]:
     """Return how many messages each option may still send, by its id."""
     return {cap.option_id: cap.cap_available for cap in _caps(response)}
+
+
+class _MissedFeeds(msgspec.Struct, frozen=True):
+    """The answer that lists missed notifications."""
+
+    messages: list[msgspec.Raw] = []
+
+
+_missed_feeds = JsonDecoder(_MissedFeeds)
+_bare_missed_feeds = JsonDecoder(list[msgspec.Raw])
+
+
+def missed_feeds(response: Response) -> list[msgspec.Raw]:
+    """Return the missed notifications, each as JSON. One integrator reports a bare array."""
+    is_array = response.body.lstrip()[:1] == b"["
+    return _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
 
 
 def one_message(response: Response) -> Message:

@@ -7,6 +7,7 @@ function names its document and heading. `_decoders` reads the responses.
 from collections.abc import Mapping
 from urllib.parse import quote, urlencode
 
+import msgspec
 from msgspec.structs import replace
 
 from . import _decoders as decoders
@@ -17,7 +18,9 @@ from ._wire import Request, Response
 from .models import (
     Claim,
     ClaimAttachment,
+    ClaimDetail,
     ClaimMessage,
+    ClaimPage,
     ClaimSent,
     ClaimUpload,
     MarketplaceSeller,
@@ -29,6 +32,7 @@ from .models import (
     Unread,
     Upload,
 )
+from .models._orders import Order, OrderPage
 from .models._token import TokenResponse
 from .rules import Family, check_resource
 
@@ -59,9 +63,14 @@ CLAIM = ("/marketplace/v2/claims/{claim_id}", "/post-purchase/v1/claims/{claim_i
 CLAIM_V1 = CLAIM[Family.DOMESTIC]
 """The path of claims that the v2 path refuses ("Claims 1.0")."""
 
+CLAIM_SEARCH = ("/marketplace/v2/claims/search", "/post-purchase/v1/claims/search")
+ORDER_SEARCH = ("/marketplace/orders/search", "/orders/search")
+ORDER = ("/marketplace/orders/{order_id}", "/orders/{order_id}")
+
 # These paths are the same for both families.
 UNREAD = "/messages/unread?tag=post_sale"
 ME = "/users/me"
+MISSED_FEEDS = "/missed_feeds"
 MARKETPLACE_USER = "/marketplace/users/{user_id}"
 TOKEN = "/oauth/token"  # noqa: S105  (a path)
 
@@ -225,6 +234,40 @@ def claim_download(claim_id: Id, name: str, *, family: Family = GLOBAL) -> Reque
     return download_request(
         "claims.download", path, v1_template=v1, claim_id=claim_id, file_name=name
     )
+
+
+def claim_search(query: Mapping[str, str], *, family: Family = GLOBAL) -> Request[ClaimPage]:
+    """Claims, "Search"."""
+    return get_request("claims.search", CLAIM_SEARCH[family], decoders.claim_page, urlencode(query))
+
+
+def claim_detail(claim_id: Id, *, family: Family = GLOBAL) -> Request[ClaimDetail]:
+    """Claims, "Detail"."""
+    path, v1 = _claim_paths("/detail", family)
+    decoder = decoders.claim_detail
+    return get_request("claims.detail", path, decoder, v1_template=v1, claim_id=claim_id)
+
+
+# Orders and missed notifications
+
+
+def order_search(query: Mapping[str, str], *, family: Family = GLOBAL) -> Request[OrderPage]:
+    """Orders, "Search"."""
+    return get_request("orders.search", ORDER_SEARCH[family], decoders.order_page, urlencode(query))
+
+
+def order(order_id: Id, *, family: Family = GLOBAL) -> Request[Order]:
+    """Orders, "Get an order"."""
+    return get_request("orders.get", ORDER[family], decoders.order, order_id=order_id)
+
+
+def missed_feeds(
+    app_id: Id, topic: str | None, limit: int, offset: int
+) -> Request[list[msgspec.Raw]]:
+    """Notifications, "Missed feeds"."""
+    fields = {"app_id": str(app_id), "topic": topic, "limit": limit, "offset": offset}
+    query = urlencode({name: value for name, value in fields.items() if value is not None})
+    return get_request("notifications.missed", MISSED_FEEDS, decoders.missed_feeds, query)
 
 
 # Accounts and tokens

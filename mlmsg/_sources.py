@@ -1,11 +1,12 @@
 """Read a file from a path, bytes, an open file, an iterable or a `Download`, chunk by chunk.
 
 `inspect_source` accepts any of these and returns a `SourceInfo`. Its `open` makes a new async
-iterator over the chunks, so that a retry can read the file again. Blocking reads run in worker
-threads.
+iterator over the chunks, so that a retry can read the file again. Files are read in worker threads.
+Any other blocking source may be silent for ever, and is read in a daemon thread of its own.
 """
 
 import errno
+import io
 import os
 import stat
 import time
@@ -25,7 +26,7 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
-from ._streams import CHUNK_BYTES, Buffer, read_ahead, run_in_thread
+from ._streams import CHUNK_BYTES, Buffer, read_ahead, read_silent, run_detached, run_in_thread
 from .errors import RuleError
 from .rules import SNIFF_BYTES
 
@@ -42,6 +43,8 @@ __all__ = [
 
 MAX_BATCH_SECONDS = 0.05
 """Seconds that a slow iterable is read before the bytes so far are sent."""
+
+_DISK_FILES = (io.FileIO, io.BufferedReader, io.BufferedRandom)
 
 
 @runtime_checkable
@@ -82,6 +85,8 @@ class Source:
         filename: The name of the file in the request.
         content_type: The MIME type.
         replayable: True if `open` may be called again, for another attempt.
+        is_local: True if the chunks come from memory or from a regular file, and no code of the
+            caller runs to make them.
     """
 
     open: Callable[[], AsyncGenerator[Buffer, None]]
@@ -89,6 +94,7 @@ class Source:
     filename: str
     content_type: str
     replayable: bool
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +107,7 @@ class SourceInfo:
         filename: The file's own name.
         content_type: The MIME type that the source names.
         replayable: True if `open` may be called again.
+        is_local: True if the chunks come from memory or from a regular file.
         head: The first bytes, if they are in memory.
     """
 
@@ -109,6 +116,7 @@ class SourceInfo:
     filename: str | None = None
     content_type: str | None = None
     replayable: bool = True
+    is_local: bool = False
     head: bytes = b""
 
 
@@ -124,9 +132,8 @@ async def inspect_source(source: SourceLike) -> SourceInfo:
     if isinstance(source, bytes | bytearray | memoryview):
         view = memoryview(source)
         view = view.cast("B") if view.nbytes and view.c_contiguous else memoryview(view.tobytes())
-        return SourceInfo(
-            partial(_slice_buffer, view), length=view.nbytes, head=bytes(view[:SNIFF_BYTES])
-        )
+        head = bytes(view[:SNIFF_BYTES])
+        return SourceInfo(partial(_slice_buffer, view), view.nbytes, is_local=True, head=head)
     if isinstance(source, Streamed):
         chunks = partial(_iterate, source)
         name, kind = source.filename, source.content_type
@@ -154,7 +161,7 @@ async def _inspect_path(name: str | os.PathLike[str]) -> SourceInfo:
     if not stat.S_ISREG(info.st_mode):
         hint = "Open it yourself in binary mode and pass the open file"
         raise RuleError("a path to send", f"{str(path)!r}, a device or pipe", "a file", hint)
-    return SourceInfo(partial(_read_path, path), info.st_size, path.name)
+    return SourceInfo(partial(_read_path, path), info.st_size, path.name, is_local=True)
 
 
 async def _inspect_file(file: Readable) -> SourceInfo:
@@ -164,26 +171,36 @@ async def _inspect_file(file: Readable) -> SourceInfo:
     plain = cast("IO[bytes]", getattr(file, "wrapped", file))
     # An object without `seekable` is not a file of Python's io: its read may need the event loop.
     is_io_file = hasattr(plain, "seekable")
-    probe = await run_in_thread(partial(plain.read, 0)) if is_io_file else plain.read(0)
+    probe = await run_detached(partial(plain.read, 0)) if is_io_file else plain.read(0)
     if isawaitable(probe):
         await probe
         return SourceInfo(partial(_read_async_file, file), filename=name, replayable=False)
     if isinstance(probe, str):
         hint = "Open it with mode 'rb'"
         raise RuleError("an open file to send", "a file in text mode", "a binary file", hint)
-    start, length = await run_in_thread(partial(_position_and_rest, plain))
-    is_seekable = start is not None
-    return SourceInfo(partial(read_file, plain, start), length, name, replayable=is_seekable)
+    start, length, is_local = await run_detached(partial(_measure, plain))
+    reader = partial(read_file if is_local else _read_silent_file, plain, start)
+    return SourceInfo(reader, length, name, replayable=start is not None, is_local=is_local)
 
 
-def _position_and_rest(file: IO[bytes]) -> tuple[int | None, int | None]:
-    """Return the position of a file and the bytes after it; both None for a pipe."""
+def _measure(file: IO[bytes]) -> tuple[int | None, int | None, bool]:
+    """Return the position of a file, the bytes after it, and True if its reads cannot be silent.
+
+    A pipe has no position and no known length.
+    """
     if not getattr(file, "seekable", bool)():
-        return None, None
+        return None, None, False
     start = file.tell()
     end = file.seek(0, os.SEEK_END)
     file.seek(start)
-    return start, max(end - start, 0)
+    return start, max(end - start, 0), _is_local(file)
+
+
+def _is_local(file: IO[bytes]) -> bool:
+    """Return True for a file in memory and a regular file. A subclass may do anything."""
+    if type(file) in _DISK_FILES:
+        return stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+    return type(file) is io.BytesIO
 
 
 async def _slice_buffer(view: memoryview) -> AsyncGenerator[Buffer, None]:
@@ -216,6 +233,14 @@ async def read_file(file: IO[bytes], start: int | None) -> AsyncGenerator[Buffer
             yield chunk
 
 
+async def _read_silent_file(file: IO[bytes], start: int | None) -> AsyncGenerator[Buffer, None]:
+    if start is not None:
+        await run_detached(partial(file.seek, start))
+    async with aclosing(read_silent(partial(_read_chunk, file))) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
 def _read_chunk(file: IO[bytes]) -> bytes:
     chunk: bytes | None = file.read(CHUNK_BYTES)
     if chunk is None:  # a pipe in non-blocking mode that is not at its end
@@ -235,13 +260,10 @@ async def _await_if_needed(value: bytes | Awaitable[bytes]) -> bytes:
 async def _iterate_in_thread(source: Iterable[Buffer]) -> AsyncGenerator[Buffer, None]:
     """Yield the pieces of a synchronous iterable, which runs in a thread, in batches."""
     iterator = iter(source)
-    try:
-        async with aclosing(read_ahead(partial(_next_batch, iterator))) as batches:
-            async for batch in batches:
-                yield batch
-    finally:
-        if close := getattr(iterator, "close", None):
-            await run_in_thread(close)
+    close = getattr(iterator, "close", None)
+    async with aclosing(read_silent(partial(_next_batch, iterator), close)) as batches:
+        async for batch in batches:
+            yield batch
 
 
 def _next_batch(iterator: Iterator[Buffer]) -> bytes:

@@ -3,13 +3,20 @@
 A thread cannot be interrupted. anyio's shield protects against its own cancel scopes, but not
 against `Task.cancel()`. So before a file is closed after a cancellation, the thread that still uses
 it must finish. This module adds that wait to `anyio.to_thread`.
+
+A read that may never return, such as one from a silent pipe, must not be waited for: neither by a
+cancellation, nor by the end of the process. It gets a daemon thread of its own, a `SourceThread`.
 """
 
 import asyncio
 import os
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
 from typing import TypeVar
 
 from anyio import to_thread
@@ -20,12 +27,17 @@ __all__ = [
     "coalesce",
     "fsync_directory",
     "read_ahead",
+    "read_silent",
+    "run_detached",
     "run_in_thread",
     "wait_until_done",
 ]
 
 CHUNK_BYTES = 1024 * 1024
 """Bytes read or written per thread hop."""
+
+GRACE_SECONDS = 0.2
+"""Seconds that a cancellation waits for a read that may never return."""
 
 Buffer = bytes | bytearray | memoryview
 
@@ -55,6 +67,104 @@ async def read_ahead(read: Callable[[], Buffer]) -> AsyncGenerator[Buffer, None]
             yield chunk
     finally:
         await wait_until_done(pending)
+
+
+class SourceThread:
+    """A daemon thread that runs blocking calls one after the other.
+
+    The results arrive in futures of the event loop. A thread that is blocked for ever costs its
+    memory, and nothing waits for it.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._is_stopped = False
+        # The caller's code finds its context variables in the thread, as in a task.
+        target = copy_context().run
+        Thread(target=target, args=(self._work,), name="mlmsg source", daemon=True).start()
+
+    def submit(self, function: Callable[[], T]) -> "asyncio.Future[T]":
+        """Run a function after those before it. Its future gets the result or the exception."""
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(lambda: self._run(function, future))
+        return future
+
+    def stop(self, last: Callable[[], T]) -> "asyncio.Future[T]":
+        """End the thread after the current call. Calls that have not begun are dropped.
+
+        Args:
+            last: Runs at the end, in the thread.
+        """
+        self._is_stopped = True
+        future: asyncio.Future[T] = self._loop.create_future()
+        self._jobs.put(lambda: self._finish(last, future))
+        self._jobs.put(None)
+        return future
+
+    def _work(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def _run(self, function: Callable[[], T], future: "asyncio.Future[T]") -> None:
+        if not self._is_stopped:
+            self._finish(function, future)
+
+    def _finish(self, function: Callable[[], T], future: "asyncio.Future[T]") -> None:
+        report: Callable[[], None]
+        try:
+            result = function()
+        except StopIteration as error:  # a future refuses it
+            failure: BaseException = RuntimeError("a source raised StopIteration")
+            failure.__cause__ = error
+            report = partial(_set_exception, future, failure)
+        except BaseException as error:  # noqa: BLE001  (raised by whoever awaits the future)
+            report = partial(_set_exception, future, error)
+        else:
+            report = partial(_set_result, future, result)
+        with suppress(RuntimeError):  # the event loop was closed meanwhile
+            self._loop.call_soon_threadsafe(report)
+
+
+def _set_result(future: "asyncio.Future[T]", result: T) -> None:
+    if not future.done():
+        future.set_result(result)
+
+
+def _set_exception(future: "asyncio.Future[T]", error: BaseException) -> None:
+    if not future.done():
+        future.set_exception(error)
+
+
+async def run_detached(function: Callable[[], T]) -> T:
+    """Run `function` in a daemon thread, and return its result. A cancellation does not wait."""
+    return await SourceThread().stop(function)
+
+
+async def read_silent(
+    read: Callable[[], Buffer], close: Callable[[], object] | None = None
+) -> AsyncGenerator[Buffer, None]:
+    """Yield chunks from `read` up to the first empty one, as `read_ahead`, in a daemon thread.
+
+    If the iterator is closed while the source is silent, it waits for `GRACE_SECONDS`, and then
+    leaves the thread alone. The thread ends with the read.
+
+    Args:
+        read: Returns the next chunk. It may block for ever.
+        close: Called in the thread after the last read.
+    """
+    thread = SourceThread()
+    pending = thread.submit(read)
+    try:
+        while chunk := await pending:
+            pending = thread.submit(read)
+            yield chunk
+    finally:
+        pending.cancel()
+        closed = thread.stop(close or bool)
+        await asyncio.wait({closed}, timeout=GRACE_SECONDS)
+        if closed.done():
+            closed.result()
 
 
 async def coalesce(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], None]:

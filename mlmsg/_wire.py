@@ -58,12 +58,19 @@ class Stream(Protocol):
     closed: bool
     """True after `close`."""
 
-    def chunks(self) -> AsyncGenerator[bytes, None]:
+    def chunks(self, *, lends: bool = True) -> AsyncGenerator[bytes, None]:
         """Yield the bytes as they arrive.
+
+        Args:
+            lends: True if code of the caller runs between two chunks.
 
         Raises:
             TransportError: The body was cut or stopped arriving.
         """
+        ...
+
+    def lend(self) -> None:
+        """Let nested calls use the slot of this exchange, while code of the caller runs."""
         ...
 
     def close(self) -> None:
@@ -99,6 +106,11 @@ class Response(msgspec.Struct, frozen=True):
     def is_success(self) -> bool:
         """True for a status of 200 to 299."""
         return 200 <= self.status < 300
+
+    def lend(self) -> None:
+        """Lend the slot of the stream, if there is one, while code of the caller runs."""
+        if self.stream is not None:
+            self.stream.lend()
 
     def close(self) -> None:
         """Close the stream, if there is one."""

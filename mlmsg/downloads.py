@@ -71,7 +71,7 @@ class Download:
     def __repr__(self) -> str:
         return f"<Download {self.filename!r}, {self.content_type}, {self.size} bytes>"
 
-    async def __aiter__(self) -> AsyncGenerator[bytes, None]:
+    def __aiter__(self) -> AsyncGenerator[bytes, None]:  # noqa: PYI058  (`aclose` is public)
         """Yield the bytes as they arrive, in chunks of any size.
 
         Raises:
@@ -79,6 +79,9 @@ class Download:
             TransportError: The network failed.
             UsageError: The bytes were read before, or the download is closed.
         """
+        return self._chunks(lends=True)
+
+    async def _chunks(self, *, lends: bool) -> AsyncGenerator[bytes, None]:
         stream = self._stream
         if self._is_read or stream is None:
             raise UsageError("a download can be read once; open it again to read it again")
@@ -87,7 +90,7 @@ class Download:
         self._is_read = True
         received = 0
         try:
-            async with aclosing(stream.chunks()) as chunks:
+            async with aclosing(stream.chunks(lends=lends)) as chunks:
                 async for chunk in chunks:
                     received += len(chunk)
                     yield chunk
@@ -101,7 +104,7 @@ class Download:
 
     async def read(self) -> bytes:
         """Return the whole file. Raises the same errors as iterating."""
-        async with aclosing(aiter(self)) as chunks:
+        async with aclosing(self._chunks(lends=False)) as chunks:
             return b"".join([chunk async for chunk in chunks])
 
     async def save(
@@ -135,7 +138,7 @@ class Download:
         target = await run_in_thread(partial(_target_path, to, self.filename, overwrite=overwrite))
         part = _PartialFile(target)
         try:
-            async with aclosing(coalesce(aiter(self))) as groups:
+            async with aclosing(coalesce(self._chunks(lends=False))) as groups:
                 async for group in groups:
                     await run_in_thread(partial(part.write, group))
                     if progress is not None:

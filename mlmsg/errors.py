@@ -167,7 +167,7 @@ class RecipientUnknown(RuleError):
             "a message of a counterpart, or a thread that an agent mediates",
             hint or advice,
         )
-        self.args = (found, hint)
+        self.args: tuple[object, ...] = (found, hint)
 
 
 class NotificationError(RuleError):
@@ -255,12 +255,12 @@ class ApiError(MlmsgError):
         self.headers: Mapping[str, str] = headers or {}
         self.request = request
         self.attempts = attempts
-        self.hint = hint
+        self.hint: str = hint
 
     def add_hint(self, hint: str) -> None:
         """Append a sentence to the hint."""
         self.hint = ". ".join(filter(None, (self.hint, hint)))
-        self.args = (*self.args[:-1], self.hint)
+        self.args: tuple[object, ...] = (*self.args[:-1], self.hint)
 
     @property
     def request_id(self) -> str | None:

@@ -59,11 +59,12 @@ async def open_source(
             if size is not None and size != copied:
                 raise length_mismatch(size, f"{copied} bytes")
             await _check_kind(reopen, name, rules)
-            yield Source(reopen, copied, name, kind, replayable=True)
+            yield Source(reopen, copied, name, kind, replayable=True, is_local=True)
     else:
         rules.check_size(size)
         await _check_kind(found.open, name, rules)
-        yield Source(found.open, size, name, kind, replayable=found.replayable)
+        is_local = found.is_local
+        yield Source(found.open, size, name, kind, found.replayable, is_local)
 
 
 def _resolve_length(declared: int | None, known: int | None) -> int | None:

@@ -20,7 +20,7 @@ ROOMS = (
     ("budget", "_sources"),
     ("_multipart",),
     ("uploads", "_wire"),
-    ("_decoders", "_request_builders", "_reason_errors"),
+    ("_date_walk", "_decoders", "_request_builders", "_reason_errors", "_search_queries"),
     ("_operations",),
     ("token_store", "_transport"),
     ("_grant",),

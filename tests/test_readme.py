@@ -1,126 +1,139 @@
-"""The README's code and every example run, against the sandbox and in this process."""
+"""The code of the README runs against the sandbox, and prints what the README shows."""
 
 import ast
 import inspect
 import re
-import runpy
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
-import nbformat
 import pytest
-from nbclient import NotebookClient
+import readme
+from anyio import to_thread
 
-from mlmsg import Client, RetryPolicy
+import mlmsg
+from mlmsg import Client
 from mlmsg.sandbox import Sandbox
 
-ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
-EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples" / "sync_on_dask.py"})
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with the files that the README names."""
+    (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.4 invoice")
+    (tmp_path / "evidence.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
 
-def blocks(language: str) -> Iterator[str]:
-    yield from re.findall(rf"^```{language}\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
-
-
-async def run(code: str, names: dict[str, object]) -> None:
-    """Runs a block as a notebook would: `await` may stand at its top level."""
+async def run_block(code: str, names: dict[str, object]) -> None:
+    """Run a block as a notebook would: `await` may stand at its top level."""
     compiled = compile(code, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     result = eval(compiled, names)
     if inspect.isawaitable(result):
         await result
 
 
-async def test_the_code_of_the_readme_runs_from_top_to_bottom(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox, client: Client
+async def test_every_fragment_runs_by_itself(
+    folder: Path, sandbox: Sandbox, client: Client
 ) -> None:
-    (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.4 invoice")
-    (tmp_path / "README.md").write_text("read me")
-    (tmp_path / "evidence.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    monkeypatch.chdir(tmp_path)
-    names: dict[str, object] = {
+    pack_id = next(iter(sandbox.market.packs))
+    page = await client.packs.page(pack_id)
+    attachments = [file.filename for message in page.messages for file in message.attachments]
+    declared = {
         "client": client,
-        "pack_id": next(iter(sandbox.market.packs)),
+        "pack_id": pack_id,
         "claim_id": next(iter(sandbox.market.claims)),
-        "RetryPolicy": RetryPolicy,
+        "attachment_id": attachments[0],
     }
-    program, *cells = blocks("python")
-    assert "asyncio.run(main())" in program
-    for cell in cells:
-        await run(cell, names)
-    assert list((tmp_path / "archive").iterdir())
+    assert declared.keys() == readme.DECLARED.keys()
+    for fragment in readme.fragments():
+        await run_block(fragment, {**declared})
+    assert {"archive", "evidence"} <= {path.name for path in folder.iterdir()}
     uploaded = [file.original_filename for file in sandbox.market.files.values()]
     assert uploaded[-4:] == ["orders.csv", "invoice.pdf", "export.txt", "export.txt"]
 
 
-def test_the_program_of_the_readme_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_the_first_program_prints_what_the_readme_shows(
+    folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "README.md").write_text("read me")
-    monkeypatch.chdir(tmp_path)
-    exec(compile(next(blocks("python")), "README.md", "exec"), {"__name__": "__main__"})
-    assert "sent as " in capsys.readouterr().out
+    first, *_ = readme.programs()
+    exec(compile(first, "first.py", "exec"), {"__name__": "__main__"})
+    shown, *_ = readme.blocks("text")
+    assert capsys.readouterr().out == shown
 
 
-async def test_the_refusal_in_the_readme_is_the_one_that_is_raised(
-    sandbox: Sandbox, client: Client
+async def test_the_program_for_a_real_account_runs(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    _, real, *others = readme.programs()
+    assert not others
+    assert "Client(os.environ[" in real
+    here = real.replace('"])', f'"], base_url="{sandbox.url}")')
+    monkeypatch.setenv("MLMSG_ACCESS_TOKEN", sandbox.token)
+    await to_thread.run_sync(exec, compile(here, "README.md", "exec"), {"__name__": "__main__"})
+    assert capsys.readouterr().out == "2 conversations with unread messages\n"
+
+
+LARGE_BODY = """
+
+@pytest.mark.asyncio
+async def test_a_file(mocked: aioresponses) -> None:
+    path = "/marketplace/messages/attachments/a?site_id=MLM&tag=post_sale"
+    mocked.get(f"https://api.mercadolibre.com{path}", body=b"x" * 1_000_000)
+    async with Client("any-token") as client:
+        async with client.attachments.open("a", site_id="MLM") as download:
+            assert len(await download.read()) == 1_000_000
+"""
+
+
+@pytest.mark.slow
+def test_the_fixture_for_aioresponses_works(tmp_path: Path) -> None:
+    (module,) = readme.pytest_modules()
+    (tmp_path / "test_pasted.py").write_text(module + LARGE_BODY, encoding="utf-8")
+    scope = "asyncio_default_fixture_loop_scope=function"
+    command = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-o", scope]
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
+    )
+    assert "2 passed" in done.stdout, done.stdout + done.stderr
+
+
+async def test_the_rule_error_in_the_readme_is_the_one_that_is_raised(client: Client) -> None:
     with pytest.raises(ValueError, match="found 26") as caught:
         await client.packs.send(1, "Factura", files=[b"%PDF-1.4"] * 26, site_id="MLM")
-    assert f"# {caught.value}" in README
+    assert f"# {caught.value}" in readme.TEXT
 
 
 def test_the_first_two_shell_blocks_are_one_command_each() -> None:
-    run_it, test_it, *_ = blocks("sh")
+    run_it, test_it, *_ = readme.blocks("sh")
     assert run_it.count("\n") == test_it.count("\n") == 1
     assert "mlmsg sync --sandbox --to" in run_it
     assert "pytest" in test_it
 
 
-SAYS = {
-    "inbox_service.py": r"(notification [12]: 200\n){4}21 messages delivered, 2 of them new\n2 ",
-    "mirror_job.py": r"first run: 7 threads, 15 .* 1 failed\nsecond run: 7 threads, 1 files",
-    "answer_with_files.py": r"Mariana: .*\nsent as [0-9a-f]{32} with 2 files",
-    "copy_attachment.py": r"27822 of 27822 bytes\nCaja dañada.jpg was sent with message",
-    "opentelemetry_events.py": (
-        r"answer a buyer.*\n - GET \S+/packs/{pack_id} 503 ServerError retry\n.* 200  accept\n"
-        r" - POST \S+/attachments 200  accept\n.*request\.duration: \S+ s in 4 series.*"
-        r"retries: 1 {retry} in 1 series"
-    ),
-}
+def test_the_links_inside_the_readme_have_targets() -> None:
+    headings = re.findall(r"^#+ (.+)$", readme.TEXT, re.MULTILINE)
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+    links = set(re.findall(r"\]\(#([^)]+)\)", readme.TEXT))
+    assert links <= anchors
+    files = re.findall(r"\]\((?!#|https:)([^)]+)\)", readme.TEXT)
+    assert [name for name in files if not (readme.PATH.parent / name).exists()] == []
 
 
-DASK = r"8/8 shards, 32 files\n14 threads, 32 files fetched .* 0 failed, 0 shards lost"
+def section(title: str) -> str:
+    return readme.TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_the_shards_run_on_a_cluster_of_two_processes() -> None:
-    """In a process of its own, as a cluster starts others from there."""
-    command = [sys.executable, str(ROOT / "examples" / "sync_on_dask.py")]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
-    assert done.returncode == 0, done.stderr
-    assert re.search(DASK, done.stdout)
+def test_the_section_on_errors_names_every_error() -> None:
+    public = [value for value in vars(mlmsg).values() if isinstance(value, type)]
+    errors = {kind.__name__ for kind in public if issubclass(kind, mlmsg.MlmsgError)}
+    assert errors - set(re.findall(r"`(\w+)`", section("Errors"))) == set()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-def test_the_notebook_runs_from_top_to_bottom() -> None:
-    notebook = nbformat.read(ROOT / "examples" / "explore.ipynb", as_version=4)
-    assert not any(cell.get("outputs") for cell in notebook.cells), "it is kept without outputs"
-    NotebookClient(notebook, timeout=60).execute()
-    outputs = [output for cell in notebook.cells for output in cell.get("outputs", [])]
-    assert {"image/png", "text/html"} <= {kind for one in outputs for kind in one.data}
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(180)
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-def test_examples_run_and_say_what_they_did(
-    path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sys, "argv", [str(path)])
-    runpy.run_path(str(path), run_name="__main__")
-    assert re.search(SAYS[path.name], capsys.readouterr().out, re.DOTALL)
+def test_the_table_of_rooms_names_what_exists() -> None:
+    package = Path(mlmsg.__file__).parent
+    rooms = re.findall(r"`([a-z_]+(?:\.py|/))`", section("How it works"))
+    assert [room for room in rooms if not (package / room).exists()] == []
+    listed = {room.removesuffix(".py").rstrip("/") for room in rooms}
+    public = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "."))}
+    assert public - listed - {"LICENSE", "py"} == set()

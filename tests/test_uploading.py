@@ -354,7 +354,7 @@ async def test_files_are_uploaded_side_by_side_and_sent_once_in_their_order(tmp_
                 await waiting[name].answer(200, json.dumps({"id": f"1_{name}"}).encode())
 
     files = files_in(tmp_path)
-    async with connect(script) as (client, _):
+    async with connect(script, max_connections=3) as (client, _):
         await client.packs.send(PACK_ID, "Va", attachments=["1_0.png"], files=files, site_id="MLM")
     assert sent == [{"text": "Va", "attachments": [f"1_{name}.png" for name in "0abc"]}]
 
@@ -371,7 +371,7 @@ async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_
             await peer.rest()
             await cut.wait()
 
-    async with connect(script) as (client, server):
+    async with connect(script, max_connections=3) as (client, server):
         with pytest.raises(BadRequest, match="not this one"):
             await client.packs.send(PACK_ID, "Va", files=files_in(tmp_path), site_id="MLM")
         await cut.wait()

@@ -5,6 +5,7 @@ This package and the sandbox are the only code that names aiohttp. Errors of aio
 released on error and on cancellation.
 """
 
+import asyncio
 import ssl as ssl_module
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,6 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 from yarl import URL
 
-from mlmsg._multipart import Multipart
 from mlmsg._wire import Request, Response, TransferCounter
 from mlmsg.errors import RequestLine, TransportError, UnsafeRedirect, UsageError
 from mlmsg.policy import Timeouts
@@ -25,7 +25,7 @@ from ._decompression import BadCompression
 from ._errors import NETWORK_ERRORS, ErrorTranslator, forbid_aiohttp_retries
 from ._payload import MultipartPayload, SourceFailed
 from ._redirects import MAX_REDIRECTS, headers_for, is_redirect, redirect_target
-from ._slots import ConnectionSlots
+from ._slots import ConnectionSlots, Slot
 from ._stream import ResponseStream, discard, is_success, read_response, response_headers
 
 __all__ = ["Transport", "TransportOptions"]
@@ -101,46 +101,64 @@ class Transport:
             TransportError: There is no response, or no complete one.
             BaseException: Any exception of the source of an upload, unchanged.
         """
-        await self._slots.acquire()
+        slot = await self._slots.acquire()
         connections = ExchangeConnections()
         self._running.add(connections)
         keeps_slot = False
         failure: BaseException
         try:
             self._check_open()
-            response = await self._exchange(request, url, headers, counter)
+            response = await self._exchange(request, url, headers, slot, counter)
             keeps_slot = response.stream is not None
         except (*NETWORK_ERRORS, BadCompression) as error:
             connections.abort()
             failure = translated = self._translate(request.line, error)
             if not translated.sent:
                 counter.bytes_sent = 0
+        except TransportError as error:
+            connections.abort()
+            failure = error.with_traceback(None)
         except SourceFailed as carrier:
             connections.abort()
             failure = carrier.error
-        except BaseException:
+        except BaseException as error:
             connections.abort()
-            raise
+            if not self._is_cancelled_by_close(error):
+                raise
+            failure = self._translate(request.line, error)
         else:
+            connections.finish()
             return response
         finally:
             self._running.discard(connections)
             if not keeps_slot:
-                self._slots.release()
-        # Raised outside of the `except` block: the context of an exception would show aiohttp's
-        # error, which contains the headers of the request.
+                slot.release()
+        # Raised outside of the `except` block, and without the frames below: they and aiohttp's
+        # error contain the headers of the request and what the server sent.
         raise failure
+
+    def _is_cancelled_by_close(self, error: BaseException) -> bool:
+        """Return True if `close` has cancelled aiohttp's work, and nobody this task."""
+        task = asyncio.current_task()
+        is_cancellation = isinstance(error, asyncio.CancelledError) and self._http.closed
+        return is_cancellation and task is not None and not task.cancelling()
 
     def _check_open(self) -> None:
         if self._http.closed:
             raise UsageError("the client was closed while this call waited for a connection")
 
     async def _exchange(
-        self, request: Request[T], url: str, headers: Mapping[str, str], counter: TransferCounter
+        self,
+        request: Request[T],
+        url: str,
+        headers: Mapping[str, str],
+        slot: Slot,
+        counter: TransferCounter,
     ) -> Response:
         target = URL(url, encoded=True)
         if request.upload is not None:
-            return await self._upload(request, request.upload, target, headers, counter)
+            body = MultipartPayload(request.upload, self._options.timeouts.write, slot, counter)
+            return await self._upload(request, body, target, headers, counter)
         counter.bytes_sent = len(request.body or b"")
         response = await self._request(request.method, target, headers, request.line, request.body)
         if not request.is_streamed:
@@ -149,7 +167,7 @@ class Transport:
             response = await self._follow_redirects(response, headers, request.line)
         if not is_success(response):
             return await read_response(response, request, counter)
-        return self._open_stream(response, request, counter)
+        return self._open_stream(response, request, slot, counter)
 
     async def _request(
         self,
@@ -184,7 +202,11 @@ class Transport:
         return None if proxy_bypass(host) else getproxies().get(url.scheme)
 
     def _open_stream(
-        self, response: aiohttp.ClientResponse, request: Request[T], counter: TransferCounter
+        self,
+        response: aiohttp.ClientResponse,
+        request: Request[T],
+        slot: Slot,
+        counter: TransferCounter,
     ) -> Response:
         """Return a response whose body is unread. Its stream holds the slot until it is closed."""
         if response.status == 206:
@@ -192,24 +214,19 @@ class Transport:
             text = "the server sent a part of the file, but the whole file was requested"
             raise TransportError(text, request=request.line)
         translate = partial(self._translate, request.line)
-        stream = ResponseStream(response, translate, self._slots, self._release, counter)
+        stream = ResponseStream(response, translate, slot, self._streams.discard, counter)
         self._streams.add(stream)
         return Response(response.status, response_headers(response), stream=stream)
-
-    def _release(self, stream: ResponseStream) -> None:
-        self._streams.discard(stream)
-        self._slots.release()
 
     async def _upload(
         self,
         request: Request[T],
-        upload: Multipart,
+        body: MultipartPayload,
         url: URL,
         headers: Mapping[str, str],
         counter: TransferCounter,
     ) -> Response:
         """Return the response to a body that is written while the response is awaited."""
-        body = MultipartPayload(upload, self._options.timeouts.write, self._slots, counter)
         early = "the server responded before it had the whole body"
         failure = TransportError(early, request=request.line)
         try:

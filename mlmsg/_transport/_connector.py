@@ -2,9 +2,11 @@
 
 import asyncio
 import select
+import socket
+from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
@@ -18,28 +20,56 @@ __all__ = ["Connector", "ExchangeConnections"]
 
 
 class ExchangeConnections:
-    """The connections that the exchange of the current task uses.
+    """The connections that one exchange opens or reuses.
 
     aiohttp closes the connection of a failed exchange, but closing flushes first: if the peer does
     not read, the socket stays open for as long as the peer likes. `abort` closes it at once.
     """
 
-    __slots__ = ("_transports",)
+    __slots__ = ("_sockets", "_transports")
 
     def __init__(self) -> None:
         """Collect the connections that this task opens from now on."""
-        self._transports: list[asyncio.Transport] = []
+        self._sockets: list[socket.socket] = []
+        self._transports: dict[ResponseHandler, asyncio.Transport] = {}
         _exchange.set(self)
 
-    def add(self, connection: Connection) -> None:
-        """Remember a connection."""
-        if connection.transport is not None:
-            self._transports.append(connection.transport)
+    def add_socket(self, connecting: socket.socket) -> None:
+        """Remember a socket that is not a connection yet."""
+        self._sockets.append(connecting)
+
+    def add(self, protocol: ResponseHandler) -> None:
+        """Remember a connection. Its socket is in the care of the transport from now on."""
+        self._sockets.clear()
+        if protocol.transport is not None:
+            self._transports[protocol] = protocol.transport
+
+    def remove(self, protocol: ResponseHandler) -> None:
+        """Forget a connection that another exchange reuses."""
+        self._transports.pop(protocol, None)
+
+    def finish(self) -> None:
+        """Abort the connections that still have bytes to send, and forget all.
+
+        A response may arrive before the request was sent. What is left of that request must not
+        wait on an idle connection until the peer reads it.
+        """
+        for transport in self._transports.values():
+            if transport.get_write_buffer_size():
+                transport.abort()
+        self._transports.clear()
+        self._sockets.clear()
 
     def abort(self) -> None:
-        """Close all sockets at once, without sending what is still buffered."""
-        for transport in self._transports:
+        """Close all sockets at once, without sending the bytes that are still buffered."""
+        for transport in self._transports.values():
             transport.abort()
+        for connecting in self._sockets:
+            # asyncio may be in the middle of a handshake with it, and closes it then.
+            with suppress(OSError):
+                connecting.shutdown(socket.SHUT_RDWR)
+        self._transports.clear()
+        self._sockets.clear()
 
 
 _exchange: ContextVar[ExchangeConnections | None] = ContextVar("mlmsg_exchange", default=None)
@@ -53,8 +83,8 @@ class Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, **options: object) -> None:
-        super().__init__(**options)  # type: ignore[arg-type]
-        self._used: WeakSet[ResponseHandler] = WeakSet()
+        super().__init__(socket_factory=_new_socket, **options)  # type: ignore[arg-type]
+        self._owners: WeakKeyDictionary[ResponseHandler, ExchangeConnections] = WeakKeyDictionary()
 
     async def connect(
         self,
@@ -66,23 +96,52 @@ class Connector(aiohttp.TCPConnector):
         while True:
             connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
-            if protocol is None or protocol not in self._used or _is_clean(protocol):
+            assert protocol is not None  # noqa: S101  (it was connected just now)
+            owner = self._owners.get(protocol)
+            if owner is None or _is_clean(protocol):
                 break
+            if protocol.transport is not None:
+                protocol.transport.abort()
             connection.close()
-        if protocol is not None:
-            self._used.add(protocol)
         exchange = _exchange.get()
         if exchange is not None:
-            exchange.add(connection)
+            if owner is not None:
+                owner.remove(protocol)
+            exchange.add(protocol)
+            self._owners[protocol] = exchange
         return connection
+
+
+def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """Create a socket for an address, and remember it for the exchange of the current task."""
+    connecting = socket.socket(*address[:3])
+    exchange = _exchange.get()
+    if exchange is not None:
+        exchange.add_socket(connecting)
+    return connecting
 
 
 def _is_clean(protocol: ResponseHandler) -> bool:
     """Return False if unexpected bytes or the end of the connection have arrived."""
-    if protocol.should_close or protocol.transport is None:
+    if protocol.should_close or protocol.transport is None or _has_partial_response(protocol):
         return False
     connection = protocol.transport.get_extra_info("socket")
     return connection is None or not _is_readable(connection.fileno())
+
+
+def _has_partial_response(protocol: ResponseHandler) -> bool:
+    """Return True if the parser holds the beginning of a response that nobody asked for.
+
+    `should_close` does not know of it (aiohttp 3.14), and there is no public way to ask. The parser
+    is not used again: the next request brings a new one.
+    """
+    parser = getattr(protocol, "_parser", None)
+    if parser is None:
+        return False
+    try:
+        return parser.feed_eof() is not None
+    except Exception:  # noqa: BLE001  (whatever the parser makes of it, it is not empty)
+        return True
 
 
 def _is_readable(descriptor: int) -> bool:

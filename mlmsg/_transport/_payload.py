@@ -1,8 +1,8 @@
 """The multipart body as aiohttp sends it, with a write timeout and the source's own errors."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import Awaitable
+from typing import TypeVar
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -13,10 +13,12 @@ from mlmsg._streams import Buffer, wait_until_done
 from mlmsg._wire import TransferCounter
 
 from ._errors import WriteTimedOut
-from ._send_queue import bytes_outstanding
-from ._slots import ConnectionSlots
+from ._send_queue import bytes_accepted
+from ._slots import Slot
 
 __all__ = ["MultipartPayload", "SourceFailed"]
+
+T = TypeVar("T")
 
 
 class SourceFailed(Exception):
@@ -46,7 +48,7 @@ class MultipartPayload(aiohttp.payload.Payload):
         self,
         upload: Multipart,
         timeout: float | None,
-        slots: ConnectionSlots,
+        slot: Slot,
         counter: TransferCounter,
     ) -> None:
         super().__init__(upload, content_type=upload.content_type)
@@ -54,7 +56,8 @@ class MultipartPayload(aiohttp.payload.Payload):
         self._size = upload.length
         self._upload = upload
         self._timeout = timeout
-        self._slots = slots
+        self._slot = slot
+        self._lends = not upload.source.is_local
         self._written: asyncio.Future[None] | None = None
         self._network_error: OSError | None = None
         self.source_error: BaseException | None = None
@@ -75,9 +78,7 @@ class MultipartPayload(aiohttp.payload.Payload):
         assert isinstance(writer, StreamWriter)  # noqa: S101  (for its transport)
         self._written = asyncio.get_running_loop().create_future()
         try:
-            async with aclosing(self._upload.chunks()) as chunks:
-                while (chunk := await self._next_chunk(chunks)) is not None:
-                    await self._send(writer, chunk)
+            await self._write_chunks(writer)
         except BaseException as error:
             if error is self._network_error or _is_cancelled(error):
                 raise
@@ -109,13 +110,22 @@ class MultipartPayload(aiohttp.payload.Payload):
         if self._written is None:
             await asyncio.sleep(0)
 
-    async def _next_chunk(self, chunks: AsyncGenerator[Buffer, None]) -> Buffer | None:
-        """Return the next chunk, or None at the end. The caller's code may run meanwhile."""
-        self._slots.lend()
+    async def _write_chunks(self, writer: StreamWriter) -> None:
+        chunks = self._upload.chunks()
         try:
-            return await anext(chunks, None)
+            while (chunk := await self._run_source(anext(chunks, None))) is not None:
+                await self._send(writer, chunk)
         finally:
-            self._slots.take_back()
+            await self._run_source(chunks.aclose())
+
+    async def _run_source(self, step: Awaitable[T]) -> T:
+        """Await one step of the source. The slot is lent meanwhile if it is code of the caller."""
+        if self._lends:
+            self._slot.lend()
+        try:
+            return await step
+        finally:
+            self._slot.take_back()
 
     async def _send(self, writer: StreamWriter, chunk: Buffer) -> None:
         try:
@@ -134,11 +144,11 @@ class MultipartPayload(aiohttp.payload.Payload):
         draining = asyncio.ensure_future(writer.drain())
         try:
             while True:
-                outstanding = bytes_outstanding(writer)
+                accepted = bytes_accepted(writer)
                 await asyncio.wait({draining}, timeout=self._timeout)
                 if draining.done():
                     return await draining
-                if bytes_outstanding(writer) >= outstanding:
+                if bytes_accepted(writer) <= accepted:
                     raise WriteTimedOut
         finally:
             draining.cancel()

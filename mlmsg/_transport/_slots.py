@@ -1,18 +1,75 @@
-"""Bound the number of exchanges that run at the same time, without ever causing a deadlock."""
+"""Bound the number of exchanges that run at the same time, without ever causing a deadlock.
+
+An exchange holds a slot from its request to the end of its response. While it waits for code of the
+caller (the source of an upload, the reader of a download), its slot is *lent*: that code may call
+the same client, and would otherwise wait for a slot that only its own progress can release.
+
+- A nested call borrows the slot that a surrounding exchange has lent. This is the common case, and
+  the limit holds.
+- If every slot is lent and nothing has moved for `STALL_SECONDS`, code of the caller may wait for a
+  call of an unrelated task. Then one more slot is opened, for as long as such exchanges last.
+"""
 
 import asyncio
 from collections import deque
+from contextvars import ContextVar
 
-__all__ = ["ConnectionSlots"]
+__all__ = ["ConnectionSlots", "Slot"]
+
+STALL_SECONDS = 0.25
+"""Seconds after which exchanges that all wait for the caller's code are taken for a deadlock."""
+
+
+class Slot:
+    """The place of one exchange within the limit.
+
+    Attributes:
+        parent: The slot of the surrounding exchange, of any client, or None.
+        lender: The slot that this one is borrowed from. None: it counts against the limit.
+        borrower: The slot that is borrowed from this one, or None.
+        is_held: True from `acquire` to `release`.
+        is_lent: True while code of the caller is waited for.
+        was_lent: True after the first `lend`.
+    """
+
+    __slots__ = ("_slots", "borrower", "is_held", "is_lent", "lender", "parent", "was_lent")
+
+    def __init__(self, slots: "ConnectionSlots", parent: "Slot | None") -> None:
+        self._slots = slots
+        self.parent = parent
+        self.lender: Slot | None = None
+        self.borrower: Slot | None = None
+        self.is_held = self.is_lent = self.was_lent = False
+
+    def lend(self) -> None:
+        """Let nested calls use the slot: code of the caller is waited for."""
+        if self.is_held and not self.is_lent:
+            self._slots.lend(self)
+
+    def take_back(self) -> None:
+        """Use the slot again. Never waits."""
+        if self.is_lent:
+            self._slots.take_back(self)
+
+    def release(self) -> None:
+        """Leave the place to the next exchange."""
+        if self.is_held:
+            self._slots.release(self)
+
+    def find_lender(self) -> "Slot | None":
+        """Return the nearest surrounding slot of the same client, if it can be borrowed."""
+        outer = self.parent
+        while outer is not None and not (outer.is_held and outer._slots is self._slots):  # noqa: SLF001
+            outer = outer.parent
+        return outer if outer is not None and outer.is_lent and outer.borrower is None else None
+
+
+_current: ContextVar[Slot | None] = ContextVar("mlmsg_slot", default=None)
+"""The slot of the last exchange that began in this context. Tasks and threads inherit it."""
 
 
 class ConnectionSlots:
     """A first-in, first-out limit on exchanges.
-
-    An exchange holds a slot from its request to the end of its response. While it waits for code of
-    the caller (the source of an upload, the reader of a download), its slot is *lent*. If every
-    slot is lent, one more exchange is admitted: the caller's code may itself wait for that
-    exchange, and would otherwise wait for a slot that only its own progress can release.
 
     Args:
         limit: Slots; 1 or more.
@@ -20,52 +77,110 @@ class ConnectionSlots:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held = 0
-        self._lent = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._extra = 0  # slots opened after a stall
+        self._counted = 0  # held slots that are not borrowed
+        self._active = 0  # held slots that are not lent
+        self._lenders = 0  # held slots that were lent at least once
+        self._waiting: deque[tuple[Slot, asyncio.Future[None]]] = deque()
+        self._stall_timer: asyncio.TimerHandle | None = None
 
-    async def acquire(self) -> None:
+    async def acquire(self) -> Slot:
         """Wait for a slot and hold it."""
+        parent = _current.get()
+        while parent is not None and not parent.is_held:
+            parent = parent.parent
+        slot = Slot(self, parent)
         if not self._waiting and self._has_room():
-            self._held += 1
-            return
-        admitted = asyncio.get_running_loop().create_future()
-        self._waiting.append(admitted)
-        try:
-            await admitted
-        except asyncio.CancelledError:
-            if not admitted.cancelled():  # a slot was handed over just before the cancellation
-                self.release()
-            raise
-
-    def release(self) -> None:
-        """Release a slot that is not lent."""
-        self._held -= 1
-        self._admit()
-
-    def lend(self) -> None:
-        """Mark a held slot as waiting for code of the caller."""
-        self._lent += 1
-        self._admit()
-
-    def take_back(self) -> None:
-        """Mark a lent slot as in use again. Never waits."""
-        self._lent -= 1
+            self._hold(slot)
+        elif lender := slot.find_lender():
+            slot.lender, lender.borrower = lender, slot
+            self._hold(slot)
+        else:
+            await self._wait(slot)
+        _current.set(slot)
+        return slot
 
     def admit_all(self) -> None:
         """Hand a slot to everyone who waits, so that all of them see that the client is closed."""
         while self._waiting:
-            self._hand_over()
+            self._admit(*self._waiting.popleft())
+        self._watch_for_stall()
+
+    def lend(self, slot: Slot) -> None:
+        """Mark a slot as lent."""
+        slot.is_lent = True
+        self._active -= 1
+        if not slot.was_lent:
+            slot.was_lent = True
+            self._lenders += 1
+        if self._waiting:
+            self._watch_for_stall()
+
+    def take_back(self, slot: Slot) -> None:
+        """Mark a slot as in use."""
+        slot.is_lent = False
+        self._active += 1
+        if self._stall_timer is not None:
+            self._watch_for_stall()
+
+    def release(self, slot: Slot) -> None:
+        """Free a slot, and admit those who wait."""
+        self._active -= not slot.is_lent
+        self._lenders -= slot.was_lent
+        self._extra = min(self._extra, self._lenders)
+        slot.is_held = slot.is_lent = False
+        heir, slot.borrower = slot.borrower, None  # it goes on in the place of this slot
+        if heir is not None:
+            heir.lender = slot.lender
+        if slot.lender is not None:
+            slot.lender.borrower = heir
+        elif heir is None:
+            self._counted -= 1
+        while self._waiting and self._has_room():
+            self._admit(*self._waiting.popleft())
+        if self._waiting or self._stall_timer is not None:
+            self._watch_for_stall()
 
     def _has_room(self) -> bool:
-        return self._held < self._limit or self._held == self._lent
+        return self._counted < self._limit + self._extra
 
-    def _admit(self) -> None:
-        while self._waiting and self._has_room():
-            self._hand_over()
+    def _hold(self, slot: Slot) -> None:
+        slot.is_held = True
+        self._active += 1
+        self._counted += slot.lender is None
 
-    def _hand_over(self) -> None:
-        admitted = self._waiting.popleft()
-        if not admitted.done():  # a cancelled call stays in the queue until its turn
-            self._held += 1
+    async def _wait(self, slot: Slot) -> None:
+        admitted = asyncio.get_running_loop().create_future()
+        entry = slot, admitted
+        self._waiting.append(entry)
+        self._watch_for_stall()
+        try:
+            await admitted
+        except BaseException:
+            if slot.is_held:  # it was admitted just before the cancellation
+                slot.release()
+            else:
+                self._waiting.remove(entry)
+                self._watch_for_stall()
+            raise
+
+    def _admit(self, slot: Slot, admitted: asyncio.Future[None]) -> None:
+        self._hold(slot)
+        if not admitted.done():  # otherwise it was cancelled, and will release the slot
             admitted.set_result(None)
+
+    def _watch_for_stall(self) -> None:
+        """Start the timer if all exchanges wait for the caller's code. Otherwise stop it."""
+        if self._stall_timer is not None:
+            self._stall_timer.cancel()
+            self._stall_timer = None
+        if self._waiting and self._active == 0:
+            loop = asyncio.get_running_loop()
+            self._stall_timer = loop.call_later(STALL_SECONDS, self._end_stall)
+
+    def _end_stall(self) -> None:
+        self._stall_timer = None
+        self._extra += 1
+        # The newest call is the likeliest one that code of the caller waits for.
+        self._admit(*self._waiting.pop())
+        self._watch_for_stall()

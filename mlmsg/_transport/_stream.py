@@ -12,7 +12,7 @@ from mlmsg.policy import Effect
 
 from ._decompression import BadCompression, Decompressor, is_compressed, new_decompressor
 from ._errors import NETWORK_ERRORS
-from ._slots import ConnectionSlots
+from ._slots import Slot
 
 __all__ = ["ResponseStream", "discard", "is_success", "read_response", "response_headers"]
 
@@ -82,71 +82,71 @@ async def read_response(
 
 
 class ResponseStream:
-    """The body of a successful download. It holds a slot and a connection until `close`.
-
-    The slot is lent whenever the caller, and not the network, is waited for.
-    """
+    """The body of a successful download. It holds a slot and a connection until `close`."""
 
     def __init__(
         self,
         response: aiohttp.ClientResponse,
         translate: Callable[[BaseException], TransportError],
-        slots: ConnectionSlots,
-        release: Callable[["ResponseStream"], None],
+        slot: Slot,
+        on_close: Callable[["ResponseStream"], None],
         counter: TransferCounter,
     ) -> None:
         self._response = response
         self._translate = translate
-        self._slots = slots
-        self._release = release
+        self._slot = slot
+        self._on_close = on_close
         self._body = _Body(response, counter)
-        self._is_lent = True
+        self._size = 0
         self.closed = False
-        slots.lend()
 
-    async def chunks(self) -> AsyncGenerator[bytes, None]:
-        """Yield the bytes as they arrive, decompressed if the server compressed them."""
-        size = 0
+    async def chunks(self, *, lends: bool = True) -> AsyncGenerator[bytes, None]:
+        """Yield the bytes as they arrive, decompressed if the server compressed them.
+
+        Args:
+            lends: True to lend the slot whenever a chunk is yielded, because code of the caller
+                decides when the next one is read.
+        """
+        was_lent = self._slot.is_lent
+        self._slot.take_back()
         try:
-            self._take_back()
-            while chunk := await self._body.read():
-                size += len(chunk)
-                if self._body.is_compressed and size > MAX_DECOMPRESSED_BYTES:
-                    raise TransportError(
-                        f"a compressed file of over {MAX_DECOMPRESSED_BYTES} bytes"
-                    )
-                self._lend()
+            while chunk := await self._read():
+                if lends:
+                    self._slot.lend()
                 yield chunk
-                self._take_back()
+                self._slot.take_back()
         except (*NETWORK_ERRORS, BadCompression, RuntimeError) as error:
             failure = self._translate(error)  # a RuntimeError if the client was closed
+            chunk = b""  # not for a traceback
         else:
             return
         finally:
-            self._lend()
+            if was_lent:
+                self._slot.lend()
         raise failure
+
+    def lend(self) -> None:
+        """Lend the slot while code of the caller runs."""
+        self._slot.lend()
 
     def close(self) -> None:
         """Release the slot. If bytes are unread, abort the connection."""
         if not self.closed:
             self.closed = True
             discard(self._response)
-            self._take_back()
-            self._release(self)
+            self._slot.release()
+            self._on_close(self)
 
     def abort(self) -> None:
         """Abort the connection, so that the reader of the body gets an error."""
         discard(self._response)
 
-    def _lend(self) -> None:
-        if not self._is_lent and not self.closed:
-            self._is_lent = True
-            self._slots.lend()
-
-    def _take_back(self) -> None:
-        if self._is_lent:
-            self._is_lent = False
-            self._slots.take_back()
+    async def _read(self) -> bytes:
+        chunk = await self._body.read()
+        self._size += len(chunk)
+        if self._body.is_compressed and self._size > MAX_DECOMPRESSED_BYTES:
+            raise BadCompression(f"a compressed file of over {MAX_DECOMPRESSED_BYTES} bytes")
+        return chunk
 
 
 class _Body:

@@ -18,6 +18,7 @@ from ._seller import Seller
 from .account import Account
 from .attachments import Attachments
 from .claims import Claims
+from .notifications import Notifications
 from .packs import Messages, Packs
 from .reasons import Reasons
 from .unread import UnreadMessages
@@ -29,6 +30,7 @@ __all__ = [
     "Claims",
     "Client",
     "Messages",
+    "Notifications",
     "Packs",
     "Reasons",
     "UnreadMessages",
@@ -56,6 +58,7 @@ class Client:
         reasons: Reasons to start a conversation.
         unread: Unread messages.
         claims: Claims, their messages and files.
+        notifications: Notifications that could not be delivered.
     """
 
     def __init__(
@@ -119,6 +122,7 @@ class Client:
         self.reasons: Reasons = Reasons(self._session, seller)
         self.unread: UnreadMessages = UnreadMessages(self._session)
         self.claims: Claims = Claims(self._session, seller)
+        self.notifications: Notifications = Notifications(self._session)
 
     def __repr__(self) -> str:
         return f"<mlmsg.Client {self._base_url}>"

@@ -3,7 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TypeVar
 
@@ -46,6 +46,7 @@ async def open_download(
 ) -> AsyncIterator[Download]:
     """Yield the `Download` of a file. It is closed at the end of the `async with` block."""
     async with session.open(request) as response:
+        response.lend()
         yield Download(response, name)
 
 
@@ -58,10 +59,9 @@ async def download_with(
     """Return the result of `handler` for a file, in as many attempts as the policy allows."""
 
     async def process(response: Response) -> R:
-        try:
+        response.lend()
+        with closing(response):
             return await handler(Download(response, name))
-        finally:
-            response.close()
 
     return await session.send(request, process)
 
@@ -78,10 +78,12 @@ async def save_download(
     """Save a file, in as many attempts as the policy allows."""
     await run_in_thread(partial(check_target, to, overwrite=overwrite))
 
-    async def save(download: Download) -> Saved:
-        return await download.save(to, overwrite=overwrite, progress=progress)
+    async def process(response: Response) -> Saved:
+        with closing(response):
+            download = Download(response, name)
+            return await download.save(to, overwrite=overwrite, progress=progress)
 
-    return await download_with(session, request, name, save)
+    return await session.send(request, process)
 
 
 async def _gather(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:

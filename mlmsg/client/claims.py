@@ -8,15 +8,25 @@ from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, check_sequence
+from mlmsg._date_walk import Moment, as_moment
 from mlmsg._multipart import Multipart
 from mlmsg._reconcile import SendReconciler, claim_fingerprint
 from mlmsg._session import Session
 from mlmsg.downloads import Download, Saved
 from mlmsg.errors import ActionNotAvailable
-from mlmsg.models import Claim, ClaimAttachment, ClaimMessage, ClaimSent, ClaimUpload
+from mlmsg.models import (
+    Claim,
+    ClaimAttachment,
+    ClaimDetail,
+    ClaimMessage,
+    ClaimPage,
+    ClaimSent,
+    ClaimUpload,
+)
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
+from ._searches import ClaimSearch
 from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
 
@@ -37,6 +47,7 @@ class Claims:
     def __init__(self, session: Session, seller: Seller) -> None:
         self._session = session
         self._family = seller.family
+        self._search = ClaimSearch(session, seller)
         self._reconciler = SendReconciler[ClaimMessage](session.clock_offset)
 
     async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
@@ -51,6 +62,63 @@ class Claims:
     async def get(self, claim_id: int | str) -> Claim:
         """A claim: its players, what each of them may do now, and its stage."""
         return await self._session.send(_operations.claim(claim_id, family=self._family))
+
+    async def detail(self, claim_id: int | str) -> ClaimDetail:
+        """Return a claim in words: title, description, problem, due date, who has to act.
+
+        The texts are in the language of the account ("Claims", detail).
+        """
+        request = _operations.claim_detail(claim_id, family=self._family)
+        return await self._session.send(request)
+
+    async def search(
+        self,
+        *,
+        status: str | None = None,
+        limit: int = 30,
+        offset: int = 0,
+        role: str = "respondent",
+        **filters: int | str | None,
+    ) -> ClaimPage:
+        """Return one page of the seller's claims ("Claims", search).
+
+        The seller's own id and role are added to the query. For all claims of a seller ask both
+        roles, or use `all`.
+
+        Args:
+            status: `"opened"`, `"closed"`, or None.
+            limit: Claims to return, 1 to 100.
+            offset: Claims to skip. A domestic search allows `offset + limit` under 10,000.
+            role: The seller's role: `"respondent"`, or `"complainant"` as in cancelled sales.
+                Global Selling does not ask for it.
+            filters: `id`, `type`, `stage`, `resource` with `resource_id`, `reason_id`, `site_id`,
+                `order_id` or `pack_id`, `range`, `sort`; domestic also `payment_id`, `parent_id`.
+
+        Raises:
+            RuleError: A filter is unknown, or a pair of filters is not allowed. Nothing was sent.
+        """
+        return await self._search.page(limit, offset, role, {"status": status, **filters})
+
+    def all(
+        self, *, since: Moment, until: Moment | None = None, status: str | None = None
+    ) -> AsyncGenerator[Claim, None]:
+        """Yield every claim that was updated in a span of time, each once.
+
+        Both roles of the seller and all statuses are asked. The order is that of the updates, from
+        old to new, in slices of time. Claims that are updated during the walk are included.
+
+        Args:
+            since: The first moment of the last update: an aware datetime, or a date (its first
+                moment in UTC).
+            until: The moment after the last one, or None: until the end of the walk.
+            status: `"opened"`, `"closed"`, or None for both.
+
+        Raises:
+            RuleError: A datetime has no zone. Nothing was sent.
+        """
+        begin = as_moment("since", since)
+        end = None if until is None else as_moment("until", until)
+        return self._search.walk(begin, end, status)
 
     async def upload(
         self,

@@ -7,6 +7,7 @@ from typing import TypeAlias
 from mlmsg import _operations
 from mlmsg._arguments import check_id, check_sequence
 from mlmsg._characters import unsupported_characters
+from mlmsg._date_walk import Moment, as_moment
 from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
 from mlmsg._wire import Request
@@ -22,6 +23,7 @@ from mlmsg.models import (
     Conversation,
     ConversationStatus,
     Message,
+    PackRef,
     Sent,
     ThreadPage,
     Upload,
@@ -31,6 +33,7 @@ from mlmsg.rules import check_attachment_count, check_page, check_text, check_te
 from mlmsg.uploads import SourceLike
 
 from ._recipient import newest_counterpart, recipient_without_counterpart
+from ._searches import OrderSearch
 from ._seller import Seller, check_user_id
 from .attachments import Attachments
 
@@ -99,6 +102,26 @@ class Packs:
         """
         fetch = partial(self._fetch, pack_id)
         return walk(fetch, _message_id, limit=page_size, concurrency=concurrency)
+
+    def all(self, *, since: Moment, until: Moment | None = None) -> AsyncGenerator[PackRef, None]:
+        """Yield every pack whose orders were updated in a span of time, each once.
+
+        The order is that of the updates, from old to new, in slices of time. The API knows orders
+        of the last twelve months. In Global Selling, each order is read to learn its pack, and the
+        search allows 100 requests a minute. Orders that are updated during the walk are included.
+
+        Args:
+            since: The first moment of the last update: an aware datetime, or a date (its first
+                moment in UTC).
+            until: The moment after the last one, or None: until the end of the walk.
+
+        Raises:
+            RuleError: A datetime has no zone. Nothing was sent.
+            TransportError: More orders than one query returns have the same hour of update.
+        """
+        begin = as_moment("since", since)
+        end = None if until is None else as_moment("until", until)
+        return OrderSearch(self._session, self._seller).walk(begin, end)
 
     async def conversation(
         self, pack_id: int | str, *, page_size: int = 50, concurrency: int = 8

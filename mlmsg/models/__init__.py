@@ -37,6 +37,7 @@ from .post_sale import (
     User,
 )
 from .reasons import Reason, ReasonTemplate, ReasonVariable
+from .search import ClaimDetail, ClaimPage, PackRef
 from .unread import Unread, UnreadResult
 
 __all__ = [
@@ -44,8 +45,10 @@ __all__ = [
     "AvailableAction",
     "Claim",
     "ClaimAttachment",
+    "ClaimDetail",
     "ClaimMessage",
     "ClaimModeration",
+    "ClaimPage",
     "ClaimSent",
     "ClaimUpload",
     "Conversation",
@@ -55,6 +58,7 @@ __all__ = [
     "Message",
     "MessageDate",
     "Moderation",
+    "PackRef",
     "Paging",
     "Player",
     "Reason",

@@ -74,9 +74,9 @@ def default_options(site_id: str, *, global_selling: bool) -> list[Option]:
 
 def fill_template(template: Template, values: list[int | float]) -> str:
     """Return the text of a template with these values of its variables."""
-    if template.texts:
-        (texts,) = list(template.texts.values())[:1]
-        return texts["html"].replace("%d", "{}").format(*values)
+    if isinstance(template.texts, dict):
+        text = next(iter(template.texts.values()))
+        return text["html"].replace("%d", "{}").format(*values)
     return _TEXTS.get(template.id, template.id)
 
 

@@ -1,4 +1,4 @@
-"""The calls of `soak.py`, one method for each kind, and what is written down of them."""
+"""The calls of the soak, one method for each kind, and the ledger of their outcomes."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
-from soak_server import LARGE, SELLER, Outcome, large_file
 
 from mlmsg import (
     ApiError,
@@ -23,6 +22,8 @@ from mlmsg import (
     OutcomeUnknown,
     TransportError,
 )
+from soak.proofs import Outcome
+from soak.server import LARGE, SELLER, large_file
 
 __all__ = ["CALLS", "KIND", "Mix", "Tally", "WrongAnswerError", "WrongFileError"]
 
@@ -31,26 +32,26 @@ KB, MB = 1024, 1024 * 1024
 PNG = b"\x89PNG\r\n\x1a\n"
 
 LARGE_UPLOADS = 0.01
-"""The part of the files going up that has 1 to 5 MB; the others have 1 to 50 KB."""
+"""The share of uploads of 1 to 5 MB; the others have 1 to 50 KB."""
 
 LARGE_SAVES = 0.06
-"""The part of the saves that is of a file of 3 MB."""
+"""The share of saved files of 3 MB."""
 
-TRIES = 5
-"""How often a `reconcile` that fails is called again."""
+RECONCILE_ATTEMPTS = 5
+"""Calls of a `reconcile` that fails, before it is given up."""
 
 
 class WrongAnswerError(Exception):
-    """An answer that is not what it has to be."""
+    """An unexpected response."""
 
 
 class WrongFileError(Exception):
-    """A file that has other bytes, or is half there."""
+    """A file with the wrong bytes, or an incomplete one."""
 
 
 @dataclass
 class Tally:
-    """What became of the calls of one kind."""
+    """The counts of the calls of one kind, by their outcome."""
 
     calls: int = 0
     ok: int = 0
@@ -61,14 +62,14 @@ class Tally:
 
 
 KIND: ContextVar[Tally] = ContextVar("KIND")
-"""Where the attempts of the present call are counted."""
+"""The tally of the current call, in which its retries are counted."""
 
 
-class Live:
-    """The packs, or the claims, in use: each for about a hundred calls, then a new one follows.
+class Rotation:
+    """The packs, or the claims, in use; each is replaced after about a hundred calls.
 
     Attributes:
-        texts: What is known to stand in each of them.
+        texts: The texts that each one is known to contain.
     """
 
     def __init__(self, first: int, rng: random.Random) -> None:
@@ -77,28 +78,28 @@ class Live:
         self.texts: dict[int, set[str]] = {next(self._fresh): set() for _ in range(12)}
 
     def pick(self) -> int:
-        """One of them."""
+        """Return a random id, and now and then replace the oldest."""
         if self._random.random() < 0.01:
             del self.texts[next(iter(self.texts))]
             self.texts[next(self._fresh)] = set()
         return self._random.choice(list(self.texts))
 
-    def holds(self, number: int, text: str) -> None:
-        """Notes that a message stands in one of them from now on."""
+    def add_text(self, number: int, text: str) -> None:
+        """Record that a thread contains a text from now on."""
         if number in self.texts:
             self.texts[number].add(text)
 
 
 class Mix:
-    """The calls, one method for each kind, and the ledger of what they were told.
+    """The calls, one method for each kind, and the ledger of their outcomes.
 
     Attributes:
         tallies: The counts by kind of call.
         reconciled: The counts of the searches for lost sends.
-        attempts: How many attempts were made.
-        failed: How many of them had no answer, a 429 or a 5xx.
-        saved: The folder for what comes down.
-        ledger: The file of outcomes; not in memory, which is measured.
+        attempts: The number of attempts.
+        failed: The number of attempts without a response, or with a 429 or a 5xx.
+        saved: The folder for downloads.
+        ledger: The file of outcomes; not a list, because memory is measured.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
@@ -111,8 +112,8 @@ class Mix:
         self.ledger = (folder / "ledger").open("wb")
         self._noise = self.random.randbytes(5 * MB + 64 * KB)
         self._number = itertools.count()
-        self._packs = Live(2000010000000000, self.random)
-        self._claims = Live(5300000000, self.random)
+        self._packs = Rotation(2000010000000000, self.random)
+        self._claims = Rotation(5300000000, self.random)
         self._sent: deque[str] = deque(maxlen=50)
         self._claim_files: deque[tuple[int, str, str]] = deque(maxlen=30)
         self._large = LARGE, hashlib.sha256(large_file()).hexdigest()
@@ -120,22 +121,22 @@ class Mix:
         self._given = folder / "given.bin"
         self._given.write_bytes(self._noise[: 20 * KB])
 
-    # What is written down of a call
+    # --- records --------------------------------------------------------------------------
 
-    def heard(self, event: AttemptEvent) -> None:
-        """Counts the attempts."""
+    def count_attempt(self, event: AttemptEvent) -> None:
+        """Count an attempt."""
         self.attempts += 1
         no_success = event.status is None or event.status == 429 or event.status >= 500
         self.failed += no_success and event.verdict != "cancel"
         if event.verdict == "retry" and event.operation != "auth.refresh":
             KIND.get().retried += 1
 
-    def write(self, *outcome: *Outcome) -> None:
-        """One more line of the ledger."""
+    def record(self, *outcome: *Outcome) -> None:
+        """Write one line to the ledger."""
         self.ledger.write(msgspec.json.encode(outcome) + b"\n")
 
-    async def _delivered(self, send: Callable[[str], Awaitable[object]]) -> str:
-        """Sends a text that no other send has, and writes down what the caller is told."""
+    async def _send(self, send: Callable[[str], Awaitable[object]]) -> str:
+        """Send a unique text, and record the outcome that the caller sees."""
         text = f"Mensaje {next(self._number)}, ¡gracias!"
         outcome, found = "cancelled", "-"
         try:
@@ -143,19 +144,19 @@ class Mix:
             outcome = "ok"
         except OutcomeUnknown as error:
             outcome = "unknown"
-            found = await self._reconciled(error, text)
+            found = await self._reconcile(error, text)
             raise
         except (MlmsgError, OSError):
             outcome = "error"
             raise
         finally:
-            self.write(text, outcome, found)
+            self.record(text, outcome, found)
         return text
 
-    async def _reconciled(self, error: OutcomeUnknown, text: str) -> str:
+    async def _reconcile(self, error: OutcomeUnknown, text: str) -> str:
         tally = self.reconciled
         KIND.set(tally)
-        for _ in range(TRIES):
+        for _ in range(RECONCILE_ATTEMPTS):
             tally.calls += 1
             try:
                 message = await error.reconcile()
@@ -173,9 +174,9 @@ class Mix:
                 return "found"
         return "undecided"
 
-    # What goes up
+    # --- writes ---------------------------------------------------------------------------
 
-    def _data(self) -> tuple[bytes, str]:
+    def _make_data(self) -> tuple[bytes, str]:
         size = self.random.randint(1 * KB, 50 * KB)
         if self.random.random() < LARGE_UPLOADS:
             size = self.random.randint(1 * MB, 5 * MB - KB)
@@ -184,11 +185,11 @@ class Mix:
         return data, hashlib.sha256(data).hexdigest()
 
     def _stored(self, name: str, sha256: str) -> None:
-        self.write(name, "stored", sha256)
+        self.record(name, "stored", sha256)
         self._files.append((name, sha256))
 
     async def send(self, client: Client) -> None:
-        """A message to a buyer."""
+        """Send a message to a buyer."""
         pack = self._packs.pick()
 
         async def send(text: str) -> None:
@@ -196,12 +197,12 @@ class Mix:
             if sent.id is not None:
                 self._sent.append(sent.id)
 
-        self._packs.holds(pack, await self._delivered(send))
+        self._packs.add_text(pack, await self._send(send))
 
     async def send_files(self, client: Client) -> None:
-        """A message with files that are uploaded on the way."""
+        """Send a message with files that are uploaded first."""
         pack = self._packs.pick()
-        files = [self._data() for _ in range(self.random.randint(1, 3))]
+        files = [self._make_data() for _ in range(self.random.randint(1, 3))]
 
         async def send(text: str) -> None:
             data = [one for one, _ in files]
@@ -210,27 +211,27 @@ class Mix:
                 for known, (_, sha256) in zip(sent.message.attachments, files, strict=True):
                     self._stored(str(known.filename), sha256)
 
-        self._packs.holds(pack, await self._delivered(send))
+        self._packs.add_text(pack, await self._send(send))
 
-    async def send_refused(self, client: Client) -> None:
-        """A message that the API refuses: it names a file that was never uploaded."""
+    async def send_rejected(self, client: Client) -> None:
+        """Send a message that the API rejects: it names a file that was never uploaded."""
         pack = self._packs.pick()
-        await self._delivered(lambda text: client.packs.send(pack, text, attachments=["none"]))
+        await self._send(lambda text: client.packs.send(pack, text, attachments=["none"]))
 
     async def claim_send(self, client: Client) -> None:
-        """A message to the complainant of a claim, now and then with a file."""
+        """Send a message to the complainant of a claim, now and then with a file."""
         claim = self._claims.pick()
-        data, _ = self._data()
+        data, _ = self._make_data()
         files = [PNG + data] if self.random.random() < 0.2 else []
 
         async def send(text: str) -> None:
             await client.claims.send(claim, text, receiver_role="complainant", files=files)
 
-        self._claims.holds(claim, await self._delivered(send))
+        self._claims.add_text(claim, await self._send(send))
 
     async def upload(self, client: Client) -> None:
-        """A file, from each kind of source."""
-        data, sha256 = self._data()
+        """Upload a file from a random kind of source."""
+        data, sha256 = self._make_data()
         upload, name = client.attachments.upload, "factura ñ.bin"
         kind = self.random.randrange(5)
         if kind == 0:
@@ -245,17 +246,17 @@ class Mix:
         self._stored(stored.id, sha256)
 
     async def claim_upload(self, client: Client) -> None:
-        """A file of a claim."""
-        claim, data = self._claims.pick(), PNG + self._data()[0]
+        """Upload a file of a claim."""
+        claim, data = self._claims.pick(), PNG + self._make_data()[0]
         stored = await client.claims.upload(claim, data, filename="foto.png")
         sha256 = hashlib.sha256(data).hexdigest()
-        self.write(stored.file_name, "stored", sha256)
+        self.record(stored.file_name, "stored", sha256)
         self._claim_files.append((claim, stored.file_name, sha256))
 
-    # What comes down
+    # --- downloads ------------------------------------------------------------------------
 
     async def download(self, client: Client) -> None:
-        """A file, streamed."""
+        """Stream a file."""
         name, sha256 = self.random.choice(self._files)
         async with client.attachments.open(name, SITE) as download:
             digest = hashlib.sha256()
@@ -264,26 +265,26 @@ class Mix:
         _check_file(digest.hexdigest() == sha256, "another file was streamed")
 
     async def save(self, client: Client) -> None:
-        """A file, saved; cancelled or not, it is whole or not there."""
+        """Save a file; cancelled or not, it is complete or absent."""
         large = self.random.random() < LARGE_SAVES
         name, sha256 = self._large if large else self.random.choice(self._files)
         target = self.saved / f"{next(self._number)}.bin"
         try:
             saved = await client.attachments.download(name, target, site_id=SITE)
             _check_file(saved.sha256 == sha256, "another file was saved")
-            _check_file(_taken(target) == sha256, "the file is not what was saved")
+            _check_file(_remove_and_hash(target) == sha256, "the file is not what was saved")
         finally:
-            _check_file(_taken(target) in {sha256, None}, "half a file was left")
+            _check_file(_remove_and_hash(target) in {sha256, None}, "half a file was left")
 
     async def copy(self, client: Client) -> None:
-        """A file, from one attachment to another."""
+        """Copy a file from one attachment to another."""
         name, sha256 = self.random.choice(self._files)
         async with client.attachments.open(name, SITE) as download:
             stored = await client.attachments.upload(download, site_id=SITE)
         self._stored(stored.id, sha256)
 
     async def claim_download(self, client: Client) -> None:
-        """A file of a claim, after what is known of it."""
+        """Read a file of a claim, after its description."""
         if not self._claim_files:
             await self.claim_upload(client)
         claim, name, sha256 = self.random.choice(self._claim_files)
@@ -293,23 +294,23 @@ class Mix:
         _check_file(known.size == len(data), "the file has another size")
         _check_file(hashlib.sha256(data).hexdigest() == sha256, "another file was read")
 
-    # What is only read
+    # --- reads ----------------------------------------------------------------------------
 
     async def page(self, client: Client) -> None:
-        """A page of a thread."""
+        """Read a page of a thread."""
         page = await client.packs.page(self._packs.pick(), limit=5)
         _check(0 < len(page.messages) <= 5, "a page without messages")
 
     async def conversation(self, client: Client) -> None:
-        """A whole thread, while others write in it."""
+        """Read a whole thread while other calls write to it."""
         pack = self._packs.pick()
         known = set(self._packs.texts[pack])
         thread = await client.packs.conversation(pack, page_size=10)
-        _whole([message.id for message in thread.messages])
+        _check_ids([message.id for message in thread.messages])
         _check(known <= {message.text for message in thread.messages}, "a message is missing")
 
     async def message(self, client: Client) -> None:
-        """One message."""
+        """Read one message."""
         if not self._sent:
             page = await client.packs.page(self._packs.pick(), limit=1)
             self._sent.append(page.messages[0].id)
@@ -318,7 +319,7 @@ class Mix:
         _check(message.id == name, "another message")
 
     async def unread(self, client: Client) -> None:
-        """What was not read, in each way, and marking it."""
+        """List unread messages in each way, or mark them as read."""
         pack, ways = self._packs.pick(), client.unread
         match self.random.randrange(5):
             case 0:
@@ -331,10 +332,10 @@ class Mix:
                 await ways.mark_as_read(pack, SELLER)
             case _:
                 async with aclosing(ways.messages(pack, SELLER, page_size=10)) as messages:
-                    _whole([message.id async for message in messages])
+                    _check_ids([message.id async for message in messages])
 
     async def claim(self, client: Client) -> None:
-        """A claim and its messages."""
+        """Read a claim and its messages."""
         claim = self._claims.pick()
         known = set(self._claims.texts[claim])
         details = await client.claims.get(claim)
@@ -346,7 +347,7 @@ class Mix:
 CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
     "send": (16, Mix.send),
     "send with files": (6, Mix.send_files),
-    "send, refused": (2, Mix.send_refused),
+    "send, rejected": (2, Mix.send_rejected),
     "upload": (10, Mix.upload),
     "download": (9, Mix.download),
     "save": (8, Mix.save),
@@ -360,27 +361,27 @@ CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
     "claim upload": (3, Mix.claim_upload),
     "claim download": (3, Mix.claim_download),
 }
-"""How many of a hundred calls are of each kind, about, and what they do."""
+"""The weight of each kind of call, and its method."""
 
 
-def _check(right: object, otherwise: str) -> None:
-    if not right:
+def _check(holds: object, otherwise: str) -> None:
+    if not holds:
         raise WrongAnswerError(otherwise)
 
 
-def _check_file(right: object, otherwise: str) -> None:
-    if not right:
+def _check_file(holds: object, otherwise: str) -> None:
+    if not holds:
         raise WrongFileError(otherwise)
 
 
-def _whole(ids: list[str]) -> None:
-    """Checks that a walk gave something, and nothing twice."""
+def _check_ids(ids: list[str]) -> None:
+    """Check that a walk yielded messages, and none twice."""
     _check(len(ids) >= 2, "a thread without its first messages")
     _check(len(set(ids)) == len(ids), "a message came twice")
 
 
-def _taken(path: Path) -> str | None:
-    """The SHA-256 of a file, which is removed; None if it is not there."""
+def _remove_and_hash(path: Path) -> str | None:
+    """Remove a file and return its SHA-256, or None if there is no file."""
     if not path.exists():
         return None
     data = path.read_bytes()

@@ -1,0 +1,69 @@
+"""Notifications that could not be delivered ("Missed feeds")."""
+
+from collections.abc import AsyncGenerator
+
+from mlmsg import _operations
+from mlmsg._arguments import check_id, check_int
+from mlmsg._session import Session
+from mlmsg.errors import NotificationError
+from mlmsg.notifications import Notification, parse
+
+__all__ = ["Notifications"]
+
+
+class Notifications:
+    """Notifications that could not be delivered ("Missed feeds")."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def missed(
+        self, app_id: int | str, topic: str | None = None, *, page_size: int = 50
+    ) -> AsyncGenerator[Notification, None]:
+        """Yield the notifications of the last two days that were not delivered, each once.
+
+        The API keeps a notification after its eighth failed delivery, and returns it again until
+        two days are over: there is no way to acknowledge it. It keeps none of a time in which the
+        topic was switched off. Elements that are not about messages or claims are left out.
+
+        Args:
+            app_id: The application's id.
+            topic: `messages`, `post_purchase`, `marketplace_messages`, `marketplace_claims`, or
+                None for all.
+            page_size: Elements requested at a time. Not verified: the largest number.
+
+        Raises:
+            PermissionDenied: The application belongs to somebody else.
+        """
+        check_id("app_id", app_id)
+        check_int("`page_size` of missed notifications", page_size, 1)
+        seen: set[object] = set()
+        offset = 0
+        while True:
+            request = _operations.missed_feeds(app_id, topic, page_size, offset)
+            elements = await self._session.send(request)
+            count = len(seen)
+            for element in map(bytes, elements):
+                notification = _parse_or_none(element)
+                identity = element if notification is None else _identity(notification)
+                if identity not in seen:
+                    seen.add(identity)
+                    if notification is not None:
+                        yield notification
+            # Pages carry no total. A server that ignores the offset repeats itself for ever.
+            if len(elements) < page_size or len(seen) == count:
+                return
+            offset += len(elements)
+
+
+def _parse_or_none(element: bytes) -> Notification | None:
+    try:
+        return parse(element)
+    except NotificationError:
+        return None
+
+
+def _identity(notification: Notification) -> object:
+    if notification.notification_id is not None:
+        return notification.topic, notification.notification_id
+    return notification.topic, notification.resource, notification.sent

@@ -1,0 +1,1 @@
+"""The parts of a market: threads, claims, sales, missed feeds."""

@@ -1,0 +1,140 @@
+"""The claims of a market, their messages and files."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from mlmsg.sandbox._market.base import MarketBase, extension
+from mlmsg.sandbox.claims import Claim, ClaimFile
+from mlmsg.sandbox.schemas.claims import ClaimMessage, ClaimModeration, Role, Stage
+from mlmsg.sandbox.schemas.dates import format_claim_date, format_utc, parse_date
+
+
+class Claims(MarketBase):
+    """The claims of a market; see `Market`."""
+
+    def __init__(
+        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
+    ) -> None:
+        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
+        self.claims: dict[str, Claim] = {}
+        self.denied: set[int | str] = set()
+
+    def add_claim(
+        self,
+        claim_id: int | str | None = None,
+        *,
+        stage: Stage = "claim",
+        status: str = "opened",
+        site_id: str = "MLM",
+        complainant_id: int | None = None,
+        respondent_id: int | None = None,
+        mediator_id: int | None = None,
+        version_1: bool = False,
+        at: str | None = None,
+    ) -> Claim:
+        """Add a claim without messages, and return it.
+
+        Args:
+            claim_id: The id, in digits; the JSON of the claim has an int.
+            stage: A `dispute` has a mediator, a `claim` only with a `mediator_id`.
+            status: The status, an open set; players have actions only in `opened`.
+            site_id: The site of the sale.
+            complainant_id: The buyer.
+            respondent_id: The seller; the market's `user_id` by default.
+            mediator_id: The mediator.
+            version_1: The claim is of "Claims 1.0": the v2 paths refuse it.
+            at: The date of the claim, such as `2024-08-22T17:31:37.000-04:00`; now by default.
+        """
+        serial = next(self._serial)
+        claim = Claim(
+            id=str(int(5200000000 + serial if claim_id is None else claim_id)),
+            site_id=site_id,
+            stage=stage,
+            status=status,
+            date_created=at or format_claim_date(self._now()),
+            version_1=version_1,
+        )
+        claim.add_player("complainant", complainant_id or 700900000 + serial)
+        claim.add_player("respondent", respondent_id or self.user_id)
+        if mediator_id is not None or stage == "dispute":
+            claim.add_player("mediator", mediator_id or 700800000 + serial)
+        self.claims[claim.id] = claim
+        return claim
+
+    def add_claim_message(
+        self,
+        claim_id: int | str,
+        message: str,
+        *,
+        sender: Role = "complainant",
+        receiver: Role | None = None,
+        translated_message: str | None = None,
+        attachments: Sequence[str] = (),
+        at: str | None = None,
+        read: str | None = None,
+        stage: Stage | None = None,
+        status: str = "available",
+    ) -> ClaimMessage:
+        """Add the newest message of a claim, and return it; add the oldest message first.
+
+        Args:
+            claim_id: The id of a claim of this market.
+            message: The text.
+            sender: The role of the author. Its available actions are not checked.
+            receiver: The role of the receiver: by default the respondent, or the complainant
+                for a message of the respondent.
+            translated_message: The text in the language of the receiver.
+            attachments: The names of files of this claim.
+            at: The date of the message, such as `2024-08-22T17:31:37.000-04:00`; now by
+                default.
+            read: The read date, such as `2024-08-22T21:32:21Z`.
+            stage: The stage of the message; the claim's by default.
+            status: The status, an open set; `available` by default.
+
+        Raises:
+            KeyError: The market has no such claim, or the claim no such file.
+        """
+        claim = self.claims[str(claim_id)]
+        at = at or format_claim_date(self._now())
+        added = ClaimMessage(
+            sender_role=sender,
+            receiver_role=receiver or ("complainant" if sender == "respondent" else "respondent"),
+            message=message,
+            translated_message=translated_message,
+            date_created=at,
+            last_updated=at,
+            message_date=at,
+            date_read=read,
+            attachments=[claim.files[name].attachment() for name in attachments],
+            status=status,
+            stage=stage or claim.stage,
+            message_moderation=ClaimModeration("clean", "", "online", format_utc(parse_date(at))),
+            repeated=False,
+        )
+        claim.messages.insert(0, added)
+        return added
+
+    def add_claim_file(
+        self,
+        claim_id: int | str,
+        data: bytes,
+        original_filename: str,
+        content_type: str = "application/octet-stream",
+        *,
+        file_name: str | None = None,
+        at: str | None = None,
+    ) -> ClaimFile:
+        """Store a file of a claim under `<uuid>.<ext>`, or `file_name`, and return it.
+
+        Raises:
+            KeyError: The market has no such claim.
+        """
+        stored = ClaimFile(
+            file_name=file_name or f"{self._uuid('claim file')}{extension(original_filename)}",
+            data=data,
+            original_filename=original_filename,
+            content_type=content_type,
+            date_created=at or format_claim_date(self._now()),
+        )
+        self.claims[str(claim_id)].files[stored.file_name] = stored
+        return stored

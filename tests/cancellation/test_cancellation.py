@@ -1,0 +1,25 @@
+"""Cancellation at every point at which a call waits, in a quick sweep."""
+
+import pytest
+
+from cancellation.crowd import EXPECTED, crowd
+from cancellation.operations import OPERATIONS, Operation
+from cancellation.sweep import sweep
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=[one.name for one in OPERATIONS])
+async def test_a_call_that_is_cancelled_wherever_it_waits_leaves_nothing(
+    operation: Operation,
+) -> None:
+    row = await sweep(operation, quick=True)
+    assert row.violations == []
+    counts = row.counts
+    assert counts["next call works"] == counts["cancelled"] + counts["finished first"]
+    assert counts["cancelled"] > counts["await points"] / 2
+
+
+@pytest.mark.parametrize("rejected", [False, True], ids=["that has expired", "that is rejected"])
+async def test_a_hundred_calls_wait_for_one_refresh_of_a_token(*, rejected: bool) -> None:
+    assert await crowd(rejected=rejected) == EXPECTED
