@@ -1,6 +1,7 @@
 """What all tests share: a sandbox, a client for it, and two watchers over every test."""
 
 import asyncio
+import importlib
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -58,3 +59,9 @@ async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
     timeout = ClientTimeout(total=10)
     async with ClientSession(sandbox.url, headers=headers, timeout=timeout) as session:
         yield session
+
+
+@pytest.fixture
+def filelock_imported() -> None:
+    """Import what the first lock of a process imports, so that its time does not count."""
+    importlib.import_module("filelock.asyncio")

@@ -296,3 +296,38 @@ async def test_waiting_for_the_budget_does_not_use_up_the_deadline() -> None:
         await client.packs.page(1)
         await client.packs.page(1)
     assert server.requests == 3
+
+
+@pytest.mark.slow
+async def test_a_token_is_asked_for_when_the_budget_lets_the_call_go() -> None:
+    """Else the last of a long queue would leave with a token that has ended meanwhile."""
+    asked: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    async def token() -> str:
+        asked.append(loop.time())
+        return "a-token"
+
+    budget = RateBudget(reads=5, writes=5, per=0.5, burst=1)
+    script = in_turn(*[answers(200, PAGE)] * 4)
+    async with (
+        raw_server(script) as server,
+        Client(token, base_url=server.url, budget=budget, max_connections=1) as client,
+    ):
+        await asyncio.gather(*(client.packs.page(1) for _ in range(4)))
+    assert asked[-1] - asked[0] >= 0.25
+
+
+async def test_the_last_429_holds_the_others_a_little_without_a_word_of_how_long() -> None:
+    script = in_turn(answers(429), answers(200, PAGE))
+    once = RetryPolicy(attempts=1, base=0.2)
+    async with (
+        raw_server(script) as server,
+        Client("a-token", base_url=server.url, budget=None, retry=once) as client,
+    ):
+        loop = asyncio.get_running_loop()
+        with pytest.raises(RateLimited):
+            await client.packs.page(1)
+        met = loop.time()
+        await client.packs.page(1)
+        assert loop.time() - met >= 0.15

@@ -8,12 +8,13 @@ import re
 from pathlib import Path
 from typing import Final
 
+import msgspec
 import pytest
-from calls import Call, download_of_claim
-from rawserver import answers
+from calls import TOKEN, Call, download_of_claim
+from rawserver import answers, in_turn, raw_server
 from seeds import answering, talking_to
 
-from mlmsg import AuthenticationError, Client, RuleError
+from mlmsg import AuthenticationError, Client, RetryPolicy, RuleError
 from mlmsg.sandbox import Fault, Sandbox
 
 PNG = b"\x89PNG\r\n\x1a\n a picture"
@@ -130,3 +131,11 @@ async def test_an_older_claim_does_all_that_a_newer_one_does(
     )
     newer = [one for one in sandbox.requests if one.path.startswith("/marketplace/v2/")]
     assert {one.status for one in newer} == {401}
+
+
+async def test_the_older_path_of_a_claim_costs_no_attempt() -> None:
+    old = msgspec.json.encode({"message": "Claims 1.0 are not supported", "status": 401})
+    script = in_turn(answers(401, old), answers(500), answers(200, b"[]"))
+    retry = RetryPolicy(attempts=2, base=0)
+    async with raw_server(script) as server, Client(TOKEN, base_url=server.url, retry=retry) as one:
+        assert await one.claims.messages(5) == []

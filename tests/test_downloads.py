@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import hashlib
 import os
+import stat
 from collections.abc import Awaitable, Callable
 from contextlib import nullcontext
 from pathlib import Path
@@ -19,9 +20,11 @@ from mlmsg import (
     IncompleteDownload,
     MlmsgError,
     NotFound,
+    RuleError,
     Saved,
     ServerError,
     TargetExists,
+    TransportError,
     UsageError,
 )
 from mlmsg.sandbox import Sandbox, StoredFile
@@ -391,3 +394,31 @@ async def test_a_file_is_copied_from_one_thread_to_another(
     copy = sandbox.market.files[upload.id]
     assert copy.data == DATA
     assert (copy.original_filename, copy.content_type) == ("año.png", "image/x-mug")
+
+
+async def test_a_device_is_not_replaced(client: Client, sandbox: Sandbox, tmp_path: Path) -> None:
+    name = next(iter(sandbox.market.files))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RuleError, match="device or pipe"):
+        await client.attachments.download(name, tmp_path / "pipe", site_id="MLM", overwrite=True)
+    assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode)
+    assert not sandbox.requests
+
+
+async def test_a_file_that_is_replaced_stays_as_private_as_it_was(
+    client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    name = next(iter(sandbox.market.files))
+    target = tmp_path / "private.jpg"
+    target.touch(mode=0o600)
+    await client.attachments.download(name, target, site_id="MLM", overwrite=True)
+    assert stat.S_IMODE(target.stat().st_mode) == 0o600
+    assert target.read_bytes() == sandbox.market.files[name].data
+
+
+async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path: Path) -> None:
+    script = each(answers(206, b"abc", "Content-Range: bytes 0-2/100"))
+    async with connect(script) as (one, _):
+        with pytest.raises(TransportError, match="a part of the file"):
+            await one.attachments.download("a.bin", tmp_path, site_id="MLM")
+    assert not list(tmp_path.iterdir())

@@ -1,5 +1,6 @@
 """Every example runs, against the sandbox and in this process."""
 
+import asyncio
 import re
 import runpy
 import subprocess
@@ -8,7 +9,12 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from aiohttp import ClientSession
+from aiohttp.test_utils import TestServer
 from nbclient import NotebookClient
+
+from mlmsg import Client
+from mlmsg.sandbox import Fault, Sandbox
 
 ROOT = Path(__file__).parent.parent
 EXAMPLES = sorted(set((ROOT / "examples").glob("*.py")) - {ROOT / "examples" / "sync_on_dask.py"})
@@ -70,3 +76,20 @@ def test_the_buyers_of_a_domestic_seller_are_answered(
     printed = capsys.readouterr().out
     advice = ("answered", "not answered: 30 days", "started with OTHER", "wait:", "claim:")
     assert all(word in printed for word in (*advice, "later:", "final:"))
+
+
+async def test_the_inbox_answers_in_time_however_slow_the_api_is(sandbox: Sandbox) -> None:
+    """Mercado Libre gives a receiver of notifications 500 ms."""
+    example = Path(__file__).parent.parent / "examples" / "inbox_service.py"
+    inbox_of = runpy.run_path(str(example))["Inbox"]
+    sandbox.inject(Fault(action="pass", delay=30, times=1000))
+    body = {"topic": "messages", "resource": "m1", "user_id": 1}
+    async with Client(sandbox.token, base_url=sandbox.url) as client:
+        inbox = inbox_of(client, print)
+        async with TestServer(inbox.app()) as server, ClientSession() as http:
+            async with asyncio.timeout(0.5):
+                came = [
+                    (await http.post(server.make_url("/notifications"), json=body)).status
+                    for _ in range(20)
+                ]
+    assert came == [200] * 20

@@ -6,7 +6,7 @@ import tracemalloc
 from contextlib import nullcontext
 
 import pytest
-from calls import MIB, PAGE, Call, connect, download, read_page, send
+from calls import MIB, PAGE, TOKEN, Call, connect, download, read_page, send
 from rawserver import Endless, Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
@@ -315,3 +315,12 @@ async def test_an_error_that_is_not_utf_8_keeps_its_bytes(body: bytes) -> None:
             await client.packs.page(1)
     assert caught.value.body == body
     assert "caf" in str(caught.value) or body[0] == 0xFF
+
+
+async def test_an_answer_without_end_is_an_error_without_a_token() -> None:
+    endless = b'{"messages":"' + TOKEN.encode() + b"x" * (17 * 1024 * 1024)
+    script = each(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + endless))
+    async with connect(script) as (one, _):
+        with pytest.raises(DecodeError, match="larger than") as caught:
+            await one.packs.page(1)
+    assert TOKEN.encode() not in caught.value.body

@@ -1,6 +1,7 @@
 """Notifications: every envelope that occurs is read, and anything else is refused."""
 
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -249,3 +250,10 @@ def test_an_id_is_one_segment_wherever_something_is_added(
     for topic in ("messages", "marketplace_messages", "post_purchase", "marketplace_claims"):
         odd = resource[:place] + more + resource[place:]
         read_or_refused(json.dumps(envelope(topic=topic, resource=odd)))
+
+
+@pytest.mark.parametrize("body", [None, 5, {}, {"topic": "messages"}, 1.5])
+def test_a_notification_that_is_no_body_is_refused_by_its_type(body: object) -> None:
+    refused: Callable[[object], object] = parse  # type: ignore[assignment]
+    with pytest.raises(NotificationError, match=f"found {type(body).__name__}"):
+        refused(body)

@@ -17,6 +17,7 @@ from mlmsg import (
     NotFound,
     RetryPolicy,
     TransportError,
+    UnsafeRedirect,
 )
 from mlmsg.auth import TokenLike
 
@@ -241,3 +242,12 @@ async def test_no_error_and_no_log_line_holds_the_token(
         except MlmsgError as error:
             shown += told(error)
     assert [text for text in (*shown, caplog.text) if TOKEN in text] == []
+
+
+async def test_a_redirect_that_is_not_followed_is_not_tried_again(tmp_path: Path) -> None:
+    script = each(answers(302, b"", "Location: http://example.invalid/a"))
+    retry = RetryPolicy(base=0)
+    async with raw_server(script) as server, Client(TOKEN, base_url=server.url, retry=retry) as one:
+        with pytest.raises(UnsafeRedirect):
+            await one.attachments.download("a.bin", tmp_path, site_id="MLM")
+    assert server.requests == 1

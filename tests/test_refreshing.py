@@ -5,8 +5,18 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 import pytest
-from calls import AT_ONCE, Call, answer_page, download, read_page, send
-from grants import EXPIRED, FRESH, TOKEN_PATH, MemoryStore, Ready, client_of, source_of, traffic
+from calls import AT_ONCE, PACK_ID, Call, answer_page, download, read_page, send
+from grants import (
+    EXPIRED,
+    FIRST_REFRESH_TOKEN,
+    FRESH,
+    TOKEN_PATH,
+    MemoryStore,
+    Ready,
+    client_of,
+    source_of,
+    traffic,
+)
 from rawserver import Peer, answers, in_turn
 
 from mlmsg import (
@@ -363,3 +373,23 @@ async def test_an_answer_without_a_token_cannot_be_read_and_is_not_kept(
     assert caught.value.body == b""
     assert "0001" not in f"{caught.value!r} {caught.value}"
     assert traffic(sandbox) == "T"
+
+
+@pytest.mark.slow
+async def test_a_slow_refresh_ahead_of_time_holds_no_call_for_long(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlmsg._refreshing.REFRESH_AHEAD_WAIT", 0.05)
+    now = 0.0
+    grant = sandbox.grant
+    secret, pack = grant.client_secret, PACK_ID
+    source = RefreshingToken(grant.client_id, secret, FIRST_REFRESH_TOKEN, clock=lambda: now)
+    async with Client(source, base_url=sandbox.url, budget=None) as client:
+        await client.packs.page(pack)
+        now = 21_400.0  # 200 s before the end
+        sandbox.inject(Fault(action="pass", path="/oauth/token", delay=0.5))
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        await client.packs.page(pack)
+        assert loop.time() - begun < 0.4
+    assert grant.refreshes == 2

@@ -13,6 +13,7 @@ from calls import (
     answer_page,
     as_coroutine,
     cancel,
+    connect,
     download,
     open_client,
     read_page,
@@ -21,6 +22,7 @@ from calls import (
 from rawserver import Peer, RawServer, Step, answers, each, in_turn, raw_server, sends
 
 from mlmsg import (
+    ApiError,
     MlmsgError,
     OutcomeUnknown,
     RateLimited,
@@ -340,3 +342,12 @@ async def test_a_call_that_is_cancelled_between_two_attempts_leaves_nothing() ->
         await cancel(task)
         await client.packs.page(1)
     assert server.requests == 2
+
+
+async def test_what_a_server_asks_for_stands_on_the_error() -> None:
+    script = each(answers(429, b"", "Retry-After: 4000"))
+    async with connect(script) as (one, _):
+        with pytest.raises(RateLimited) as caught:
+            await one.packs.page(1)
+    assert caught.value.retry_after == "4000"
+    assert isinstance(caught.value, ApiError)

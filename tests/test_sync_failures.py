@@ -13,6 +13,8 @@ from mlmsg import (
     Client,
     IncompleteDownload,
     MlmsgError,
+    ReauthorizationRequired,
+    RefreshingToken,
     RetryPolicy,
     RuleError,
     ServerError,
@@ -297,3 +299,13 @@ async def test_a_report_with_failures_can_be_pickled(sandbox: Sandbox, tmp_path:
     assert [str(one) for one in again.failed] == [str(one) for one in report.failed]
     assert len(again.failed) == 2
     assert (again.threads, again.bytes) == (report.threads, report.bytes)
+
+
+async def test_a_grant_that_is_gone_ends_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
+    """Else every one of a million threads would fail in the same way."""
+    source = RefreshingToken(sandbox.grant.client_id, sandbox.grant.client_secret, "used-before")
+    async with Client(source, base_url=sandbox.url, budget=None) as client:
+        with pytest.raises(ReauthorizationRequired):
+            await sync_attachments(
+                client, packs=list(sandbox.market.packs), to=tmp_path, site_id="MLM"
+            )

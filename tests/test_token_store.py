@@ -1,39 +1,25 @@
 """A grant on disk, and its secrets: the file, its lock, and what no error, log or repr shows."""
 
 import asyncio
-import importlib
 import os
-import pickle
 import re
 import stat
 import sys
-import traceback
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
-from io import StringIO
 from pathlib import Path
 
-import msgspec
 import pytest
-from calls import AT_ONCE, read_page
-from grants import EXPIRED, TOKEN_PATH, MemoryStore, Ready, client_of, first_source, source_of
-from rich.console import Console
-from rich.traceback import Traceback
+from calls import PACK_ID
+from grants import first_source
 
-import mlmsg
 from mlmsg import (
-    AttemptEvent,
     Client,
     FileTokenStore,
-    RefreshingToken,
     RuleError,
-    Timeouts,
     Token,
     UsageError,
 )
-from mlmsg.auth import TokenLike
-from mlmsg.sandbox import Fault, Sandbox
+from mlmsg.sandbox import Sandbox
 
 KEPT = b'{"access_token": "kept-access", "refresh_token": "kept-refresh"}'
 NEW = Token(
@@ -247,13 +233,7 @@ async def test_the_first_lock_of_a_process_blocks_no_event_loop(
         pass
 
 
-@pytest.fixture
-def imported() -> None:
-    """What the first lock of a process imports."""
-    importlib.import_module("filelock.asyncio")
-
-
-@pytest.mark.usefixtures("imported")
+@pytest.mark.usefixtures("filelock_imported")
 async def test_the_lock_keeps_other_stores_of_the_path_out(path: Path) -> None:
     async with FileTokenStore(path).lock():
         second = asyncio.create_task(entered(path))
@@ -268,7 +248,7 @@ async def test_the_lock_keeps_other_stores_of_the_path_out(path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("imported")
+@pytest.mark.usefixtures("filelock_imported")
 @pytest.mark.parametrize("killed", [False, True])
 async def test_the_lock_keeps_other_processes_out_as_long_as_they_live(
     path: Path, killed: bool
@@ -284,7 +264,7 @@ async def test_the_lock_keeps_other_processes_out_as_long_as_they_live(
     await waiting
 
 
-@pytest.mark.usefixtures("imported")
+@pytest.mark.usefixtures("filelock_imported")
 async def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -295,7 +275,7 @@ async def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
             await waiting
 
 
-@pytest.mark.usefixtures("imported")
+@pytest.mark.usefixtures("filelock_imported")
 async def test_an_error_gives_the_lock_back(path: Path) -> None:
     with pytest.raises(ValueError, match="mine"):
         async with FileTokenStore(path).lock():
@@ -313,130 +293,17 @@ def test_without_the_library_it_says_what_to_install(
 
 # --- secrets -------------------------------------------------------------------------------
 
-OURS = os.fspath(Path(mlmsg.__file__).parent)
-SECRET = re.compile("sandbox.(secret|refresh|token)|kept-")
 
-
-def told(error: BaseException) -> str:
-    """All that could be shown of it: its texts, and the variables of our frames."""
-    left, seen = [error], list[BaseException]()
-    while left:
-        one = left.pop()
-        if not any(one is known for known in seen):
-            seen.append(one)
-            left += [other for other in (one.__cause__, one.__context__) if other is not None]
-    walked = [traceback.walk_tb(one.__traceback__) for one in seen]
-    frames = [traceback.StackSummary.extract(walk, capture_locals=True) for walk in walked]
-    ours = [one.locals for stack in frames for one in stack if one.filename.startswith(OURS)]
-    assert ours
-    return "\n".join([f"{one} {one!r} {vars(one)}" for one in seen] + [str(one) for one in ours])
-
-
-async def failed(client: Client) -> Exception:
-    (error,) = await asyncio.gather(read_page(client), return_exceptions=True)
-    assert isinstance(error, Exception)
-    return error
-
-
-ECHO = "sandbox-secret sandbox-refresh-0001"
-ODD = {"access_token": "sandbox-token 0002", "refresh_token": "sandbox-refresh-0002"}
-CUT = '{"access_token": "sandbox-token-0002", "refr'
-
-FAULTS = {
-    "an echo": Fault(status=400, body={"error": "invalid_client", "cause": [ECHO]}),
-    "an echo in HTML": Fault(body=f"<p>{ECHO}</p>"),
-    "an echo in a header": Fault(status=403, headers={"X-Echo": ECHO}),
-    "an echo four times": Fault(status=429, body=ECHO, times=4),
-    "a token that is cut": Fault(status=200, body=CUT),
-    "another shape": Fault(status=200, body={"access_token": ["sandbox-token-0002"]}),
-    "no token": Fault(status=200, body=ODD),
-    "no answer": Fault(action="drop"),
-    "the answer is lost": Fault(action="lose"),
-    "the answer is cut": Fault(action="cut"),
-    "not in time": Fault(action="drop", delay=60),
-    "a dead grant": Fault(status=400, body={"error": "invalid_grant", "message": ECHO}),
-    "a second 401": Fault(status=401, times=2),
-}
-
-
-@pytest.mark.parametrize("name", FAULTS)
-async def test_a_refresh_that_fails_shows_no_secret(
-    sandbox: Sandbox, caplog: pytest.LogCaptureFixture, name: str
+async def test_a_file_that_is_reached_by_a_link_is_the_same_file(
+    sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    caplog.set_level(1)
-    events: list[AttemptEvent] = []
-    place = "/packs" if name == "a second 401" else TOKEN_PATH
-    sandbox.inject(replace(FAULTS[name], path=place))
-    timeout = Timeouts(read=0.05 if FAULTS[name].delay else 5.0)
-    source = source_of(sandbox, EXPIRED, MemoryStore())
-    async with Client(
-        source, base_url=sandbox.url, retry=AT_ONCE, timeout=timeout, on_event=events.append
-    ) as client:
-        error = await failed(client)
-    assert len(events) > 1
-    shown = f"{told(error)} {caplog.text} {events} {source!r} {client!r} {pickle.dumps(error)!r}"
-    assert SECRET.search(shown) is None
-
-
-async def test_an_echo_of_the_form_shows_no_secret(sandbox: Sandbox) -> None:
-    sandbox.inject(Fault(path=TOKEN_PATH, status=400, body="secret=sandbox-secret%2B%2F"))
-    source = RefreshingToken(1, "sandbox-secret+/", "sandbox-refresh-0001")
-    async with client_of(sandbox.url, source) as client:
-        error = await failed(client)
-    assert SECRET.search(told(error)) is None
-
-
-OTHERS = [
-    pytest.param(lambda _: EXPIRED, id="a text"),
-    pytest.param(lambda _: Ready(EXPIRED).token, id="a function"),
-    pytest.param(lambda _: Ready(EXPIRED), id="a source"),
-    pytest.param(lambda path: first_source(store=FileTokenStore(path.parent)), id="a folder"),
-    pytest.param(lambda path: first_source(store=FileTokenStore(path)), id="a cut file"),
-    pytest.param(lambda _: first_source("sandbox-refresh-dead"), id="a dead grant"),
-]
-
-
-@pytest.mark.parametrize("make", OTHERS)
-@pytest.mark.usefixtures("imported")
-async def test_a_call_that_fails_shows_no_secret(
-    sandbox: Sandbox,
-    path: Path,
-    caplog: pytest.LogCaptureFixture,
-    make: Callable[[Path], TokenLike],
-) -> None:
-    caplog.set_level(1)
-    path.write_bytes(KEPT[:-1])
-    async with client_of(sandbox.url, make(path)) as client:
-        error = await failed(client)
-    assert SECRET.search(f"{told(error)} {caplog.text}") is None
-
-
-@pytest.mark.parametrize("bad", range(3))
-def test_what_is_refused_at_once_shows_no_secret(bad: int) -> None:
-    first_source = ["sandbox-secret", "sandbox-refresh", "sandbox-token"]
-    first_source[bad] += " "
-    with pytest.raises(RuleError) as caught:
-        RefreshingToken(1, first_source[0], first_source[1], first_source[2])
-    assert SECRET.search(told(caught.value)) is None
-
-
-@pytest.mark.parametrize("body", [CUT, ODD])
-async def test_a_traceback_of_rich_shows_no_secret(sandbox: Sandbox, body: object) -> None:
-    """As command lines show them, with `show_locals=True`, and more than 80 characters cut."""
-    sandbox.inject(Fault(path=TOKEN_PATH, status=200, body=body))
-    sandbox.expire("sandbox-token" * 9)
-    source = RefreshingToken(1, "sandbox-secret" * 9, "sandbox-refresh" * 9, "sandbox-token" * 9)
-    async with client_of(sandbox.url, source) as client:
-        error = await failed(client)
-    file, trace = StringIO(), error.__traceback__
-    told = Traceback.from_exception(type(error), error, trace, show_locals=True, width=250)
-    Console(file=file, width=250).print(told)
-    assert SECRET.search(file.getvalue()) is None
-
-
-def test_a_token_shows_itself_to_nobody() -> None:
-    kept = Token(access_token="kept-access", refresh_token="kept-refresh", user_id=7)
-    for one in (kept, msgspec.structs.replace(kept), pickle.loads(pickle.dumps(kept))):  # noqa: S301
-        assert one == kept
-        assert f"{one} {one!r}" == "<Token of user 7> <Token of user 7>"
-        assert msgspec.json.decode(msgspec.json.encode(one), type=Token) == one  # for any store
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "real")
+    for way in ("real", "link", "real"):
+        store = FileTokenStore(tmp_path / way / "grant.json")
+        sandbox.expire()
+        async with Client(first_source(store=store), base_url=sandbox.url) as client:
+            await client.packs.page(PACK_ID)
+    assert sandbox.grant.refreshes == 3
+    names = sorted(path.name for path in (tmp_path / "real").iterdir())
+    assert names == ["grant.json", "grant.json.lock"]

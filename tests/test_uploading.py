@@ -28,6 +28,7 @@ from mlmsg import (
     BadRequest,
     Client,
     LengthMismatch,
+    RetryPolicy,
     RuleError,
     ServerError,
     TimedOut,
@@ -407,3 +408,24 @@ async def test_more_than_25_attachments_are_refused(
     with pytest.raises(RuleError, match="at most 25"):
         await client.packs.send(PACK_ID, "Va", attachments=ids, files=files, site_id="MLM")
     assert sandbox.requests == []
+
+
+async def test_an_upload_whose_answer_overtakes_its_end_is_stored_once(sandbox: Sandbox) -> None:
+    once = RetryPolicy(attempts=1)
+    async with Client(sandbox.token, base_url=sandbox.url, retry=once, budget=None) as client:
+        for number in range(150):
+            await client.attachments.upload(bytes(20_000), site_id="MLM", filename=f"{number}.bin")
+    names = [file.original_filename for file in sandbox.market.files.values()]
+    assert sum(name.endswith(".bin") for name in names) == 150
+
+
+async def test_a_sloppy_content_type_of_a_download_is_no_obstacle_to_its_copy(
+    client: Client, sandbox: Sandbox
+) -> None:
+    script = each(answers(200, b"\x89PNG", "Content-Type: png"))
+    async with (
+        connect(script) as (other, _),
+        other.attachments.open("a.png", site_id="MLM") as download,
+    ):
+        upload = await client.attachments.upload(download, site_id="MLM")
+    assert sandbox.market.files[upload.id].content_type == "image/png"

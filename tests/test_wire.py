@@ -10,6 +10,7 @@ from urllib.parse import parse_qs, unquote
 
 import msgspec
 import pytest
+from calls import TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -411,3 +412,7 @@ def test_an_answer_without_a_message_is_a_decode_error(body: bytes) -> None:
         decode(GET, Response(200, {}, body))
     assert failed.value.body == body
     assert failed.value.request == GET.line
+
+
+def test_a_reply_shows_neither_body_nor_headers() -> None:
+    assert repr(Response(400, {"X-Echo": TOKEN}, TOKEN.encode())) == "<Response 400, 25 bytes>"

@@ -1,4 +1,4 @@
-"""The shapes that vary, one row for each form of each field."""
+"""The lenient reading of responses: one row for each form of each field."""
 
 import json
 from collections.abc import AsyncGenerator, Callable, Sequence
