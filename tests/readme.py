@@ -20,6 +20,11 @@ def blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```", TEXT, re.DOTALL | re.MULTILINE)
 
 
+def section(title: str) -> str:
+    """Return the text below a heading of the second level."""
+    return TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
+
+
 def is_whole_file(block: str) -> bool:
     return "asyncio.run(" in block or "import pytest" in block
 

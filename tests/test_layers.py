@@ -4,9 +4,11 @@ import ast
 import importlib
 import inspect
 import pkgutil
+import re
 from pathlib import Path
 
 import pytest
+import readme
 
 import mlmsg
 
@@ -107,6 +109,17 @@ def test_imports_point_down(path: Path) -> None:
     here = room(path)
     for there in own_rooms(path) - {here}:
         assert RANK[there] < RANK[here], f"{here or 'mlmsg'} imports {there}, a room above it"
+
+
+def test_the_table_of_the_readme_is_in_the_order_of_the_imports() -> None:
+    table = re.findall(r"^\| (`[^|]*) \|", readme.section("How it works"), re.MULTILINE)
+    rows = [re.findall(r"`([a-z_]+)(?:\.py|/)`", cell) for cell in table]
+    row_of = {name: number for number, row in enumerate(rows) for name in row}
+    assert len(rows) > 5
+    for path in MODULES:
+        row = row_of.get(room(path), -1)
+        above = {name for name in own_rooms(path) if row_of.get(name, len(rows)) < row}
+        assert not above, f"{room(path)} imports {sorted(above)}, in a row above its own"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))

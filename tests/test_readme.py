@@ -120,19 +120,15 @@ def test_the_links_inside_the_readme_have_targets() -> None:
     assert [name for name in files if not (readme.PATH.parent / name).exists()] == []
 
 
-def section(title: str) -> str:
-    return readme.TEXT.partition(f"\n## {title}\n")[2].partition("\n## ")[0]
-
-
 def test_the_section_on_errors_names_every_error() -> None:
     public = [value for value in vars(mlmsg).values() if isinstance(value, type)]
     errors = {kind.__name__ for kind in public if issubclass(kind, mlmsg.MlmsgError)}
-    assert errors - set(re.findall(r"`(\w+)`", section("Errors"))) == set()
+    assert errors - set(re.findall(r"`(\w+)`", readme.section("Errors"))) == set()
 
 
 def test_the_table_of_rooms_names_what_exists() -> None:
     package = Path(mlmsg.__file__).parent
-    rooms = re.findall(r"`([a-z_]+(?:\.py|/))`", section("How it works"))
+    rooms = re.findall(r"`([a-z_]+(?:\.py|/))`", readme.section("How it works"))
     assert [room for room in rooms if not (package / room).exists()] == []
     listed = {room.removesuffix(".py").rstrip("/") for room in rooms}
     public = {path.stem for path in package.iterdir() if not path.name.startswith(("_", "."))}
