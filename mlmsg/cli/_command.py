@@ -65,7 +65,7 @@ class Job(Command):
 class CommandGroup(click.Group):
     """A group of such commands."""
 
-    command_class = Command
+    command_class: type[click.Command] | None = Command
 
     def make_context(
         self,
