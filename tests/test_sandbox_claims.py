@@ -43,9 +43,15 @@ async def test_a_claim_shows_its_players_and_their_actions(http: ClientSession, 
     insist = {"action": "send_message_to_respondent", "mandatory": False, "due_date": None}
     expected = {
         "id": 5204000011,
+        "resource": "order",
+        "resource_id": EXAMPLE.claims[MUGS].resource_id,
+        "status": "opened",
         "type": "mediations",
         "stage": "claim",
-        "status": "opened",
+        "parent_id": None,
+        "reason_id": "PDD9939",
+        "fulfilled": True,
+        "quantity_type": "total",
         "players": [
             {
                 "role": "complainant",
@@ -60,9 +66,13 @@ async def test_a_claim_shows_its_players_and_their_actions(http: ClientSession, 
                 "available_actions": [respond],
             },
         ],
+        "resolution": None,
         "site_id": "MLM",
         "date_created": "2024-08-22T17:31:37.000-04:00",
         "last_updated": "2024-08-22T18:36:48.000-04:00",
+        "claim_version": 2.0,
+        "claimed_quantity": 1,
+        "related_entities": [],
     }
     assert await get_body(http, base + MUGS) == msgspec.json.encode(expected)
 

@@ -14,6 +14,7 @@ from mlmsg.sandbox._http.exchange import (
     Exchange,
     Language,
     MessageSpelling,
+    RangeBounds,
     RecordedRequest,
     Route,
     SendAnswer,
@@ -84,6 +85,9 @@ class Sandbox:
             rejects every message of the seller; None for none.
         language: The language of the errors of the action guide, `en` or `pt`: the documentation
             has both. Whether the API translates them is not verified.
+        range_bounds: The bounds of a range of the search of claims: `exclusive`, the default,
+            leaves out a claim whose date is a bound, `inclusive` does not. Which of them is true
+            is not verified.
         has_permission: The application may communicate with buyers; without the permission the
             PolicyAgent responds 403.
         is_model_6: The seller is a "Model 6" seller of Global Selling, whose messages and claims
@@ -111,6 +115,7 @@ class Sandbox:
         self.blocked_answer: BlockedAnswer = "documented"
         self.send_rejection: str | None = None
         self.language: Language = "en"
+        self.range_bounds: RangeBounds = "exclusive"
         self.has_permission: bool = True
         self.is_model_6: bool = False
         self._faults = FaultQueue()

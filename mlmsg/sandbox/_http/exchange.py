@@ -35,6 +35,9 @@ BlockedAnswer = Literal["documented", "substatus"]
 Language = Literal["en", "pt"]
 """The languages of the errors of the action guide; see `Sandbox.language`."""
 
+RangeBounds = Literal["exclusive", "inclusive"]
+"""The bounds of a range of the search of claims; see `Sandbox.range_bounds`."""
+
 _CHUNK_BYTES = 256 * 1024
 
 # A read raises the first while it waits, and the second afterwards (aiohttp 3.14, Python parser).
@@ -59,6 +62,7 @@ class Settings(Protocol):
     blocked_answer: BlockedAnswer
     send_rejection: str | None
     language: Language
+    range_bounds: RangeBounds
     has_permission: bool
     is_model_6: bool
 

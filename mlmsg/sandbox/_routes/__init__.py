@@ -4,6 +4,7 @@ A new family of endpoints is a module with `ROUTES`, and one more entry here.
 """
 
 from mlmsg.sandbox._routes.action_guide import ROUTES as ACTION_GUIDE
+from mlmsg.sandbox._routes.claim_search import ROUTES as CLAIM_SEARCH
 from mlmsg.sandbox._routes.claims import ROUTES as CLAIMS
 from mlmsg.sandbox._routes.domestic import ROUTES as DOMESTIC
 from mlmsg.sandbox._routes.oauth import ROUTES as OAUTH
@@ -11,4 +12,13 @@ from mlmsg.sandbox._routes.pending import ROUTES as PENDING
 from mlmsg.sandbox._routes.post_sale import ROUTES as POST_SALE
 from mlmsg.sandbox._routes.users import ROUTES as USERS
 
-ROUTES = (*POST_SALE, *PENDING, *DOMESTIC, *ACTION_GUIDE, *CLAIMS, *USERS, *OAUTH)
+ROUTES = (
+    *POST_SALE,
+    *PENDING,
+    *DOMESTIC,
+    *ACTION_GUIDE,
+    *CLAIM_SEARCH,
+    *CLAIMS,
+    *USERS,
+    *OAUTH,
+)

@@ -1,5 +1,7 @@
 """The document "Messages claims": details, messages, upload, send-message, files, download.
 
+The histories of a claim, its texts and its effect on the reputation are of other documents.
+
 Every path exists under `/marketplace/v2` and under `/post-purchase/v1`, except the information
 about a file, which has only the latter, as in the document.
 
@@ -14,6 +16,7 @@ Choices of the sandbox that the API does not document:
   them, and its Content-Type is ignored
 - a send-message with an attachment that was not uploaded to this claim: 400
 - an action that the player does not have: 403
+- the histories are in the order of time, and the texts of a claim are invented
 - reading messages does not mark them as read
 """
 
@@ -61,6 +64,31 @@ class SendBody(msgspec.Struct, frozen=True):
 async def get_claim(exchange: Exchange) -> Response:
     """Handle `GET .../claims/{claim}`: players with their available actions, stage, status."""
     return json_response(_find_claim(exchange).details())
+
+
+async def get_detail(exchange: Exchange) -> Response:
+    """Handle `GET .../claims/{claim}/detail`: the texts of the claim, and who acts next."""
+    return json_response(_find_claim(exchange).detail())
+
+
+async def list_actions(exchange: Exchange) -> Response:
+    """Handle `GET .../claims/{claim}/actions-history`: a bare array, oldest first."""
+    return json_response(_find_claim(exchange).actions)
+
+
+async def list_statuses(exchange: Exchange) -> Response:
+    """Handle `GET .../claims/{claim}/status-history`: a bare array, oldest first."""
+    return json_response(_find_claim(exchange).statuses)
+
+
+async def list_expected_resolutions(exchange: Exchange) -> Response:
+    """Handle `GET .../claims/{claim}/expected-resolutions`: a bare array."""
+    return json_response(_find_claim(exchange).expected_resolutions)
+
+
+async def get_reputation(exchange: Exchange) -> Response:
+    """Handle `GET .../claims/{claim}/affects-reputation`."""
+    return json_response(_find_claim(exchange).reputation)
 
 
 async def list_messages(exchange: Exchange) -> Response:
@@ -132,6 +160,11 @@ def check_claims_token(exchange: Exchange) -> None:
 def _routes_below(base: str) -> Iterator[Route]:
     for method, path, handler in (
         ("GET", "", get_claim),
+        ("GET", "/detail", get_detail),
+        ("GET", "/actions-history", list_actions),
+        ("GET", "/status-history", list_statuses),
+        ("GET", "/expected-resolutions", list_expected_resolutions),
+        ("GET", "/affects-reputation", get_reputation),
         ("GET", "/messages", list_messages),
         ("POST", "/attachments", upload),
         ("POST", "/actions/send-message", send_message),

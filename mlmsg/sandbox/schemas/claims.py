@@ -6,15 +6,24 @@ Dates are texts in the two formats of that document: `2024-08-22T18:36:48.000-04
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
+
+from mlmsg.sandbox.schemas.packs import Paging
 
 __all__ = [
     "AvailableAction",
+    "ClaimAction",
     "ClaimAttachment",
+    "ClaimDetail",
     "ClaimDetails",
     "ClaimMessage",
     "ClaimModeration",
+    "ClaimPage",
+    "ClaimStatus",
+    "ExpectedResolution",
     "Player",
+    "Reputation",
+    "Resolution",
     "Role",
     "Stage",
 ]
@@ -80,17 +89,92 @@ class Player(Struct):
     available_actions: list[AvailableAction]
 
 
+class Resolution(Struct, frozen=True):
+    """The `resolution` of a closed claim; its fields are the sandbox's own choice."""
+
+    reason: str
+    date_created: str
+    closed_by: str
+
+
 class ClaimDetails(Struct, frozen=True):
     """A claim as `GET .../claims/{claim}` returns it.
 
-    The fields beside `players`, `stage` and `status` are the sandbox's own choice.
+    A row of the search has neither `claim_version` nor `claimed_quantity` nor `related_entities`.
     """
 
     id: int
+    resource: str
+    resource_id: int
+    status: str
     type: str
     stage: Stage
-    status: str
+    parent_id: int | None
+    reason_id: str
+    fulfilled: bool
+    quantity_type: str | None
     players: list[Player]
+    resolution: Resolution | None
     site_id: str
     date_created: str
     last_updated: str
+    claim_version: float | UnsetType = UNSET
+    claimed_quantity: int | UnsetType = UNSET
+    related_entities: list[str] | UnsetType = UNSET
+
+
+class ClaimPage(Struct, frozen=True):
+    """A page of the search of claims."""
+
+    paging: Paging
+    data: list[ClaimDetails]
+
+
+class ClaimDetail(Struct, frozen=True):
+    """The answer of `GET .../claims/{claim}/detail`; all texts of the sandbox are invented."""
+
+    due_date: str | None
+    action_responsible: str
+    title: str
+    description: str
+    problem: str
+
+
+class ClaimAction(Struct, frozen=True):
+    """An entry of `GET .../claims/{claim}/actions-history`."""
+
+    action_name: str
+    player_role: str
+    action_reason_id: str | None
+    claim_stage: str | None
+    claim_status: str | None
+    date_created: str
+
+
+class ClaimStatus(Struct, frozen=True):
+    """An entry of `GET .../claims/{claim}/status-history`; `change_by` is a role."""
+
+    stage: str
+    status: str
+    date: str
+    change_by: str
+
+
+class ExpectedResolution(Struct, frozen=True):
+    """An entry of `GET .../claims/{claim}/expected-resolutions`."""
+
+    player_role: str
+    user_id: int
+    expected_resolution: str
+    details: list[str]
+    date_created: str
+    last_updated: str
+    status: str
+
+
+class Reputation(Struct, frozen=True):
+    """The answer of `GET .../claims/{claim}/affects-reputation`."""
+
+    affects_reputation: str
+    has_incentive: bool
+    due_date: str | None

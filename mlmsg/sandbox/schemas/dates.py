@@ -3,7 +3,10 @@
 import re
 from datetime import UTC, datetime, timedelta, timezone
 
-__all__ = ["add_milliseconds", "format_claim_date", "format_utc", "parse_date"]
+__all__ = ["add_milliseconds", "format_claim_date", "format_utc", "parse_date", "to_milliseconds"]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 # "Messages claims" shows the dates of a claim in this zone, all year round.
 _CLAIM_ZONE = timezone(timedelta(hours=-4))
@@ -40,3 +43,8 @@ def parse_date(date: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"a date with a zone is needed, not {date!r}")
     return moment
+
+
+def to_milliseconds(moment: datetime) -> int:
+    """Return the whole milliseconds since 1970 of an aware datetime."""
+    return (moment - _EPOCH) // _MILLISECOND
