@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 from inspect import iscoroutinefunction
 from os import PathLike
+from ssl import SSLContext
 from typing import SupportsIndex, TypeVar
 from urllib.parse import urlsplit
 
@@ -18,13 +19,16 @@ from .errors import InvalidToken, RuleError
 
 __all__ = [
     "check_base_url",
+    "check_bool",
     "check_callback",
     "check_content_type",
     "check_id",
     "check_int",
+    "check_proxy",
     "check_seconds",
     "check_secret",
     "check_sequence",
+    "check_ssl",
     "check_token",
     "is_content_type",
     "is_loopback",
@@ -126,6 +130,46 @@ def check_base_url(value: str) -> str:
         hint = "With http the access token would travel unencrypted"
         raise RuleError("`base_url`", shorten(value), limit, hint)
     return value.rstrip("/")
+
+
+def check_proxy(name: str, value: str) -> str:
+    """Return the URL of an HTTP proxy. The error for an invalid one never repeats a password."""
+    if _is_proxy_url(value):
+        return value
+    limit = "'http://host:port' or 'https://host:port'; 'user:password@' may precede the host"
+    raise RuleError(name, _describe_url(value), limit)
+
+
+def _is_proxy_url(value: str) -> bool:
+    if not isinstance(value, str) or not re.fullmatch(r"(?i:https?)://[!-~]+", value):
+        return False
+    try:
+        parts = urlsplit(value)
+        is_complete = bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
+    return is_complete and parts.path in {"", "/"} and not parts.query and not parts.fragment
+
+
+def _describe_url(value: object) -> str:
+    """Return what an error may say about a URL that may contain a password."""
+    if not isinstance(value, str):
+        return type(value).__name__
+    scheme = re.match(r"[A-Za-z][A-Za-z0-9+.-]*(?=://)", value)
+    return "an invalid URL" if scheme is None else f"an invalid URL, {scheme[0]}://…"
+
+
+def check_ssl(value: SSLContext | None) -> None:
+    """Reject a value that is not an `ssl.SSLContext` or None."""
+    if value is not None and not isinstance(value, SSLContext):
+        hint = "To trust a CA, pass ssl.create_default_context(cafile=...)"
+        raise RuleError("`ssl`", shorten(value), "an ssl.SSLContext, or None", hint)
+
+
+def check_bool(name: str, value: object) -> None:
+    """Reject a value that is not True or False."""
+    if not isinstance(value, bool):
+        raise RuleError(name, shorten(value), "True or False")
 
 
 def is_loopback(host: str) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from yarl import URL
@@ -24,6 +23,7 @@ from ._connector import Connector, ExchangeConnections
 from ._decompression import BadCompression
 from ._errors import NETWORK_ERRORS, ErrorTranslator, forbid_aiohttp_retries
 from ._payload import MultipartPayload, SourceFailed
+from ._proxies import Proxies
 from ._redirects import MAX_REDIRECTS, headers_for, is_redirect, redirect_target
 from ._slots import ConnectionSlots, Slot
 from ._stream import ResponseStream, discard, is_success, read_response, response_headers
@@ -42,7 +42,7 @@ class TransportOptions:
         user_agent: The `User-Agent` header.
         max_connections: Exchanges that run at the same time.
         proxy: The URL of an HTTP proxy, or None.
-        trust_env: True to use the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`).
+        trust_env: True to use the proxies of the environment.
         ssl: The TLS context, or None for the default one.
     """
 
@@ -64,6 +64,7 @@ class Transport:
         timeouts = options.timeouts
         self._options = options
         self._errors = ErrorTranslator(timeouts)
+        self._proxies = Proxies(options.proxy, trust_env=options.trust_env)
         # Our own slots bound the connections, not aiohttp's pool: there the wait for a free one
         # would count as time to connect, although the network is not at fault.
         self._slots = ConnectionSlots(options.max_connections)
@@ -184,22 +185,11 @@ class Transport:
                 data=body,
                 headers=headers,
                 allow_redirects=False,
-                proxy=self._proxy_for(url),
+                proxy=self._proxies.find(url),
             )
         except UnicodeError:
             reason = "the host name of the URL is not valid"
         raise TransportError(reason, sent=False, request=line)
-
-    def _proxy_for(self, url: URL) -> str | None:
-        """Return the proxy for a URL.
-
-        The environment is read here and not by aiohttp, whose `trust_env` also reads `.netrc` and
-        would replace the access token.
-        """
-        if self._options.proxy is not None or not self._options.trust_env:
-            return self._options.proxy
-        host = url.host or ""
-        return None if proxy_bypass(host) else getproxies().get(url.scheme)
 
     def _open_stream(
         self,

@@ -8,6 +8,7 @@ stream: a file that was cut off before it was framed would look whole (aiohttp 3
 import importlib
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from types import ModuleType
 from typing import Protocol
 
@@ -46,107 +47,155 @@ def is_compressed(encoding: str) -> bool:
 
     Servers also send words such as `utf-8` or `aws-chunked` there: such a body is not compressed.
     """
-    return encoding.strip().lower() in _FACTORIES
+    return bool(_compressions(encoding))
 
 
 def new_decompressor(encoding: str) -> Decompressor:
     """Return a decompressor for a `Content-Encoding` for which `is_compressed` is true.
 
     Raises:
-        BadCompression: The library for it is not installed.
+        BadCompression: The library for it is not installed, or the body is compressed twice.
     """
-    return _FACTORIES[encoding.strip().lower()]()
+    names = _compressions(encoding)
+    if len(names) > 1:
+        raise BadCompression("the response is compressed more than once")
+    return _FACTORIES[names[0]]()
 
 
-class _Zlib:
-    """Decompress gzip, including several members in a row, and both spellings of deflate."""
+def _compressions(encoding: str) -> list[str]:
+    names = (name.strip().lower() for name in encoding.split(","))
+    return [name for name in names if name in _FACTORIES]
 
-    def __init__(self, window_bits: int) -> None:
-        self._window_bits = window_bits
-        self._stream = zlib.decompressobj(window_bits)
-        self._is_fresh = True
+
+class _Member(Protocol):
+    """One gzip member or zstd frame, as zlib and zstd decompress it."""
+
+    @property
+    def eof(self) -> bool:
+        """True at the end of the member."""
+        ...
+
+    @property
+    def unused_data(self) -> bytes:
+        """The bytes after the end of the member."""
+        ...
+
+    def decompress(self, data: bytes, max_length: int, /) -> bytes:
+        """Return at most `max_length` plain bytes."""
+        ...
+
+
+class _Members:
+    """Decompress members (gzip, deflate) or frames (zstd), of which any number may follow.
+
+    Args:
+        start: Returns the decompressor for a member that begins with these bytes.
+    """
+
+    def __init__(self, start: Callable[[bytes], _Member]) -> None:
+        self._start = start
+        self._member: _Member | None = None
         self._has_member = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        is_full = False  # then zlib may hold more output, also when it has consumed all input
+        is_full = False  # then the library may hold more output, also when it has all input
         while data or is_full:
-            self._start(data)
+            if self._member is None:
+                data = data.lstrip(b"\x00") if self._has_member else data  # some servers pad
+                if not data:
+                    return
+                self._member = self._start(data)
             try:
-                piece = self._stream.decompress(data, PIECE_BYTES)
-            except zlib.error:
+                piece = self._member.decompress(data, PIECE_BYTES)
+            except Exception:  # noqa: BLE001  (each library has an exception class of its own)
                 raise BadCompression("the compressed response is damaged") from None
             is_full = len(piece) == PIECE_BYTES
-            data = self._stream.unconsumed_tail
-            if self._stream.eof:
-                is_full = False
-                data = self._stream.unused_data.lstrip(b"\x00")  # some servers pad with zeros
-                self._stream = zlib.decompressobj(self._window_bits)
-                self._is_fresh = self._has_member = True
+            data = getattr(self._member, "unconsumed_tail", b"")  # zstd keeps it itself
+            if self._member.eof:
+                data, is_full = self._member.unused_data, False
+                self._member, self._has_member = None, True
             if piece:
                 yield piece
 
     def finish(self) -> None:
-        if not self._is_fresh or not self._has_member:
+        if self._member is not None or not self._has_member:
             raise BadCompression("the compressed response ends early")
 
-    def _start(self, data: bytes) -> None:
-        if self._is_fresh:
-            self._is_fresh = False
-            # "deflate" means zlib, but some servers send the raw stream.
-            if self._window_bits == zlib.MAX_WBITS and data[0] & 0x0F != zlib.DEFLATED:
-                self._stream = zlib.decompressobj(-zlib.MAX_WBITS)
+
+class _BrotliStream(Protocol):
+    """The decompressor of Brotli 1.2 or later."""
+
+    def process(self, data: bytes, /, output_buffer_limit: int) -> bytes:
+        """Return about `output_buffer_limit` plain bytes at most."""
+        ...
+
+    def can_accept_more_data(self) -> bool:
+        """Return False if there is more output without more input."""
+        ...
+
+    def is_finished(self) -> bool:
+        """Return True at the end of the stream."""
+        ...
 
 
-class _Wrapped:
-    """Decompress with a library that is not part of Python."""
+class _Brotli:
+    """Decompress br."""
 
-    def __init__(
-        self, decompress: Callable[[bytes], bytes], is_finished: Callable[[], bool]
-    ) -> None:
-        self._decompress = decompress
-        self._is_finished = is_finished
+    def __init__(self, stream: _BrotliStream) -> None:
+        self._stream = stream
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        try:
-            piece = self._decompress(data)
-        except Exception as error:  # each library has an exception class of its own
-            raise BadCompression("the compressed response is damaged") from error
-        if piece:
-            yield piece
+        has_more = True
+        while has_more:
+            try:
+                piece = self._stream.process(data, output_buffer_limit=PIECE_BYTES)
+            except Exception:  # noqa: BLE001  (the library has an exception class of its own)
+                raise BadCompression("the compressed response is damaged") from None
+            data, has_more = b"", bool(piece) and not self._stream.can_accept_more_data()
+            if piece:
+                yield piece
 
     def finish(self) -> None:
-        if not self._is_finished():
+        if not self._stream.is_finished():
             raise BadCompression("the compressed response ends early")
 
 
 def _gzip() -> Decompressor:
-    return _Zlib(16 + zlib.MAX_WBITS)
+    return _Members(lambda _: zlib.decompressobj(16 + zlib.MAX_WBITS))
 
 
 def _deflate() -> Decompressor:
-    return _Zlib(zlib.MAX_WBITS)
+    return _Members(_start_deflate)
+
+
+def _start_deflate(data: bytes) -> _Member:
+    # "deflate" means the zlib format, but some servers send the raw stream.
+    is_raw = data[0] & 0x0F != zlib.DEFLATED
+    return zlib.decompressobj(-zlib.MAX_WBITS if is_raw else zlib.MAX_WBITS)
 
 
 def _brotli() -> Decompressor:
-    module = _import("br", "brotlicffi", "brotli")
-    stream = module.Decompressor()
-    process = getattr(stream, "process", None) or stream.decompress
-    return _Wrapped(process, stream.is_finished)
+    stream = _import("br", "brotli").Decompressor()
+    if not hasattr(stream, "can_accept_more_data"):
+        raise _unwanted("br")  # without a limit, a few bytes could fill the memory
+    return _Brotli(stream)
 
 
 def _zstandard() -> Decompressor:
     module = _import("zstd", "compression.zstd", "backports.zstd")
-    stream = module.ZstdDecompressor()
-    return _Wrapped(stream.decompress, lambda: bool(stream.eof))
+    return _Members(lambda _: module.ZstdDecompressor())
 
 
 def _import(encoding: str, *names: str) -> ModuleType:
     for name in names:
-        try:
+        with suppress(ImportError):
             return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise BadCompression(f"the response is compressed with {encoding!r}, which was not asked for")
+    raise _unwanted(encoding)
+
+
+def _unwanted(encoding: str) -> BadCompression:
+    text = f"the response is compressed with {encoding!r}, which was not asked for"
+    return BadCompression(text)
 
 
 _FACTORIES: dict[str, Callable[[], Decompressor]] = {

@@ -1,10 +1,11 @@
 """The client and its groups of operations: rules first, then a request, then the session."""
 
 from importlib.metadata import version
+from ssl import SSLContext
 from types import TracebackType
 from typing import Final, NoReturn, Self
 
-from mlmsg._arguments import check_base_url, check_int
+from mlmsg._arguments import check_base_url, check_bool, check_int, check_proxy, check_ssl
 from mlmsg._secrets import as_secret
 from mlmsg._session import Session
 from mlmsg._transport import TransportOptions
@@ -67,6 +68,9 @@ class Client:
         *,
         global_selling: bool = True,
         user_id: int | str | None = None,
+        proxy: str | None = None,
+        trust_env: bool = False,
+        ssl: SSLContext | None = None,
         base_url: str = BASE_URL,
         timeout: float | Timeouts | None = 30.0,
         retry: RetryPolicy | None = None,
@@ -83,24 +87,35 @@ class Client:
                 `/marketplace`; False for a domestic seller.
             user_id: The seller's own id, which the paths of a domestic seller contain. By default
                 the API is asked once (`GET /users/me`).
+            proxy: The URL of an HTTP proxy, `http://host:port` or `https://host:port`, with
+                `user:password@` before the host if it asks for them. All requests go through it.
+            trust_env: True to use the proxy that the environment names (`HTTPS_PROXY`,
+                `ALL_PROXY`, `NO_PROXY`), if there is no `proxy`. `.netrc` is never read.
+            ssl: The TLS context, for example one that trusts a private CA. None: the certificates
+                of the system.
             base_url: Where the API is; `http://` only on this machine.
             timeout: Seconds without progress, or `Timeouts` for each phase, or None.
             retry: How often, and after how long, to try again.
             budget: How many calls may leave; a `RateBudget()` of its own unless told otherwise.
                 Clients of one application share one. None: no limit of our own.
             on_event: Told of each attempt, in the event loop; a plain, quick function.
-            max_connections: Calls that run at the same time, and downloads that are open at the
-                same time; more wait.
+            max_connections: Calls and open downloads at the same time; more wait. Calls made while
+                your code holds a download open, or yields the bytes of an upload, never wait for
+                that code: if all others wait for it too, they exceed the limit.
 
         Raises:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
-        token = as_secret(token)
+        token, proxy = as_secret(token), as_secret(proxy)
         check_int("`max_connections`", max_connections, 1)
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise RuleError("`retry`", repr(retry), "a RetryPolicy")
         if budget is not None and not isinstance(budget, RateBudget):
             raise RuleError("`budget`", repr(budget), "a RateBudget, or None")
+        if proxy is not None:
+            check_proxy("`proxy`", proxy)
+        check_bool("`trust_env`", trust_env)
+        check_ssl(ssl)
         self._base_url = check_base_url(base_url)
         self._session = Session(
             token_provider(token),
@@ -112,6 +127,9 @@ class Client:
                 timeouts=Timeouts.from_value(timeout),
                 user_agent=f"mlmsg/{_VERSION}",
                 max_connections=max_connections,
+                proxy=proxy,
+                trust_env=trust_env,
+                ssl=ssl,
             ),
         )
         seller = Seller(self._session, global_selling=global_selling, user_id=user_id)

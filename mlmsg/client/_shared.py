@@ -2,13 +2,13 @@
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
 from typing import TypeVar
 
 from mlmsg._session import Session
-from mlmsg._streams import run_in_thread
+from mlmsg._streams import run_in_thread, wait_until_done
 from mlmsg._wire import Request, Response
 from mlmsg.downloads import Download, Saved, check_target
 from mlmsg.errors import RuleError
@@ -28,7 +28,7 @@ REUSABLE_SOURCES = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
 async def upload_all(
     files: Sequence[SourceLike],
     rules: FileRules,
-    upload: Callable[[Source], Coroutine[object, object, T]],
+    upload: Callable[[Source], Awaitable[T]],
 ) -> list[T]:
     """Check the rules for all files, then upload them concurrently. Return the results in order."""
     streams = [id(file) for file in files if not isinstance(file, REUSABLE_SOURCES)]
@@ -37,7 +37,7 @@ async def upload_all(
         raise RuleError("`files` of a message", "the same open file twice", "each once", hint)
     async with AsyncExitStack() as stack:
         sources = [await stack.enter_async_context(open_source(file, rules)) for file in files]
-        return await _gather([upload(source) for source in sources])
+        return await _gather([partial(upload, source) for source in sources])
 
 
 @asynccontextmanager
@@ -86,15 +86,33 @@ async def save_download(
     return await session.send(request, process)
 
 
-async def _gather(calls: Sequence[Coroutine[object, object, T]]) -> list[T]:
+async def _gather(calls: Sequence[Callable[[], Awaitable[T]]]) -> list[T]:
     """Return all results in order. The first failure cancels the others and is raised unchanged."""
-    tasks: list[asyncio.Task[T]] = []
-    failure: BaseException | None = None
+    results: dict[int, T] = {}
+    failures: list[BaseException] = []
+
+    async def run(index: int) -> None:
+        try:
+            results[index] = await calls[index]()
+        except BaseException as error:  # noqa: BLE001  (raised below)
+            # A task that ended with a KeyboardInterrupt would end the event loop and not this call.
+            failures.append(error)
+            cancel_all()
+
+    def cancel_all() -> None:
+        for task in tasks:
+            if task is not asyncio.current_task():
+                task.cancel()
+
+    tasks = [asyncio.create_task(run(index)) for index in range(len(calls))]
     try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(call) for call in calls]
-    except BaseExceptionGroup as errors:
-        failure = errors.exceptions[0]
-    if failure is not None:
-        raise failure
-    return [task.result() for task in tasks]
+        if tasks:
+            await asyncio.wait(tasks)
+    except asyncio.CancelledError:
+        cancel_all()
+        for task in tasks:
+            await wait_until_done(task)
+        raise
+    if failures:
+        raise failures[0]
+    return [results[index] for index in range(len(calls))]
