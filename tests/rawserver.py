@@ -3,6 +3,7 @@
 import asyncio
 import re
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -90,6 +91,7 @@ class RawServer:
 
     def __init__(self) -> None:
         self.url = ""
+        self.port = 0
         self.peers: list[Peer] = []
         self.errors: list[BaseException] = []
         self.tasks: set[asyncio.Task[None]] = set()
@@ -182,10 +184,12 @@ def _listener(*, slow: bool) -> socket.socket:
 
 
 @asynccontextmanager
-async def raw_server(script: Step, *, slow: bool = False) -> AsyncIterator[RawServer]:
-    """Runs `script` once for each connection; what it raises fails the test at the end.
+async def raw_server(
+    script: Step, *, slow: bool = False, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[RawServer]:
+    """Run `script` once for each connection; an exception of it fails the test at the end.
 
-    With `slow` next to nothing is under way but what the script has read.
+    With `slow` next to nothing is under way but what the script has read. With `tls` it speaks TLS.
     """
     state = RawServer()
 
@@ -202,12 +206,15 @@ async def raw_server(script: Step, *, slow: bool = False) -> AsyncIterator[RawSe
         except Exception as error:
             state.errors.append(error)
         finally:
+            if tls is not None:
+                writer.transport.abort()  # its end in order would wait for the client's
             await peer.close()
             state.tasks.discard(task)
 
     limit = 4096 if slow else 65536
-    server = await asyncio.start_server(serve, sock=_listener(slow=slow), limit=limit)
-    state.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    server = await asyncio.start_server(serve, sock=_listener(slow=slow), limit=limit, ssl=tls)
+    state.port = server.sockets[0].getsockname()[1]
+    state.url = f"{'https' if tls else 'http'}://127.0.0.1:{state.port}"
     try:
         yield state
     finally:
