@@ -1,7 +1,4 @@
-"""The servers that the benchmarks talk to, each in a process of its own.
-
-A benchmark measures its own process; a server in the same one would be measured with it.
-"""
+"""The servers of the benchmarks, each in its own process, so that only the client is measured."""
 
 import asyncio
 import subprocess
@@ -46,8 +43,8 @@ PAGE = {
 
 
 @contextmanager
-def running(kind: str, *arguments: str) -> Iterator[str]:
-    """The URL of a server of that kind, which ends with the block."""
+def serve(kind: str, *arguments: str) -> Iterator[str]:
+    """Run a server of that kind in another process; yield its URL."""
     command = [sys.executable, __file__, kind, *arguments]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -58,84 +55,84 @@ def running(kind: str, *arguments: str) -> Iterator[str]:
 
 
 async def sandbox() -> None:
-    """A sandbox without packs, for uploads and downloads."""
-    async with Sandbox(market=Market()) as running_sandbox:
-        print(running_sandbox.url, flush=True)
+    """Serve a sandbox without packs, for uploads and downloads."""
+    async with Sandbox(market=Market()) as empty_sandbox:
+        print(empty_sandbox.url, flush=True)
         await asyncio.Event().wait()
 
 
 class _Page(asyncio.Protocol):
-    """Answers every request with the same page, at the least cost there is."""
+    """Answers every request with the same page, at the lowest cost possible."""
 
     body = msgspec.json.encode(PAGE)
     answer = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the connection."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers once the request is whole; its only body-less kind ends like this."""
+        """Answer when the request is complete; a request without a body ends like this."""
         if data.endswith(b"\r\n\r\n"):
             self.transport.write(self.answer % (len(self.body), self.body))
 
 
-THREAD = 200 * 49 + 1
-"""Messages of the long thread: 200 pages of 50 that overlap by one."""
+THREAD_SIZE = 200 * 49 + 1
+"""The messages of the long thread: 200 pages of 50 that overlap by one."""
 
-LATENCY = 0.02
-"""Seconds from a request for a page of the long thread to its answer."""
+LATENCY_SECONDS = 0.02
+"""The delay of each page of the long thread."""
 
 
 class _Thread(_Page):
-    """Answers every request with a page of the long thread, after `LATENCY`."""
+    """Answers every request with a page of the long thread, after `LATENCY_SECONDS`."""
 
     messages: ClassVar[list[bytes]] = []
 
     def data_received(self, data: bytes) -> None:
-        """Makes the answer only when it is due: pages side by side wait for no other's."""
+        """Make each page only when it is due, so that no page waits for another one."""
         query = parse_qs(urlsplit(data.split(b" ", 2)[1].decode()).query)
         limit, offset = int(query["limit"][0]), int(query["offset"][0])
-        asyncio.get_running_loop().call_later(LATENCY, self._send, limit, offset)
+        asyncio.get_running_loop().call_later(LATENCY_SECONDS, self._send, limit, offset)
 
     def _send(self, limit: int, offset: int) -> None:
-        paging = {"limit": limit, "offset": offset, "total": THREAD}
+        paging = {"limit": limit, "offset": offset, "total": THREAD_SIZE}
         head = msgspec.json.encode({"paging": paging})[:-1]
         body = head + b',"messages":[%s]}' % b",".join(self.messages[offset : offset + limit])
         self.transport.write(self.answer % (len(body), body))
 
 
 async def page() -> None:
-    """One page of a thread for every request."""
+    """Serve one page of a thread for every request."""
     await _serve(_Page)
 
 
 async def thread() -> None:
-    """A thread of `THREAD` messages, page by page, each `LATENCY` late."""
-    _Thread.messages += [msgspec.json.encode({**MESSAGE, "id": str(n)}) for n in range(THREAD)]
+    """Serve a thread of `THREAD_SIZE` messages, each page after `LATENCY_SECONDS`."""
+    _Thread.messages += [msgspec.json.encode({**MESSAGE, "id": str(n)}) for n in range(THREAD_SIZE)]
     await _serve(_Thread)
 
 
-async def _serve(protocol: type[_Page]) -> None:
+async def _serve(protocol: type[asyncio.Protocol]) -> None:
     server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
 
 
 class _Files(asyncio.Protocol):
-    """Any pack, each with one message that lists four files, and any file, of 100,000 bytes."""
+    """Answers with any pack, of one message with four files, and any file, of 100,000 bytes."""
 
     file = bytes(range(256)) * 391
     size = 100_000
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keeps the connection."""
+        """Keep the transport."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answers with what the first line asks for."""
+        """Answer the path of the first line."""
         path = data.partition(b" ")[2].partition(b"?")[0].decode()
         name = path.rpartition("/")[2]
         if "/packs/" in path:
@@ -149,46 +146,44 @@ class _Files(asyncio.Protocol):
 
 
 async def files() -> None:
-    """Packs and their files, without end."""
-    server = await asyncio.get_running_loop().create_server(_Files, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
+    """Serve packs and their files, without end."""
+    await _serve(_Files)
 
 
-LIMIT, WINDOW = 500, 3.0
-"""What the limited server allows: requests, and in how many seconds."""
+MAX_REQUESTS = 500
+"""The requests that the limited server allows in a window."""
+
+WINDOW_SECONDS = 3.0
 
 
 class _Limited(_Files):
-    """The same files, as long as no more than `LIMIT` requests came in the last `WINDOW`."""
+    """Answers with the same files, at most `MAX_REQUESTS` times in `WINDOW_SECONDS`."""
 
-    came: ClassVar[deque[float]] = deque()
+    arrivals: ClassVar[deque[float]] = deque()
     counts: ClassVar[list[int]] = [0, 0]
 
     def data_received(self, data: bytes) -> None:
-        """Answers, or refuses; a refused request does not count."""
+        """Answer or reject; a rejected request does not count."""
         if b"/counts" in data:
             body = msgspec.json.encode(self.counts)
             self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(body))
             self.transport.write(body)
             return
         now = time.monotonic()
-        while self.came and self.came[0] <= now - WINDOW:
-            self.came.popleft()
-        if len(self.came) >= LIMIT:
+        while self.arrivals and self.arrivals[0] <= now - WINDOW_SECONDS:
+            self.arrivals.popleft()
+        if len(self.arrivals) >= MAX_REQUESTS:
             self.counts[1] += 1
             self.transport.write(b"HTTP/1.1 429 No\r\nContent-Length: 0\r\n\r\n")
             return
         self.counts[0] += 1
-        self.came.append(now)
+        self.arrivals.append(now)
         super().data_received(data)
 
 
 async def limited() -> None:
-    """The same, with a limit."""
-    server = await asyncio.get_running_loop().create_server(_Limited, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
-    await server.serve_forever()
+    """Serve the same files with a rate limit."""
+    await _serve(_Limited)
 
 
 if __name__ == "__main__":

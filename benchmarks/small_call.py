@@ -1,10 +1,10 @@
-"""What the client adds to a small call: `packs.page` against bare aiohttp with msgspec.
+"""Measure the cost of the client in a small call: `packs.page` against bare aiohttp with msgspec.
 
     python benchmarks/small_call.py [ROUNDS]
 
-Both fetch the same kilobyte of JSON from the same server in another process and decode it into the
-same struct. They take turns in batches of 200 calls, and each pair of batches gives one ratio of
-CPU time and one of wall time; the machine's mood falls on both sides of each.
+Both fetch the same kilobyte of JSON from the same server in another process, and decode it into the
+same struct. They take turns in batches of 200 calls. Each pair of batches gives one ratio of CPU
+time and one of wall time, so that a slow moment of the machine affects both sides.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from statistics import quantiles
 
 import aiohttp
 import msgspec
-from serving import running
+from serving import serve
 
 from mlmsg import Client, ThreadPage
 
@@ -23,7 +23,7 @@ BATCH = 200
 
 
 async def batch(call: Callable[[], Awaitable[object]]) -> tuple[float, float]:
-    """CPU and wall seconds of one batch."""
+    """Run one batch; return its CPU and wall seconds."""
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(BATCH):
         await call()
@@ -31,10 +31,10 @@ async def batch(call: Callable[[], Awaitable[object]]) -> tuple[float, float]:
 
 
 async def main() -> None:
-    """Measures, over as many rounds as the command line says (60 by default)."""
+    """Measure as many rounds as the command line says (60 by default)."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 60
     decoder = msgspec.json.Decoder(ThreadPage, strict=False)
-    with running("page") as url:
+    with serve("page") as url:
         async with (
             Client("a-token", base_url=url, budget=None) as client,
             aiohttp.ClientSession(headers={"Authorization": "Bearer a-token"}) as http,

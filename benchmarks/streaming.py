@@ -1,10 +1,10 @@
-"""A 25 MB upload and download: memory growth of the client, and how long its loop stands still.
+"""Measure the memory and the longest stall of the event loop in a 25 MB upload and download.
 
     python benchmarks/streaming.py [ROUNDS]
 
 The server is a sandbox in another process. Memory is the growth of the process's peak (`ru_maxrss`)
-over what it was after a warm-up with a small file; a stall is how much later than asked a timer of
-one millisecond fires. The stalls of an idle loop on the same machine stand beside them.
+after a warm-up with a small file. A stall is the delay of a timer of one millisecond. The stalls of
+an idle loop on the same machine are printed for comparison.
 """
 
 import asyncio
@@ -18,28 +18,28 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from statistics import median
 
-from serving import running
+from serving import serve
 
 from mlmsg import Client, Upload
 
 MB = 1024 * 1024
 SIZE = 25 * MB
-TICK = 0.001
+TICK_SECONDS = 0.001
 
 
 async def longest_stall(work: Awaitable[object]) -> float:
-    """The longest time, in milliseconds, that the loop was late while `work` ran."""
+    """Return the longest delay of the loop, in milliseconds, while `work` runs."""
     longest = 0.0
 
     async def watch() -> None:
         nonlocal longest
         while True:
             before = time.perf_counter()
-            await asyncio.sleep(TICK)
-            longest = max(longest, time.perf_counter() - before - TICK)
+            await asyncio.sleep(TICK_SECONDS)
+            longest = max(longest, time.perf_counter() - before - TICK_SECONDS)
 
     watcher = asyncio.ensure_future(watch())
-    await asyncio.sleep(TICK)
+    await asyncio.sleep(TICK_SECONDS)
     try:
         await work
     finally:
@@ -48,17 +48,17 @@ async def longest_stall(work: Awaitable[object]) -> float:
 
 
 async def idle() -> None:
-    """The loop with nothing to do, about as long as a transfer takes."""
+    """Wait about as long as a transfer takes."""
     await asyncio.sleep(0.1)
 
 
 def peak() -> float:
-    """The most memory that this process had so far, in MiB."""
+    """Return the peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 async def measure(client: Client, folder: Path, rounds: int) -> None:
-    """Prints one line for each direction."""
+    """Print one line for each direction."""
     small, large, copy = folder / "small.bin", folder / "large.bin", folder / "copy.bin"
     await asyncio.to_thread(small.write_bytes, os.urandom(64 * 1024))
     await asyncio.to_thread(fill, large)
@@ -77,13 +77,13 @@ async def measure(client: Client, folder: Path, rounds: int) -> None:
     await report("download", down, rounds, before)
     await report("idle loop", idle, rounds, before)
     same = await asyncio.to_thread(lambda: digest(large) == digest(copy))
-    print(f"what came back is {'the same file' if same else 'ANOTHER FILE'}")
+    print(f"the downloaded file is {'identical' if same else 'NOT IDENTICAL'}")
 
 
 async def report(
     name: str, work: Callable[[], Awaitable[object]], rounds: int, before: float
 ) -> None:
-    """Runs `work` several times and prints what it cost."""
+    """Run `work` several times, and print its cost."""
     stalls, times = [], []
     for _ in range(rounds):
         start = time.perf_counter()
@@ -96,23 +96,23 @@ async def report(
 
 
 def fill(path: Path) -> None:
-    """25 MiB of noise, written in steps so that they never count as this process's memory."""
+    """Write 25 MiB of noise in steps, so that it never counts as memory of this process."""
     with path.open("wb") as file:
         for _ in range(SIZE // (64 * 1024)):
             file.write(os.urandom(64 * 1024))
 
 
 def digest(path: Path) -> str:
-    """The SHA-256 of a file."""
+    """Return the SHA-256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 async def main() -> None:
-    """Measures, over as many rounds as the command line says (7 by default)."""
+    """Measure as many rounds as the command line says (7 by default)."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     print(f"{SIZE // MB} MB, {rounds} rounds; target: growth under 8 MiB, stall under 5 ms")
-    with running("sandbox") as url, tempfile.TemporaryDirectory() as folder:
+    with serve("sandbox") as url, tempfile.TemporaryDirectory() as folder:
         async with Client("sandbox-token-0001", base_url=url) as client:
             await measure(client, Path(folder), rounds)
 

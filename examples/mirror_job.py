@@ -1,10 +1,10 @@
-"""Mirrors the attachments of many packs and claims, night after night.
+"""Mirror the attachments of many packs and claims, night after night.
 
     python examples/mirror_job.py [TARGET]
 
 `TARGET` is a folder or a URL such as `s3://bucket/prefix`. Runs against a sandbox in this process;
-a real job reads its ids from a database or a file, a line at a time, and is started again when it
-was killed: it goes on where it stopped.
+a real job reads its ids from a database, or from a file line by line. When it was killed, start it
+again: it continues where it stopped.
 """
 
 import asyncio
@@ -19,26 +19,26 @@ from mlmsg.sync import SyncEvent, sync_attachments
 
 
 def ids(path: Path) -> Iterator[str]:
-    """One id a line; a file of millions is never in memory."""
+    """Yield one id for each line, so that a file of millions is never in memory."""
     with path.open(encoding="utf-8") as lines:
         yield from filter(None, map(str.strip, lines))
 
 
 def show(event: SyncEvent) -> None:
-    """What went wrong, as it happens; the rest is in the report."""
+    """Print each failure when it happens; the report has the totals."""
     if event.kind == "failed":
         print(f"{event.thread.path}/{event.filename}: {event.error}", file=sys.stderr)
 
 
 async def main(to: str, work: Path) -> None:
-    """Mirrors twice: the second time there is next to nothing to do."""
+    """Mirror twice: the second run has almost nothing to do."""
     async with Sandbox() as sandbox:
         packs, claims = work / "packs.txt", work / "claims.txt"
         packs.write_text("\n".join(sandbox.market.packs))
         claims.write_text("\n".join(sandbox.market.claims))
-        # A file that cannot be had costs only itself.
+        # A file that cannot be downloaded does not stop the job.
         sandbox.inject(Fault(status=404, path="/attachments/", method="GET"))
-        # Half of the application's budget; the other half is the inbox service's.
+        # One half of the application's rate limit; the inbox service has the other half.
         budget = RateBudget().share(2)
         async with Client(sandbox.token, base_url=sandbox.url, budget=budget) as client:
             for run in ("first", "second"):

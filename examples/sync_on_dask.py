@@ -1,13 +1,12 @@
-"""Mirrors the attachments of several sellers on a Dask cluster.
+"""Mirror the attachments of several sellers on a Dask cluster.
 
     python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET]
 
 Each shard is a part of one seller's packs and claims. It is pickled and sent to a worker, where
-`run_shard` mirrors it.
-Without a scheduler's address it starts a cluster of two processes on this machine. The
-target has to be one that all workers see: a bucket, or a shared folder. The sellers here are those
-of a sandbox in this process; real ones have a `RefreshingToken` each, with a store that all workers
-share.
+`run_shard` mirrors it. Without a scheduler's address, a cluster of two processes is started on this
+machine. All workers must see the target: a bucket, or a shared folder. The sellers here are those
+of a sandbox in this process; real sellers have a `RefreshingToken` each, with a store that all
+workers share.
 """
 
 import argparse
@@ -25,11 +24,11 @@ from mlmsg.sandbox import Sandbox
 from mlmsg.sync import Shard, SyncReport, merge_reports, plan_shards, run_shard
 
 RETRIES = 2
-"""Times that a shard is run again, on another worker if there is one; it goes on where it was."""
+"""Retries of a shard, on another worker if there is one; it continues where it stopped."""
 
 
 def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
-    """The work of every seller; the limit of their application is divided among the workers."""
+    """Yield the shards of every seller; the workers share the application's rate limit."""
     budget = RateBudget().share(at_a_time)
     for seller in ("seller-1", "seller-2"):
         yield from plan_shards(
@@ -46,7 +45,7 @@ def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
 
 
 def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, BaseException]]:
-    """The report of all shards, and what ended those that could not be run to their end."""
+    """Run all shards; return their merged report, and the errors of those that failed."""
     names = [shard.name for shard in work]
     futures = cluster.map(run_shard, work, key=names, retries=RETRIES, pure=False)
     done: list[SyncReport] = []
@@ -62,7 +61,7 @@ def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, B
 
 
 async def main(scheduler: str | None, to: str) -> int:
-    """Plans, runs and reports; the exit code is that of the command line."""
+    """Plan, run and report; return the exit code."""
     with ExitStack() as stack:
         here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
         where = scheduler or stack.enter_context(LocalCluster(**here))
@@ -70,7 +69,7 @@ async def main(scheduler: str | None, to: str) -> int:
         at_a_time = sum(cluster.nthreads().values())
         async with Sandbox() as sandbox:
             work = list(shards(sandbox, to, at_a_time))
-            # In a thread of its own: the sandbox answers from this one.
+            # In another thread, because the sandbox answers in this one.
             report, lost = await asyncio.to_thread(mirror, cluster, work)
     for name, error in lost.items():
         print(f"{name}: {error!r}", file=sys.stderr)

@@ -85,7 +85,7 @@ class _Options(msgspec.Struct, frozen=True):
 
 
 class _Cap(msgspec.Struct, frozen=True):
-    """How many messages an option may still send."""
+    """The number of messages that an option may still send."""
 
     option_id: str
     cap_available: int

@@ -123,13 +123,13 @@ def download(attachment_id: Id, site_id: str, *, family: Family = GLOBAL) -> Req
 
 
 def reasons(pack_id: Id, *, family: Family = GLOBAL) -> Request[list[Reason]]:
-    """Action guide, "Available options"."""
+    """List the options of a pack (Action guide, "Available options")."""
     request = get_request("reasons.list", REASONS[family], decoders.reasons, pack_id=pack_id)
     return replace(request, refine_error=refine_reason_error)
 
 
 def reason_caps(pack_id: Id, *, family: Family = GLOBAL) -> Request[dict[str, int]]:
-    """Action guide, "Available caps"; not verified for Global Selling."""
+    """List the caps of the options (Action guide); not verified for Global Selling."""
     path, decoder = REASON_CAPS[family], decoders.reason_caps
     request = get_request("reasons.caps", path, decoder, pack_id=pack_id)
     return replace(request, refine_error=refine_reason_error)
@@ -144,7 +144,7 @@ def send_reason(
     *,
     family: Family = GLOBAL,
 ) -> Request[Sent]:
-    """Action guide, "Send a message by option"; not verified for Global Selling."""
+    """Send a message by option (Action guide); not verified for Global Selling."""
     pairs = [{"id": name, "value": value} for name, value in (variables or {}).items()]
     body = _without_empty(option_id=option_id, template_id=template_id, vars=pairs, text=text)
     request = post_request(
@@ -264,7 +264,7 @@ def order(order_id: Id, *, family: Family = GLOBAL) -> Request[Order]:
 def missed_feeds(
     app_id: Id, topic: str | None, limit: int, offset: int
 ) -> Request[list[msgspec.Raw]]:
-    """Notifications, "Missed feeds"."""
+    """List the notifications that could not be delivered (Notifications, "Missed feeds")."""
     fields = {"app_id": str(app_id), "topic": topic, "limit": limit, "offset": offset}
     query = urlencode({name: value for name, value in fields.items() if value is not None})
     return get_request("notifications.missed", MISSED_FEEDS, decoders.missed_feeds, query)
@@ -274,7 +274,7 @@ def missed_feeds(
 
 
 def me() -> Request[Me]:
-    """Authorization guide, "Users": the account of the token."""
+    """Return the account of the token (Authorization guide, "Users")."""
     return get_request("account.me", ME, decoders.me)
 
 

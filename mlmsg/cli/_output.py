@@ -1,4 +1,4 @@
-"""What commands print: lines of text, JSON, and texts of other people made harmless."""
+"""Print lines of text and JSON. Control characters in texts of other people are escaped."""
 
 import sys
 

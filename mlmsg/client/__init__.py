@@ -78,7 +78,7 @@ class Client:
         on_event: OnEvent | None = None,
         max_connections: int = 100,
     ) -> None:
-        """Opens nothing yet.
+        """Create a client. No connection is opened yet.
 
         Args:
             token: An access token, an async function that returns one, or a token source such as
@@ -146,7 +146,7 @@ class Client:
         return f"<mlmsg.Client {self._base_url}>"
 
     async def aclose(self) -> None:
-        """Closes every connection; the client cannot be used again."""
+        """Close every connection; the client cannot be used again."""
         await self._session.close()
 
     async def __aenter__(self) -> Self:

@@ -35,13 +35,13 @@ __all__ = ["Claims"]
 R = TypeVar("R")
 
 AttachmentLike: TypeAlias = str | ClaimUpload
-"""The name of an uploaded file, or what the upload answered."""
+"""The name of an uploaded file, or the result of its upload."""
 
 
 class Claims:
     """Claims, their messages and their files (Messages claims).
 
-    Some claims answer only under an older path; they are asked there without further ado.
+    The API serves some claims only under the v1 path; the client then repeats the request there.
     """
 
     def __init__(self, session: Session, seller: Seller) -> None:
@@ -51,20 +51,21 @@ class Claims:
         self._reconciler = SendReconciler[ClaimMessage](session.clock_offset)
 
     async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
-        """All messages of a claim; there is no paging.
+        """Return all messages of a claim; the API has no paging here.
 
         Raises:
             NotFound: There is no such claim.
-            PermissionDenied: It is somebody else's; it may also be the answer to one that is not.
+            PermissionDenied: The claim belongs to another seller. The API may also answer so for a
+                claim that does not exist.
         """
         return await self._session.send(_operations.claim_messages(claim_id, family=self._family))
 
     async def get(self, claim_id: int | str) -> Claim:
-        """A claim: its players, what each of them may do now, and its stage."""
+        """Return a claim: its stage, its players, and the actions that each of them has now."""
         return await self._session.send(_operations.claim(claim_id, family=self._family))
 
     async def detail(self, claim_id: int | str) -> ClaimDetail:
-        """Return a claim in words: title, description, problem, due date, who has to act.
+        """Return a claim in words: title, description, problem, due date, and who must act.
 
         The texts are in the language of the account ("Claims", detail).
         """
@@ -129,20 +130,19 @@ class Claims:
         content_type: str | None = None,
         progress: Progress | None = None,
     ) -> ClaimUpload:
-        """Stores a file for a later message of the claim.
+        """Upload a file for a later message of the claim.
 
         Args:
             claim_id: The claim.
-            source: What `attachments.upload` takes, without `length=`: a JPG, PNG or PDF of 5 MB at
-                most, which is looked at before it is sent.
-            filename: The name to store it under, 125 characters of `a-zA-Z0-9._-` at most; from
-                the source if it has one.
-            content_type: The MIME type; guessed from the name if left out.
-            progress: Called with the bytes sent and all of them; from 0 again if it is retried.
+            source: Any source that `attachments.upload` accepts. It must be a JPG, PNG or PDF of at
+                most 5 MB; the first bytes are checked before anything is sent.
+            filename: The name to store, at most 125 characters of `a-zA-Z0-9._-`. Default: the
+                name of the source, if it has one.
+            content_type: The MIME type. Default: guessed from the name.
+            progress: Called with the bytes sent and the total. A retry starts from 0 again.
 
         Raises:
-            RuleError: A rule is broken, or the content is of another kind than the name says;
-                nothing was sent.
+            RuleError: A rule is broken, or the content does not match the name. Nothing was sent.
         """
         check_id("claim_id", claim_id)
         async with open_source(
@@ -161,49 +161,52 @@ class Claims:
         check: bool = False,
         sender_role: str = "respondent",
     ) -> ClaimSent:
-        """Sends a message to another player of the claim, once.
+        """Send a message to another player of the claim, at most once.
 
-        All rules are checked first; then `files` are uploaded side by side; then the message is
-        sent. Accepted is not delivered: moderation may hold it back.
+        All rules are checked first. Then `files` are uploaded concurrently, and the message is
+        sent. An accepted message is not yet delivered: moderation may reject it.
 
         Args:
             claim_id: The claim.
-            text: What to say; not empty.
+            text: The text; not empty.
             receiver_role: `"complainant"`, `"respondent"` or `"mediator"`.
             attachments: Files that were uploaded to this claim before.
             files: Files to upload now.
-            check: Whether to read the claim first, and to refuse what your role may not do now.
-            sender_role: Your own role, for `check`: a seller answers a claim as its respondent.
+            check: True to read the claim first, and to send only if your role may do so now.
+            sender_role: Your own role, for `check`. A seller is usually the respondent.
 
         Raises:
-            RuleError: A rule is broken; nothing was sent.
-            ActionNotAvailable: With `check`: the claim takes no message to that role now.
-            OutcomeUnknown: It may or may not have been delivered; `await error.reconcile()`
-                answers with the delivered `ClaimMessage`, or None.
+            RuleError: A rule is broken. Nothing was sent.
+            ActionNotAvailable: With `check`: the claim accepts no message to that role now.
+            OutcomeUnknown: The message may or may not have been delivered. `await
+                error.reconcile()` returns the delivered `ClaimMessage`, or None.
         """
         check_text(text)
         check_receiver(receiver_role)
         check_id("claim_id", claim_id)
-        names = [_file_name(one) for one in check_sequence("`attachments`", attachments)]
+        names = [_file_name(item) for item in check_sequence("`attachments`", attachments)]
         check_sequence("`files`", files)
         if check:
             _check_action(await self.get(claim_id), receiver_role, sender_role)
         if files:
-            uploads = await upload_all(files, CLAIM_FILES, lambda one: self._upload(claim_id, one))
-            names += [one.file_name for one in uploads]
+            uploads = await upload_all(
+                files, CLAIM_FILES, lambda file: self._upload(claim_id, file)
+            )
+            names += [upload.file_name for upload in uploads]
         request = _operations.send_to_claim(
             claim_id, text, receiver_role, names, family=self._family
         )
         sending, thread = self._session.send(request), partial(self._each, claim_id)
-        to, look = f"{claim_id} {receiver_role}", partial(claim_fingerprint, to=receiver_role)
-        return await self._reconciler.track(sending, to, text, names, thread, look)
+        to = f"{claim_id} {receiver_role}"
+        fingerprint = partial(claim_fingerprint, to=receiver_role)
+        return await self._reconciler.track(sending, to, text, names, thread, fingerprint)
 
     async def attachment(self, claim_id: int | str, file_name: str) -> ClaimAttachment:
-        """What is known of a file of the claim: names, size, date, type."""
+        """Return the names, the size, the date and the type of a file of the claim."""
         return await self._session.send(_operations.claim_file(claim_id, file_name))
 
     def open(self, claim_id: int | str, file_name: str) -> AbstractAsyncContextManager[Download]:
-        """A file's bytes as a `Download`, inside an `async with` block.
+        """Open a file. Use it as `async with client.claims.open(...) as download:`.
 
         Args:
             claim_id: The claim.
@@ -215,16 +218,17 @@ class Claims:
     async def download_with(
         self, claim_id: int | str, file_name: str, handler: Callable[[Download], Awaitable[R]]
     ) -> R:
-        """What `handler` makes of a file; tried again if the network fails on the way.
+        """Return the result of `handler` for a file. Retried if the network fails meanwhile.
 
         Args:
             claim_id: The claim.
             file_name: `filename` of one of a message's attachments, not `original_filename`.
-            handler: Called with the `Download`, again and with a new one for each attempt,
-                and has to begin anew then; what it raises on its own account ends the tries.
+            handler: An async function that is called with the `Download`. Each attempt calls it
+                again with a new one, so it must start from the beginning. Its own exceptions are
+                raised unchanged and end the attempts.
 
         Raises:
-            IncompleteDownload: The file goes on arriving short, empty or cut.
+            IncompleteDownload: The file was empty or truncated in every attempt.
         """
         request = _operations.claim_download(claim_id, file_name, family=self._family)
         return await download_with(self._session, request, str(file_name), handler)
@@ -238,19 +242,19 @@ class Claims:
         overwrite: bool = False,
         progress: Progress | None = None,
     ) -> Saved:
-        """Saves a file, whole or not at all; tried again if the network fails on the way.
+        """Save a file, completely or not at all. Retried if the network fails meanwhile.
 
         Args:
             claim_id: The claim.
             file_name: `filename` of one of a message's attachments, not `original_filename`.
-            to: A folder or a file path, as `Download.save` takes it.
-            overwrite: Whether an existing file may be replaced.
-            progress: Called with the bytes so far and all of them (None: not known); from 0 again
-                if it is retried.
+            to: A folder or a file path, as `Download.save` accepts it.
+            overwrite: True to replace an existing file.
+            progress: Called with the bytes received and the total (None: unknown). A retry starts
+                from 0 again.
 
         Raises:
-            TargetExists: The file is there, and `overwrite` is false.
-            IncompleteDownload: The file goes on arriving short, empty or cut.
+            TargetExists: The file exists, and `overwrite` is false.
+            IncompleteDownload: The file was empty or truncated in every attempt.
             OSError: The file cannot be written.
         """
         request = _operations.claim_download(claim_id, file_name, family=self._family)
@@ -272,15 +276,15 @@ class Claims:
 
 
 def _check_action(claim: Claim, receiver: str, sender: str) -> None:
-    """Refuses a message that the sender may not send to the receiver now."""
+    """Raise `ActionNotAvailable` if the sender may not write to the receiver now."""
     players = {player.role for player in claim.players}
     roles = {sender} if sender in players else players
-    may = {role: claim.actions_of(roles - {role}) for role in RECEIVERS}
-    if RECEIVERS[receiver] not in may[receiver]:
+    available = {role: claim.actions_of(roles - {role}) for role in RECEIVERS}
+    if RECEIVERS[receiver] not in available[receiver]:
         found = tuple(sorted(claim.actions_of(roles - {receiver})))
-        open_roles = tuple(role for role, needed in RECEIVERS.items() if needed in may[role])
+        open_roles = tuple(role for role, needed in RECEIVERS.items() if needed in available[role])
         raise ActionNotAvailable(RECEIVERS[receiver], found, open_roles)
 
 
-def _file_name(one: AttachmentLike) -> str:
-    return one.file_name if isinstance(one, ClaimUpload) else check_id("attachments", one)
+def _file_name(item: AttachmentLike) -> str:
+    return item.file_name if isinstance(item, ClaimUpload) else check_id("attachments", item)

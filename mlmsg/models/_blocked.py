@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, TypeAlias
 __all__ = ["ADVICE", "Advice", "Guidance", "guidance_for"]
 
 Advice: TypeAlias = Literal["reply", "reason", "wait", "claim", "later", "final", "unknown"]
-"""What a seller can do now.
+"""The next step that a seller can take.
 
 - `reply`: send a message with `client.packs.send`.
 - `reason`: start the conversation with `client.reasons`.

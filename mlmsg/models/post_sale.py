@@ -65,7 +65,7 @@ class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
 
     @property
     def advice(self) -> Advice:
-        """What to do now: `reply`, `reason`, `wait`, `claim`, `later`, `final` or `unknown`."""
+        """The next step: `reply`, `reason`, `wait`, `claim`, `later`, `final` or `unknown`."""
         return guidance_for(self.status, self.substatus).advice
 
     @property
