@@ -11,6 +11,7 @@ from .models import (
     ClaimAttachment,
     ClaimDetail,
     ClaimMessage,
+    ClaimMessages,
     ClaimPage,
     ClaimSent,
     ClaimUpload,
@@ -52,7 +53,7 @@ thread_page = JsonDecoder(ThreadPage)
 upload = JsonDecoder(Upload)
 unread = JsonDecoder(Unread)
 claim = JsonDecoder(Claim)
-claim_messages = JsonDecoder(list[ClaimMessage])
+_claim_messages = JsonDecoder(list[ClaimMessage])
 claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)
 claim_page = JsonDecoder(ClaimPage)
@@ -119,6 +120,11 @@ def missed_feeds(response: Response) -> list[msgspec.Raw]:
     """Return the missed notifications, each as JSON. One integrator reports a bare array."""
     is_array = response.body.lstrip()[:1] == b"["
     return _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
+
+
+def claim_messages(response: Response) -> ClaimMessages:
+    """Return the messages of a claim."""
+    return ClaimMessages(_claim_messages(response))
 
 
 def one_message(response: Response) -> Message:

@@ -19,7 +19,7 @@ from .models import (
     Claim,
     ClaimAttachment,
     ClaimDetail,
-    ClaimMessage,
+    ClaimMessages,
     ClaimPage,
     ClaimSent,
     ClaimUpload,
@@ -198,7 +198,7 @@ def claim(claim_id: Id, *, family: Family = GLOBAL) -> Request[Claim]:
     return get_request("claims.get", path, decoders.claim, v1_template=v1, claim_id=claim_id)
 
 
-def claim_messages(claim_id: Id, *, family: Family = GLOBAL) -> Request[list[ClaimMessage]]:
+def claim_messages(claim_id: Id, *, family: Family = GLOBAL) -> Request[ClaimMessages]:
     """Messages claims, "Retrieve all messages of a claim"."""
     path, v1 = _claim_paths("/messages", family)
     decoder = decoders.claim_messages

@@ -15,6 +15,7 @@ import mlmsg
 PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
+    ("_html",),
     ("models",),
     ("errors", "_characters"),
     ("_arguments", "_lenient", "_secrets", "_streams"),
@@ -32,6 +33,7 @@ ROOMS = (
     ("downloads",),
     ("client",),
     ("sync", "sandbox"),
+    ("tables", "pytest_plugin"),
     ("cli",),
     ("__main__", ""),
 )

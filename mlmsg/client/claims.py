@@ -19,6 +19,7 @@ from mlmsg.models import (
     ClaimAttachment,
     ClaimDetail,
     ClaimMessage,
+    ClaimMessages,
     ClaimPage,
     ClaimSent,
     ClaimUpload,
@@ -50,7 +51,7 @@ class Claims:
         self._search = ClaimSearch(session, seller)
         self._reconciler = SendReconciler[ClaimMessage](session.clock_offset)
 
-    async def messages(self, claim_id: int | str) -> list[ClaimMessage]:
+    async def messages(self, claim_id: int | str) -> ClaimMessages:
         """Return all messages of a claim; the API has no paging here.
 
         Raises:

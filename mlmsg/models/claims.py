@@ -11,6 +11,8 @@ from datetime import datetime
 
 import msgspec
 
+from mlmsg._html import Bubble, file_lines, moderation_notes, render_table, render_thread
+
 from ._base import UtcStruct
 
 __all__ = [
@@ -18,7 +20,9 @@ __all__ = [
     "Claim",
     "ClaimAttachment",
     "ClaimMessage",
+    "ClaimMessages",
     "ClaimModeration",
+    "ClaimResolution",
     "ClaimSent",
     "ClaimUpload",
     "Player",
@@ -96,6 +100,32 @@ class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
     repeated: bool | None = None
     hash: str | None = None
 
+    def _bubble(self) -> Bubble:
+        to = f" → {self.receiver_role}" if self.receiver_role else ""
+        return Bubble(
+            author=f"{self.sender_role or 'unknown'}{to}",
+            is_mine=self.sender_role == "respondent",
+            at=self.message_date or self.date_created,
+            text=self.message or "",
+            translation=self.translated_message or "",
+            files=file_lines(self.attachments or ()),
+            notes=moderation_notes(self.status, self.message_moderation),
+        )
+
+    def _repr_html_(self) -> str:
+        return render_thread("Claim message", [self._bubble()])
+
+
+class ClaimMessages(list[ClaimMessage]):
+    """The messages of a claim: a list that shows itself in a notebook."""
+
+    def __repr__(self) -> str:
+        return f"<ClaimMessages: {len(self)} messages>"
+
+    def _repr_html_(self) -> str:
+        bubbles = [message._bubble() for message in self]  # noqa: SLF001  (of this module)
+        return render_thread(f"{len(self)} claim messages, as the API orders them", bubbles)
+
 
 class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
     """An action that a player may take now (Messages claims, "available_actions").
@@ -127,18 +157,66 @@ class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     available_actions: list[AvailableAction] | None = None
 
 
-class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """A claim (Messages claims, "Claim details").
+class ClaimResolution(UtcStruct, frozen=True, kw_only=True, gc=False):
+    """The end of a claim ("Claims", `resolution`).
+
+    Attributes:
+        reason: The reason, such as `payment_refunded`.
+        date_created: The time of the resolution; aware, UTC if the API gave no zone.
+        benefited: The roles that it favours.
+        closed_by: The role that closed the claim.
+        applied_coverage: True if the coverage of Mercado Libre was applied.
+    """
+
+    reason: str | None = None
+    date_created: datetime | None = None
+    benefited: list[str] | None = None
+    closed_by: str | None = None
+    applied_coverage: bool | None = None
+
+
+class Claim(UtcStruct, frozen=True, kw_only=True, gc=False):
+    """A claim (Messages claims, "Claim details"). Rows of a search lack some of its fields.
+
+    Dates are aware, UTC if the API gave no zone.
 
     Attributes:
         players: The parties, and the actions that each may take now.
+        id: The claim's id.
         stage: `claim`, `dispute`, …
         status: `opened`, `closed`, …
+        type: `mediations`, `cancel_sale`, `returns`, …
+        resource: What the claim is about: `order`, `shipment`, `payment` or `purchase`.
+        resource_id: The id of that resource.
+        site_id: `MLM`, `MLB`, …
+        reason_id: The id of the reason, such as `PDD9939`.
+        parent_id: The claim that this one follows, or None.
+        fulfilled: True if the product was delivered.
+        quantity_type: `total` or `partial`, or None.
+        claim_version: `1.0`, `1.5` or `2.0`.
+        date_created: The time of creation.
+        last_updated: The time of the last change.
+        resolution: The end of the claim, or None while it is open.
+        related_entities: What belongs to the claim, such as `return`.
     """
 
-    players: list[Player]
+    players: list[Player] = msgspec.field(default_factory=list)
+    id: int | None = None
     stage: str | None = None
     status: str | None = None
+    type: str | None = None
+    resource: str | None = None
+    resource_id: int | None = None
+    site_id: str | None = None
+    reason_id: str | None = None
+    parent_id: int | None = None
+    fulfilled: bool | None = None
+    quantity_type: str | None = None
+    claim_version: str | None = None
+    date_created: datetime | None = None
+    last_updated: datetime | None = None
+    resolution: ClaimResolution | None = None
+    related_entities: list[str] | None = None
 
     @property
     def available_actions(self) -> set[str]:
@@ -150,6 +228,15 @@ class Claim(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         players = (player for player in self.players if player.role in roles)
         actions = (entry for player in players for entry in player.available_actions or ())
         return {entry.action for entry in actions if entry.action}
+
+    def _repr_html_(self) -> str:
+        headers = ("role", "user", "actions")
+        rows = [
+            (player.role, player.user_id, ", ".join(sorted(self.actions_of([player.role]))))
+            for player in self.players
+        ]
+        state = " · ".join(word for word in (self.stage, self.status) if word)
+        return render_table(f"Claim {self.id or ''} · {state}", headers, rows)
 
 
 class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):

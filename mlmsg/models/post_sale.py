@@ -7,6 +7,8 @@ from datetime import datetime
 
 import msgspec
 
+from mlmsg._html import Bubble, file_lines, moderation_notes, render_thread
+
 from ._base import UtcStruct
 from ._blocked import Advice, guidance_for
 
@@ -212,6 +214,27 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The files; an empty list if there are none."""
         return self.message_attachments or []
 
+    def _bubble(self) -> Bubble:
+        sender = self.from_
+        author = (sender.name or str(sender.user_id or "")) if sender else ""
+        return Bubble(
+            author=author or "unknown",
+            is_mine=self._is_from_seller(),
+            at=self.message_date.created if self.message_date else None,
+            text=self.text or "",
+            translation=self.text_translated or "",
+            files=file_lines(self.attachments),
+            notes=moderation_notes(self.status, self.message_moderation),
+        )
+
+    def _is_from_seller(self) -> bool:
+        sender = str(self.from_.user_id) if self.from_ else ""
+        resources = self.message_resources or ()
+        return any((r.name or "").startswith("seller") and r.id == sender for r in resources)
+
+    def _repr_html_(self) -> str:
+        return render_thread(f"Message {self.id}", [self._bubble()])
+
 
 class ThreadPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One page of a pack's thread (Post-sale messages, "Get messages by pack").
@@ -240,6 +263,14 @@ class ThreadPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The number of messages in the whole thread, or None if the response has none."""
         return self.paging.total if self.paging else None
 
+    def __repr__(self) -> str:
+        total = "" if self.total is None else f" of {self.total}"
+        state = self.conversation_status.status if self.conversation_status else None
+        return f"<ThreadPage: {len(self.messages)}{total} messages, {state or 'no state'}>"
+
+    def _repr_html_(self) -> str:
+        return _thread_html(self.messages, self.total, self.conversation_status)
+
 
 class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A whole thread: all messages and the state.
@@ -251,6 +282,13 @@ class Conversation(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     messages: list[Message]
     status: ConversationStatus | None = None
+
+    def __repr__(self) -> str:
+        state = self.status.status if self.status else None
+        return f"<Conversation: {len(self.messages)} messages, {state or 'no state'}>"
+
+    def _repr_html_(self) -> str:
+        return _thread_html(self.messages, None, self.status)
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -281,3 +319,16 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def id(self) -> str | None:
         """The id of the new message, or None if the response contains none."""
         return self.message.id if self.message else None
+
+
+def _thread_html(
+    messages: list[Message], total: int | None, status: ConversationStatus | None
+) -> str:
+    """Return a thread for a notebook, the oldest message first."""
+    count = str(len(messages)) if total is None else f"{len(messages)} of {total}"
+    state = f" · {status.substatus or status.status}" if status and status.status else ""
+    bubbles = [message._bubble() for message in messages]  # noqa: SLF001  (of this module)
+    times = [bubble.at.timestamp() for bubble in bubbles if bubble.at is not None]
+    if len(times) == len(bubbles):
+        bubbles = [bubbles[index] for index in sorted(range(len(times)), key=times.__getitem__)]
+    return render_thread(f"{count} messages{state}", bubbles)

@@ -4,6 +4,8 @@ import re
 
 import msgspec
 
+from mlmsg._html import render_table
+
 __all__ = ["Unread", "UnreadResult"]
 
 
@@ -58,3 +60,8 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Copy `userId` to `user_id`."""
         if self.user_id is None and self.userId is not None:
             msgspec.structs.force_setattr(self, "user_id", self.userId)
+
+    def _repr_html_(self) -> str:
+        headers = ("pack", "order", "seller", "unread")
+        rows = [(row.pack_id, row.order_id, row.seller_id, row.count) for row in self.results]
+        return render_table(f"{len(self.results)} unread conversations", headers, rows)

@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
+from mlmsg._html import render_table, size_text
+
 from .keys import segment
 
 __all__ = [
@@ -128,10 +130,21 @@ class SyncReport:
         self.omitted_failures += other.omitted_failures
         self._keep(other.failed)
 
+    def _repr_html_(self) -> str:
+        title = (
+            f"{self.threads} threads · {self.downloaded} files fetched ({size_text(self.bytes)}) · "
+            f"{self.skipped} there before · {len(self.failed) + self.omitted_failures} failed"
+        )
+        return render_table(title, ("thread", "file", "error"), _failure_rows(self))
+
     def _keep(self, failures: list[Failure]) -> None:
         room = MAX_FAILURES - len(self.failed)
         self.failed += failures[:room]
         self.omitted_failures += len(failures[room:])
+
+
+def _failure_rows(report: SyncReport) -> list[tuple[str, str, str]]:
+    return [(f.thread.path, f.filename or "", str(f.error)) for f in report.failed]
 
 
 def merge_reports(reports: Iterable[SyncReport]) -> SyncReport:

@@ -1,0 +1,153 @@
+"""Render threads and tables as HTML for notebooks.
+
+Pure: values in, text out. Everything is escaped, nothing is fetched and nothing runs. The colours
+come from the page, so that a dark theme looks right too.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from html import escape
+from typing import Protocol
+
+__all__ = ["Bubble", "file_lines", "moderation_notes", "render_table", "render_thread", "size_text"]
+
+MAX_BUBBLES = 200
+"""Messages that a notebook shows of one thread."""
+
+MAX_ROWS = 200
+"""Rows that a notebook shows of one table."""
+
+_FONT = "font:14px/1.45 system-ui,sans-serif;color:inherit"
+_LINE = "1px solid rgba(127,127,127,.35)"
+_MUTED = "opacity:.7;font-size:12px"
+_MINE = "background:rgba(52,131,250,.16)"
+_THEIRS = "background:rgba(127,127,127,.14)"
+
+
+_FINE = frozenset({"", "clean", "non_moderated", "none"})
+"""Moderation statuses that need no remark."""
+
+
+class _File(Protocol):
+    """An attachment of a message or of a claim."""
+
+    @property
+    def filename(self) -> str | None: ...
+
+    @property
+    def original_filename(self) -> str | None: ...
+
+    @property
+    def size(self) -> int | None: ...
+
+
+class _Moderation(Protocol):
+    """The moderation of a message or of a claim message."""
+
+    @property
+    def status(self) -> str | None: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Bubble:
+    """A message as a notebook shows it.
+
+    Attributes:
+        author: The name or role of the sender.
+        is_mine: True if the seller wrote it; it is then shown on the right.
+        at: The time, shown in local time, or None.
+        text: The text.
+        translation: The text in the reader's language, or `""`.
+        files: The names and sizes of the attachments.
+        notes: Moderation and similar remarks.
+    """
+
+    author: str
+    is_mine: bool
+    at: datetime | None
+    text: str
+    translation: str = ""
+    files: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+
+def render_thread(title: str, bubbles: Sequence[Bubble]) -> str:
+    """Return a thread, one bubble for each message, ours on the right."""
+    shown = "".join(map(_bubble, bubbles[:MAX_BUBBLES]))
+    return _frame(title, shown + _rest(len(bubbles) - MAX_BUBBLES, "messages"))
+
+
+def render_table(title: str, headers: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
+    """Return a table. A datetime is shown in local time, None as an empty cell."""
+    head = "".join(_cell("th", header) for header in headers)
+    body = "".join(
+        f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in rows[:MAX_ROWS]
+    )
+    table = f'<table style="border-collapse:collapse;{_FONT}"><tr>{head}</tr>{body}</table>'
+    return _frame(title, table + _rest(len(rows) - MAX_ROWS, "rows"))
+
+
+def file_lines(files: Iterable[_File]) -> list[str]:
+    """Return a line for each file: its original name and its size."""
+    names = ((file.original_filename or file.filename or "?", file.size) for file in files)
+    return [name if size is None else f"{name} ({size_text(size)})" for name, size in names]
+
+
+def moderation_notes(status: str | None, moderation: _Moderation | None) -> list[str]:
+    """Return a remark if a message is not available, or if moderation rejected it or waits."""
+    verdict = (moderation.status or "").lower() if moderation else ""
+    words = [word for word in (status, moderation.reason if moderation else None) if word]
+    is_fine = (status or "available") == "available" and verdict in _FINE
+    return [] if is_fine else [": ".join([*dict.fromkeys([verdict, *words])]).strip(": ")]
+
+
+def size_text(size: int | None) -> str:
+    """Return a number of bytes for a reader: `536.8 kB`."""
+    if size is None:
+        return ""
+    if size < 1000:
+        return f"{size} bytes"
+    return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
+
+
+def _frame(title: str, content: str) -> str:
+    head = f'<div style="font-weight:600;margin-bottom:6px">{escape(title)}</div>'
+    style = f"{_FONT};border:{_LINE};border-radius:8px;padding:10px 12px;max-width:760px"
+    return f'<div style="{style}">{head}{content}</div>'
+
+
+def _bubble(bubble: Bubble) -> str:
+    side, colour = ("flex-end", _MINE) if bubble.is_mine else ("flex-start", _THEIRS)
+    parts = [
+        f'<div style="{_MUTED}">{escape(bubble.author)} · {escape(_time(bubble.at))}</div>',
+        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(bubble.text)}</div>',
+    ]
+    if bubble.translation:
+        parts.append(
+            f'<div style="white-space:pre-wrap;{_MUTED};font-style:italic">'
+            f"{escape(bubble.translation)}</div>"
+        )
+    parts += [f'<div style="font-size:12px">📎 {escape(file)}</div>' for file in bubble.files]
+    parts += [f'<div style="font-size:12px">⚠ {escape(note)}</div>' for note in bubble.notes]
+    box = f"max-width:78%;padding:6px 10px;border-radius:10px;{colour}"
+    row = f"display:flex;justify-content:{side};margin:4px 0"
+    return f'<div style="{row}"><div style="{box}">{"".join(parts)}</div></div>'
+
+
+def _cell(tag: str, value: object) -> str:
+    text = _time(value) if isinstance(value, datetime) else "" if value is None else str(value)
+    align = "right" if isinstance(value, int | float) and not isinstance(value, bool) else "left"
+    style = f"text-align:{align};padding:3px 10px;border-bottom:{_LINE};background:transparent"
+    return f'<{tag} style="{style}">{escape(text)}</{tag}>'
+
+
+def _rest(count: int, what: str) -> str:
+    return f'<div style="{_MUTED}">… and {count} more {what}</div>' if count > 0 else ""
+
+
+def _time(moment: datetime | None) -> str:
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
