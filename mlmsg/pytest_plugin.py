@@ -19,7 +19,7 @@ except ModuleNotFoundError:
     asyncio_fixture = pytest.fixture  # type: ignore[assignment]
 
 if TYPE_CHECKING:
-    from mlmsg import Client
+    from mlmsg.client import Client
     from mlmsg.sandbox import Sandbox
 
 __all__ = ["mlmsg_client", "mlmsg_sandbox"]
@@ -33,7 +33,8 @@ async def _running_sandbox() -> "AsyncIterator[Sandbox]":
 
 
 async def _open_client(mlmsg_sandbox: "Sandbox") -> "AsyncIterator[Client]":
-    from mlmsg import Client, RetryPolicy  # noqa: PLC0415
+    from mlmsg.client import Client  # noqa: PLC0415
+    from mlmsg.policy import RetryPolicy  # noqa: PLC0415
 
     retry = RetryPolicy(base=0.0)
     async with Client(

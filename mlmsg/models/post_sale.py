@@ -214,23 +214,36 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """The files; an empty list if there are none."""
         return self.message_attachments or []
 
+    @property
+    def pack_id(self) -> int | None:
+        """The pack in `message_resources`, or the order; None if it names none."""
+        return self._resource_id("pack") or self._resource_id("order")
+
+    @property
+    def seller_id(self) -> int | None:
+        """The seller in `message_resources`; None if it names none."""
+        return self._resource_id("seller")
+
+    def _resource_id(self, name: str) -> int | None:
+        """Return the id of a resource whose name is `name` in the singular or plural."""
+        for resource in self.message_resources or ():
+            is_named = (resource.name or "").lower() in {name, f"{name}s"}
+            if is_named and resource.id is not None and resource.id.isdecimal():
+                return int(resource.id)
+        return None
+
     def _bubble(self) -> Bubble:
         sender = self.from_
         author = (sender.name or str(sender.user_id or "")) if sender else ""
         return Bubble(
             author=author or "unknown",
-            is_mine=self._is_from_seller(),
+            is_mine=sender is not None and self.seller_id in {sender.user_id} - {None},
             at=self.message_date.created if self.message_date else None,
             text=self.text or "",
             translation=self.text_translated or "",
             files=file_lines(self.attachments),
             notes=moderation_notes(self.status, self.message_moderation),
         )
-
-    def _is_from_seller(self) -> bool:
-        sender = str(self.from_.user_id) if self.from_ else ""
-        resources = self.message_resources or ()
-        return any((r.name or "").startswith("seller") and r.id == sender for r in resources)
 
     def _repr_html_(self) -> str:
         return render_thread(f"Message {self.id}", [self._bubble()])
