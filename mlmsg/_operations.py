@@ -68,7 +68,7 @@ ORDER_SEARCH = ("/marketplace/orders/search", "/orders/search")
 ORDER = ("/marketplace/orders/{order_id}", "/orders/{order_id}")
 
 # These paths are the same for both families.
-UNREAD = "/messages/unread?tag=post_sale"
+UNREAD = "/messages/unread"
 ME = "/users/me"
 MISSED_FEEDS = "/missed_feeds"
 MARKETPLACE_USER = "/marketplace/users/{user_id}"
@@ -160,13 +160,13 @@ def send_reason(
 
 def unread(role: str | None) -> Request[Unread]:
     """Pending messages, "Messages pending reading"."""
-    query = urlencode({"role": role} if role else {})
+    query = urlencode({"role": role, "tag": "post_sale"} if role else {"tag": "post_sale"})
     return get_request("unread.list", UNREAD, decoders.unread, query)
 
 
 def unread_of(resource: str) -> Request[Unread]:
     """Pending messages, "Pending messages filtered by resource"."""
-    request = get_request("unread.get", UNREAD, decoders.unread)
+    request = get_request("unread.get", UNREAD, decoders.unread, "tag=post_sale")
     segments = (quote(segment, safe="") for segment in check_resource(resource))
     path = "/".join([request.path, *segments])
     return replace(request, path=path, template=request.template + "/{resource}")

@@ -21,6 +21,7 @@ __all__ = ["proves_not_executed", "refine_reason_error", "refine_used_up"]
 _LOCKED = 409
 
 _USED_UP = re.compile(r"(?i)option\s+\S+\s+again|opç[aã]o\s+\S+\s+(?:outra vez|novamente)")
+_USED_UP_HINT = "The message limit is reached: wait for the buyer to answer, then use packs.send"
 _IS_OPEN = re.compile(r"(?i)check\s+(?:the\s+)?blocked messages|mensagens bloqueadas")
 _PAST_DATE = re.compile(r"(?i)(?:delivery|entrega)\b.*\b(?:before|anterior)")
 
@@ -52,7 +53,7 @@ def refine_reason_error(error: ApiError) -> ApiError:
 def refine_used_up(error: ApiError) -> ApiError:
     """Return a `ReasonUsedUp` if that is what a 403 means, and otherwise the same error."""
     if isinstance(error, PermissionDenied) and _USED_UP.search(error.message):
-        return _as(ReasonUsedUp, error, "Wait for the buyer to answer, then use client.packs.send")
+        return _as(ReasonUsedUp, error, _USED_UP_HINT)
     return error
 
 

@@ -71,7 +71,7 @@ async def test_a_free_text_starts_the_conversation_once(
     assert sent.message
     assert sandbox.market.packs[pack_id].messages[0].text == "Tu pedido sale mañana"
     assert (await client.reasons.caps(pack_id))["OTHER"] == 0
-    with pytest.raises(ReasonUsedUp, match=r"Wait for the buyer"):
+    with pytest.raises(ReasonUsedUp, match=r"wait for the buyer"):
         await client.reasons.send(pack_id, "OTHER", text="Otra vez")
     option = next(o for o in await client.reasons.list(pack_id) if o.id == "OTHER")
     assert not option.usable
@@ -176,7 +176,7 @@ ERRORS: Final[dict[str, tuple[int, bytes, type[Exception], str]]] = {
     "template is invalid": (400, body("bad_request", "template id is invalid", 400),
                             BadRequest, "reasons.list"),
     "used up": (403, body("bad_request", "not allowed to execute the option OTHER again", 403),
-                ReasonUsedUp, "Wait for the buyer"),
+                ReasonUsedUp, "wait for the buyer"),
     "open": (403, body("forbidden", "The package has the conversation blocked, check blocked "
                        "messages", 403), ConversationOpen, "packs.send"),
     "blocked": (403, body("forbidden", "the conversation is blocked", 403),

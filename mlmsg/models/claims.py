@@ -200,7 +200,7 @@ class Claim(UtcStruct, frozen=True, kw_only=True, gc=False):
         related_entities: What belongs to the claim, such as `return`.
     """
 
-    players: list[Player] = msgspec.field(default_factory=list)
+    players: list[Player]
     id: int | None = None
     stage: str | None = None
     status: str | None = None
