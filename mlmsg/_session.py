@@ -124,6 +124,7 @@ class Session:
     def __del__(self) -> None:
         if self._transport is not None and not self._closed:
             text = "a Client was never closed; use `async with Client(...)`, or `await aclose()`"
+            self._transport.abandon()
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
 
     @property

@@ -34,6 +34,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Seque
 from typing import Generic, Protocol, TypeVar
 
 from ._arguments import check_int
+from ._event_loop import check_asyncio
 from .errors import TransportError
 
 __all__ = ["Page", "walk"]
@@ -94,6 +95,7 @@ def walk(
 
 
 async def _walk(pages: "_Prefetcher[T]", state: "_WalkState[T]") -> AsyncGenerator[T, None]:
+    check_asyncio()
     try:
         while not state.ended:
             offset, page = await pages.get(state.offset, state.longest, state.total or 0)

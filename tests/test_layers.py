@@ -18,7 +18,7 @@ ROOMS = (
     ("_html",),
     ("models",),
     ("errors", "_characters"),
-    ("_arguments", "_lenient", "_secrets", "_streams"),
+    ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
     ("rules", "policy", "events", "paging", "notifications", "_error_bodies", "_reconcile"),
     ("budget", "_sources"),
     ("_multipart",),

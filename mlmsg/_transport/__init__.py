@@ -70,8 +70,9 @@ class Transport:
         self._slots = ConnectionSlots(options.max_connections)
         self._running: set[ExchangeConnections] = set()
         self._streams: set[ResponseStream] = set()
+        self._connector = Connector(limit=0, ssl=options.ssl or True)
         self._http = aiohttp.ClientSession(
-            connector=Connector(limit=0, ssl=options.ssl or True),
+            connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": options.user_agent, "Accept-Encoding": "gzip, deflate"},
             auto_decompress=False,
@@ -90,6 +91,11 @@ class Transport:
         await self._http.close()
         # Wake everyone who waits for a slot: they find the session closed, and raise.
         self._slots.admit_all()
+
+    def abandon(self) -> None:
+        """Abort the connections of a client that was never closed; aiohttp then logs nothing."""
+        self._http.detach()
+        self._connector.abandon()
 
     async def exchange(
         self, request: Request[T], url: str, headers: Mapping[str, str], counter: TransferCounter

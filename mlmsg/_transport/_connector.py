@@ -85,6 +85,7 @@ class Connector(aiohttp.TCPConnector):
     def __init__(self, **options: object) -> None:
         super().__init__(socket_factory=_new_socket, **options)  # type: ignore[arg-type]
         self._owners: WeakKeyDictionary[ResponseHandler, ExchangeConnections] = WeakKeyDictionary()
+        self._event_loop = asyncio.get_running_loop()
 
     async def connect(
         self,
@@ -110,6 +111,15 @@ class Connector(aiohttp.TCPConnector):
             exchange.add(protocol)
             self._owners[protocol] = exchange
         return connection
+
+    def __del__(self, _warnings: object = None) -> None:
+        """Print nothing: aiohttp would log "Unclosed connector", but the client has warned."""
+
+    def abandon(self) -> None:
+        """Abort all connections. This may run in any thread, also after the event loop ended."""
+        for protocol in self._owners:
+            if protocol.transport is not None and not self._event_loop.is_closed():
+                self._event_loop.call_soon_threadsafe(protocol.transport.abort)
 
 
 def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:

@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Final, NoReturn, Self
 
 from mlmsg._arguments import check_base_url, check_bool, check_int, check_proxy, check_ssl
+from mlmsg._event_loop import check_asyncio
 from mlmsg._secrets import as_secret
 from mlmsg._session import Session
 from mlmsg._transport import TransportOptions
@@ -147,9 +148,11 @@ class Client:
 
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used again."""
+        check_asyncio()
         await self._session.close()
 
     async def __aenter__(self) -> Self:
+        check_asyncio()
         return self
 
     async def __aexit__(

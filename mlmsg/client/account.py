@@ -4,11 +4,13 @@ from mlmsg import _operations
 from mlmsg._session import Session
 from mlmsg.models import MarketplaceSeller, Me
 
+from ._misuse import explain_misuse
 from ._seller import Seller
 
 __all__ = ["Account"]
 
 
+@explain_misuse("client.account")
 class Account:
     """The account of the token."""
 

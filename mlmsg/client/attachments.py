@@ -14,6 +14,7 @@ from mlmsg.models import Upload
 from mlmsg.rules import POST_SALE_FILES, check_site_id
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
+from ._misuse import explain_misuse
 from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
 
@@ -22,6 +23,7 @@ __all__ = ["Attachments"]
 R = TypeVar("R")
 
 
+@explain_misuse("client.attachments")
 class Attachments:
     """Upload and download the files of the threads of packs (Post-sale messages)."""
 

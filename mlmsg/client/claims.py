@@ -27,6 +27,7 @@ from mlmsg.models import (
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
+from ._misuse import explain_misuse
 from ._searches import ClaimSearch
 from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
@@ -39,6 +40,7 @@ AttachmentLike: TypeAlias = str | ClaimUpload
 """The name of an uploaded file, or the result of its upload."""
 
 
+@explain_misuse("client.claims")
 class Claims:
     """Claims, their messages and their files (Messages claims).
 

@@ -8,9 +8,12 @@ from mlmsg._session import Session
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import Notification, parse
 
+from ._misuse import explain_misuse
+
 __all__ = ["Notifications"]
 
 
+@explain_misuse("client.notifications")
 class Notifications:
     """Notifications that could not be delivered ("Missed feeds")."""
 

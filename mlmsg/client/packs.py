@@ -32,6 +32,7 @@ from mlmsg.paging import walk
 from mlmsg.rules import check_attachment_count, check_page, check_text, check_text_length
 from mlmsg.uploads import SourceLike
 
+from ._misuse import explain_misuse
 from ._recipient import newest_counterpart, recipient_without_counterpart
 from ._searches import OrderSearch
 from ._seller import Seller, check_user_id
@@ -46,6 +47,7 @@ _PAGE = 50
 """Messages requested at a time to find the recipient."""
 
 
+@explain_misuse("client.packs")
 class Packs:
     """The threads of packs (Post-sale messages).
 
@@ -264,6 +266,7 @@ class Packs:
         return await self.page(pack_id, limit, offset)
 
 
+@explain_misuse("client.messages")
 class Messages:
     """Single messages (Post-sale messages)."""
 

@@ -9,11 +9,13 @@ from mlmsg.errors import RuleError
 from mlmsg.models import Reason, ReasonTemplate, Sent
 from mlmsg.rules import check_text, check_text_length
 
+from ._misuse import explain_misuse
 from ._seller import Seller
 
 __all__ = ["Reasons"]
 
 
+@explain_misuse("client.reasons")
 class Reasons:
     """Reasons to start a conversation ("Action guide").
 

@@ -9,9 +9,12 @@ from mlmsg.models import Message, ThreadPage, Unread, UnreadResult
 from mlmsg.paging import walk
 from mlmsg.rules import check_page, check_role
 
+from ._misuse import explain_misuse
+
 __all__ = ["UnreadMessages"]
 
 
+@explain_misuse("client.unread")
 class UnreadMessages:
     """Unread messages of post-sale threads (document "Pending messages").
 

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterable, Callable, Iterable
 
 from mlmsg._arguments import check_callback, check_int
+from mlmsg._event_loop import check_asyncio
 from mlmsg.client import Client
 from mlmsg.rules import check_site_id
 
@@ -53,6 +54,7 @@ async def sync_attachments(
         UsageError: The client is closed, or belongs to another event loop.
         Exception: Any exception of a token source of your own, unchanged.
     """
+    check_asyncio()
     check_site_id(site_id)
     check_ids("packs", packs, Iterable | AsyncIterable)
     check_ids("claims", claims, Iterable | AsyncIterable)
