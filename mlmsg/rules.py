@@ -6,6 +6,7 @@ might accept. A failed check raises a `RuleError` that names the rule, the value
 allowed.
 """
 
+import difflib
 import enum
 import re
 import unicodedata
@@ -19,6 +20,7 @@ __all__ = [
     "KINDS",
     "POST_SALE_FILES",
     "RECEIVERS",
+    "SITES",
     "SNIFF_BYTES",
     "Family",
     "FileKind",
@@ -207,6 +209,15 @@ def check_page(limit: int, offset: int) -> None:
     check_int("`offset` of a page", offset, 0)
 
 
+SITES = frozenset(
+    {
+        "MBO", "MCO", "MCR", "MEC", "MGT", "MHN", "MLA", "MLB", "MLC", "MLM", "MLU", "MLV", "MNI",
+        "MPA", "MPE", "MPY", "MRD", "MSV",
+    }
+)  # fmt: skip
+"""The sites of Mercado Libre, one for each country."""
+
+
 def check_site_id(site_id: str | None) -> str:
     """Return the site's id. Reject a missing one, and `CBT`, which no file belongs to."""
     limit = "a site such as 'MLM', 'MLB', 'MCO' or 'MLC'"
@@ -216,7 +227,11 @@ def check_site_id(site_id: str | None) -> str:
     if site_id.upper() == "CBT":
         hint = "Pass the site of the order, not of the seller's account"
         raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
-    return site_id
+    if site_id.upper() not in SITES:
+        close = difflib.get_close_matches(site_id.upper(), sorted(SITES), 1, cutoff=0.5)
+        hint = f"Did you mean {close[0]!r}?" if close else f"The sites: {', '.join(sorted(SITES))}"
+        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
+    return site_id.upper()
 
 
 def check_role(role: str | None) -> None:

@@ -30,7 +30,7 @@ ROOMS = (
     ("_refreshing",),
     ("auth",),
     ("_session",),
-    ("downloads",),
+    ("downloads", "pictures"),
     ("client",),
     ("sync", "sandbox"),
     ("tables", "pytest_plugin"),

@@ -134,6 +134,7 @@ class Client:
             ),
         )
         seller = Seller(self._session, global_selling=global_selling, user_id=user_id)
+        self._is_domestic = seller.is_domestic
         self.account: Account = Account(self._session, seller)
         self.attachments: Attachments = Attachments(self._session, seller)
         self.packs: Packs = Packs(self._session, seller, self.attachments)
@@ -144,7 +145,9 @@ class Client:
         self.notifications: Notifications = Notifications(self._session)
 
     def __repr__(self) -> str:
-        return f"<mlmsg.Client {self._base_url}>"
+        state = "closed" if self._session.is_closed else "open"
+        family = "domestic" if self._is_domestic else "Global Selling"
+        return f"<mlmsg.Client {self._base_url}, {family}, {state}>"
 
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used again."""

@@ -11,6 +11,7 @@ from mlmsg._session import Session
 from mlmsg._wire import Request, Response
 from mlmsg.downloads import Download, Saved
 from mlmsg.models import Upload
+from mlmsg.pictures import Picture
 from mlmsg.rules import POST_SALE_FILES, check_site_id
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
@@ -143,6 +144,31 @@ class Attachments:
             overwrite=overwrite,
             progress=progress,
         )
+
+    async def read(self, attachment_id: int | str, *, site_id: str) -> bytes:
+        """Return a whole file in memory. Retried if the network fails meanwhile.
+
+        Args:
+            attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
+            site_id: The site of the order, such as `"MLM"`.
+
+        Raises:
+            IncompleteDownload: The file was empty or truncated in every attempt.
+        """
+        return await self.download_with(attachment_id, Download.read, site_id=site_id)
+
+    async def picture(self, attachment_id: int | str, *, site_id: str) -> Picture:
+        """Return an image that a notebook shows.
+
+        Args:
+            attachment_id: `filename` of one of `message.attachments`, not `original_filename`.
+            site_id: The site of the order, such as `"MLM"`.
+
+        Raises:
+            RuleError: The file is not a PNG or JPEG image.
+            IncompleteDownload: The file was empty or truncated in every attempt.
+        """
+        return Picture(await self.read(attachment_id, site_id=site_id))
 
     def _request(self, attachment_id: int | str, site_id: str) -> Request[Response]:
         site = check_site_id(site_id)

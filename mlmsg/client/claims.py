@@ -24,6 +24,7 @@ from mlmsg.models import (
     ClaimSent,
     ClaimUpload,
 )
+from mlmsg.pictures import Picture
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
@@ -264,6 +265,31 @@ class Claims:
         return await save_download(
             self._session, request, str(file_name), to, overwrite=overwrite, progress=progress
         )
+
+    async def read(self, claim_id: int | str, file_name: str) -> bytes:
+        """Return a whole file in memory. Retried if the network fails meanwhile.
+
+        Args:
+            claim_id: The claim.
+            file_name: `filename` of one of a message's attachments, not `original_filename`.
+
+        Raises:
+            IncompleteDownload: The file was empty or truncated in every attempt.
+        """
+        return await self.download_with(claim_id, file_name, Download.read)
+
+    async def picture(self, claim_id: int | str, file_name: str) -> Picture:
+        """Return an image that a notebook shows.
+
+        Args:
+            claim_id: The claim.
+            file_name: `filename` of one of a message's attachments, not `original_filename`.
+
+        Raises:
+            RuleError: The file is not a PNG or JPEG image.
+            IncompleteDownload: The file was empty or truncated in every attempt.
+        """
+        return Picture(await self.read(claim_id, file_name))
 
     async def _each(self, claim_id: int | str) -> AsyncGenerator[ClaimMessage, None]:
         for message in await self.messages(claim_id):
