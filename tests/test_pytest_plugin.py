@@ -1,12 +1,10 @@
 """The fixtures for users' own tests, under pytest-asyncio and under the plugin of anyio."""
 
-import subprocess
-import sys
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Final
 
 import pytest
+from user_tests import run_pytest
 
 BODY: Final = """
     page = await mlmsg_client.packs.page(next(iter(mlmsg_sandbox.market.packs)))
@@ -21,8 +19,6 @@ TESTS: Final = {
         "strict",
     ),
 }
-IS_INSTALLED: Final = any(point.name == "mlmsg" for point in entry_points(group="pytest11"))
-PLUGIN: Final = [] if IS_INSTALLED else ["-p", "mlmsg.pytest_plugin"]  # run from the source alone
 
 
 @pytest.mark.slow
@@ -32,10 +28,4 @@ def test_the_fixtures_run_in_the_event_loop_of_the_test(name: str, tmp_path: Pat
     each = f"{marks}\nasync def test_{{}}(mlmsg_sandbox, mlmsg_client):{BODY}\n"
     text = f"import pytest\n\n{each.format('one')}\n{each.format('two')}"
     (tmp_path / "test_inbox.py").write_text(text)
-    command = [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"]
-    command += ["-o", f"asyncio_mode={mode}", "-o", "asyncio_default_fixture_loop_scope=function"]
-    done = subprocess.run(
-        [*command, *PLUGIN, "test_inbox.py"],
-        cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60,
-    )  # fmt: skip
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+    assert "2 passed" in run_pytest(tmp_path, "-o", f"asyncio_mode={mode}")

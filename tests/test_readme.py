@@ -3,13 +3,12 @@
 import ast
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import readme
 from anyio import to_thread
+from user_tests import run_pytest
 
 import mlmsg
 from mlmsg import Client
@@ -87,15 +86,11 @@ async def test_a_file(mocked: aioresponses) -> None:
 
 
 @pytest.mark.slow
-def test_the_fixture_for_aioresponses_works(tmp_path: Path) -> None:
-    (module,) = readme.pytest_modules()
-    (tmp_path / "test_pasted.py").write_text(module + LARGE_BODY, encoding="utf-8")
-    scope = "asyncio_default_fixture_loop_scope=function"
-    command = [sys.executable, "-m", "pytest", "-W", "error", "-p", "no:cacheprovider", "-o", scope]
-    done = subprocess.run(
-        command, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60
-    )
-    assert "2 passed" in done.stdout, done.stdout + done.stderr
+def test_the_test_modules_of_the_readme_pass(tmp_path: Path) -> None:
+    plugin, fixture = readme.pytest_modules()
+    (tmp_path / "test_plugin.py").write_text(plugin, encoding="utf-8")
+    (tmp_path / "test_fixture.py").write_text(fixture + LARGE_BODY, encoding="utf-8")
+    assert "3 passed" in run_pytest(tmp_path)
 
 
 async def test_the_rule_error_in_the_readme_is_the_one_that_is_raised(client: Client) -> None:
