@@ -9,7 +9,7 @@ import random
 import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import asynccontextmanager
+from contextlib import AbstractContextManager, asynccontextmanager
 from email.utils import parsedate_to_datetime
 from typing import Literal, NoReturn, TypeVar, overload
 
@@ -37,7 +37,7 @@ from .errors import (
     UnsafeRedirect,
     UsageError,
 )
-from .events import AttemptEvent, EventEmitter
+from .events import AttemptEvent, EventEmitter, OnEvent
 from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Verdict, retry_after
 
 __all__ = ["Session"]
@@ -60,6 +60,7 @@ class _CallState(TransferCounter):
         attempt_started: Monotonic time at which the current attempt started.
         token: The token of the current attempt.
         rejected_token: The token that was answered with 401, or None.
+        waited: Seconds that the current attempt waited for the rate limit.
         response: The response of the current attempt, or None.
         error: The error of the last attempt, or None.
     """
@@ -73,12 +74,14 @@ class _CallState(TransferCounter):
         "started",
         "token",
         "uncounted_attempts",
+        "waited",
     )
 
     def __init__(self) -> None:
         self.attempt = 0
         self.uncounted_attempts = 0
         self.started = 0.0
+        self.waited = 0.0
         self.rejected_token: str | None = None
         self.error: MlmsgError | None = None
 
@@ -126,6 +129,10 @@ class Session:
             text = "a Client was never closed; use `async with Client(...)`, or `await aclose()`"
             self._transport.abandon()
             warnings.warn(text, ResourceWarning, source=self, stacklevel=2)
+
+    def listen(self, listener: OnEvent) -> AbstractContextManager[None]:
+        """Pass the events of all calls to `listener`, until the end of the block."""
+        return self._emitter.listen(listener)
 
     @property
     def is_closed(self) -> bool:
@@ -186,7 +193,9 @@ class Session:
         self._transport_for_loop()
         if request.secrets:
             return _NO_TOKEN
+        asked = time.monotonic()
         await self._budget.limiter(request.effect).acquire()
+        state.waited = time.monotonic() - asked
         token = await self._tokens.get_token(self.send)
         if token != self._checked_token:
             self._checked_token = Secret(check_token(token))
@@ -312,6 +321,7 @@ class Session:
                 request_id=request_id(response, state.token) if response is not None else None,
                 verdict=_verdict_label(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
+                waited=state.waited,
                 error=type(error).__name__ if error is not None else None,
             )
         )

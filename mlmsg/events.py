@@ -5,7 +5,8 @@ file name or a token, so metrics and logs may store it.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
 import msgspec
@@ -36,6 +37,7 @@ class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
             `"unknown"`: the call raises `OutcomeUnknown`, because the outcome of the send is
             unknown. `"cancel"`: the caller cancelled it.
         delay: Seconds until the next attempt; 0.0 if there is none.
+        waited: Seconds that it waited for the rate limit before it started.
         error: The class name of the error, such as `"ServerError"`, or None. For an
             `OutcomeUnknown`, the class name of its cause.
     """
@@ -51,6 +53,7 @@ class AttemptEvent(msgspec.Struct, frozen=True, kw_only=True):
     request_id: str | None = None
     verdict: Literal["accept", "retry", "fail", "unknown", "cancel"] = "accept"
     delay: float = 0.0
+    waited: float = 0.0
     error: str | None = None
 
 
@@ -69,11 +72,22 @@ class EventEmitter:
         """
         check_callback("`on_event`", on_event, "one event")
         self._on_event = on_event
+        self._listeners: list[OnEvent] = []
+
+    @contextmanager
+    def listen(self, listener: OnEvent) -> Iterator[None]:
+        """Pass each event to `listener` too, until the end of the block. It must not raise."""
+        self._listeners.append(listener)
+        try:
+            yield
+        finally:
+            self._listeners.remove(listener)
 
     @property
     def enabled(self) -> bool:
         """True if somebody listens; otherwise no event needs to be created."""
-        return self._on_event is not None or logger.isEnabledFor(logging.INFO)
+        is_heard = self._on_event is not None or bool(self._listeners)
+        return is_heard or logger.isEnabledFor(logging.INFO)
 
     def emit(self, event: AttemptEvent) -> None:
         """Report the event. An exception of the callback is logged and never fails the call."""
@@ -83,6 +97,8 @@ class EventEmitter:
             event.status or event.error, event.attempt, event.sent, event.received, event.elapsed,
             extra={"event": event},
         )  # fmt: skip
+        for listener in self._listeners:
+            listener(event)
         if self._on_event is None:
             return
         try:
