@@ -53,6 +53,7 @@ def most_within(times: list[float], seconds: float) -> int:
 arrival_times = st.lists(st.floats(0, 30), max_size=120).map(sorted)
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=200)
 @given(
     limit=st.integers(1, 40),
@@ -73,6 +74,7 @@ def test_no_window_holds_more_than_the_limit_and_no_moment_more_than_the_burst(
     assert all(time >= arrival - 1e-9 for time, arrival in zip(times, arrivals, strict=True))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("per", "least"), [(60.0, 0.98), (3.0, 0.98), (0.5, 0.90)])
 def test_who_never_rests_gets_nearly_all_of_it(per: float, least: float) -> None:
     times = left(500, per, 20, [0.0] * 5001)

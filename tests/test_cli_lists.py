@@ -110,6 +110,7 @@ def test_every_other_line_is_an_error_with_its_file_and_number(case: str, step: 
     assert caught.value.line == line
 
 
+@pytest.mark.slow
 @settings(deadline=None, max_examples=300)
 @given(st.binary(max_size=200), st.integers(1, 7))
 def test_any_bytes_are_a_list_or_an_error_of_ours(data: bytes, step: int) -> None:
@@ -123,6 +124,7 @@ def test_any_bytes_are_a_list_or_an_error_of_ours(data: bytes, step: int) -> Non
         assert all(identifier.isdecimal() for identifier in whole)
 
 
+@pytest.mark.slow
 def test_a_bad_line_of_a_file_is_found_before_anything_is_mirrored(tmp_path: Path) -> None:
     ids = tmp_path / "packs.txt"
     ids.write_bytes(f"{PACK}\n".encode() + b"se\xf1or\n")
@@ -133,6 +135,7 @@ def test_a_bad_line_of_a_file_is_found_before_anything_is_mirrored(tmp_path: Pat
     assert not (tmp_path / "to").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["-", "/dev/stdin"])
 def test_a_bad_line_of_a_pipe_ends_the_command_with_its_line(name: str, tmp_path: Path) -> None:
     arguments = ("sync", "--sandbox", "--to", str(tmp_path), "--packs-from", name)
@@ -142,6 +145,7 @@ def test_a_bad_line_of_a_pipe_ends_the_command_with_its_line(name: str, tmp_path
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_list_of_powershell_is_understood(tmp_path: Path) -> None:
     ids = tmp_path / "packs.txt"
     ids.write_text(f"pack_id\r\n{PACK}\r\n", encoding="utf-16")

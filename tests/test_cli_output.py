@@ -28,6 +28,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", BROKEN)
 def test_a_job_is_completed_whatever_becomes_of_its_output(case: str, tmp_path: Path) -> None:
     script, words = BROKEN[case]
@@ -38,6 +39,7 @@ def test_a_job_is_completed_whatever_becomes_of_its_output(case: str, tmp_path: 
     assert done.stderr.count("\n") == (1 if words else 0)
 
 
+@pytest.mark.slow
 def test_the_exit_code_tells_of_the_job_also_without_a_reader(tmp_path: Path) -> None:
     done = shell("$MLMSG sync --sandbox --to $TO 404404 | true; exit ${PIPESTATUS[0]}",
                  TO=str(tmp_path))  # fmt: skip
@@ -45,6 +47,7 @@ def test_the_exit_code_tells_of_the_job_also_without_a_reader(tmp_path: Path) ->
     assert done.stderr.startswith("failed: packs/404404: 404")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", ["--help", "sync --help", "--version", ""])
 @pytest.mark.parametrize("output", ["> /dev/full", ">&-", "| true"])
 def test_help_without_an_output_is_quiet(arguments: str, output: str) -> None:
@@ -53,6 +56,7 @@ def test_help_without_an_output_is_quiet(arguments: str, output: str) -> None:
     assert "Exception" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_file_size_limit_stops_the_job_with_one_line(tmp_path: Path) -> None:
     done = shell(f"ulimit -f 8; {SYNC}", TO=str(tmp_path))
     assert done.returncode == 3
@@ -60,6 +64,7 @@ def test_a_file_size_limit_stops_the_job_with_one_line(tmp_path: Path) -> None:
     assert done.stderr.count("\n") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("encoding", ["latin-1", "cp1252"])
 def test_text_that_the_terminal_cannot_show_is_escaped(encoding: str, tmp_path: Path) -> None:
     done = subprocess.run(
@@ -73,6 +78,7 @@ def test_text_that_the_terminal_cannot_show_is_escaped(encoding: str, tmp_path: 
     assert rb"\u65e5" in done.stdout
 
 
+@pytest.mark.slow
 def test_a_pipe_that_another_program_made_non_blocking_loses_nothing(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.set_blocking(writer, False)

@@ -26,6 +26,7 @@ PACK = "2000007001000011"
 CLAIM = "5204000022"
 
 
+@pytest.mark.slow
 def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--to", str(tmp_path / "mirror"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -122,6 +123,7 @@ def test_each_line_of_json_has_a_time_and_a_level_and_errors_their_kind(tmp_path
     assert (lines[-1]["level"], lines[-1]["error"]) == ("error", None)
 
 
+@pytest.mark.slow
 def test_a_stopped_job_ends_with_a_report_that_says_why(tmp_path: Path) -> None:
     (tmp_path / "packs").write_text("in the way")
     done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path))
@@ -132,12 +134,14 @@ def test_a_stopped_job_ends_with_a_report_that_says_why(tmp_path: Path) -> None:
     assert last["error"].startswith("stopped: packs/")
 
 
+@pytest.mark.slow
 def test_quiet_prints_problems_only(tmp_path: Path) -> None:
     done = mlmsg("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "404")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith("failed: packs/404: 404")
 
 
+@pytest.mark.slow
 def test_a_url_is_a_target(tmp_path: Path) -> None:
     assert mlmsg("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").returncode == 0
     assert without_manifests(on_disk(tmp_path / "a b")) == FILES
@@ -188,6 +192,7 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
     assert told == "Error: interrupted; run the same command again to continue\n"
 
 
+@pytest.mark.slow
 def test_terminated_it_ends_in_order(tmp_path: Path) -> None:
     command = [*PROGRAM, "sync", "--sandbox", "--json", "--to", str(tmp_path)]
     with subprocess.Popen(

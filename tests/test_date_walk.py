@@ -123,6 +123,7 @@ async def test_more_rows_of_one_moment_than_a_query_returns_are_an_error() -> No
 CHANGES = st.lists(st.tuples(st.integers(0, 59), st.integers(0, 1), st.booleans()), max_size=60)
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(count=st.integers(0, 60), changes=CHANGES)
 async def test_no_row_is_missed_and_none_comes_twice_while_rows_move(

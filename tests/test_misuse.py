@@ -281,6 +281,7 @@ trio.run(globals()[sys.argv[1]])
 WAYS = re.findall(r"^async def (\w+)", TRIO, re.MULTILINE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("way", WAYS)
 def test_trio_is_refused_by_name(way: str) -> None:
     """In a process of its own: trio changes how exceptions of its process are printed."""
@@ -328,6 +329,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("moment", ["in the loop", "at exit"])
 @pytest.mark.parametrize("flags", [[], ["-W", "default"], ["-X", "dev"], ["-W", "error"]])
 def test_a_forgotten_client_is_one_warning_of_ours(moment: str, flags: list[str]) -> None:

@@ -172,6 +172,7 @@ async def test_an_upload_that_is_not_multipart(http: ClientSession) -> None:
     assert message.startswith("Malformed multipart: the Content-Type is not multipart/form-data")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("header", "status", "message"),
     [

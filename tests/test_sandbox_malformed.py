@@ -125,6 +125,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_malformed_chunks_are_a_4xx() -> None:
     # In a process with the Python parser of aiohttp: the one in C reports them to no handler.
     result = subprocess.run(
@@ -216,6 +217,7 @@ def requests(draw: st.DrawFn) -> bytes:
     return request(method, target, draw(bodies) if method == b"POST" else b"", headers, bearer)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=300,
     deadline=None,

@@ -391,6 +391,7 @@ async def head_only(sandbox: Sandbox, *headers: str) -> bytes:
     return received
 
 
+@pytest.mark.slow
 async def test_a_far_too_large_upload_is_refused_before_it_is_read(sandbox: Sandbox) -> None:
     response = await head_only(sandbox, f"Content-Length: {MEGABYTES_25 + 20_000}")
     assert response.startswith(b"HTTP/1.1 400 ")
@@ -399,6 +400,7 @@ async def test_a_far_too_large_upload_is_refused_before_it_is_read(sandbox: Sand
     assert sandbox.requests[0].body_size == 0
 
 
+@pytest.mark.slow
 async def test_a_chunked_upload_is_refused_before_it_is_read(sandbox: Sandbox) -> None:
     response = await head_only(sandbox, "Transfer-Encoding: chunked")
     assert response.startswith(b"HTTP/1.1 411 ")

@@ -91,6 +91,7 @@ async def test_shards_add_up_to_the_whole(sandbox: Sandbox, tmp_path: Path) -> N
     assert again == SyncReport(threads=12, skipped=len(whole))
 
 
+@pytest.mark.slow
 async def test_shards_run_side_by_side_in_threads(sandbox: Sandbox, tmp_path: Path) -> None:
     fill(sandbox.market, 20)
 

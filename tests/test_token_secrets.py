@@ -145,6 +145,7 @@ def test_what_is_refused_at_once_shows_no_secret(bad: int) -> None:
     assert SECRET.search(told(caught.value)) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("body", [CUT, ODD])
 async def test_a_traceback_of_rich_shows_no_secret(sandbox: Sandbox, body: object) -> None:
     """As command lines show them, with `show_locals=True`, and more than 80 characters cut."""

@@ -314,6 +314,7 @@ def test_a_refusal_keeps_status_request_attempts_and_64_kib_of_the_body() -> Non
     assert error.body == b"x" * KIB64
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe\x00")
