@@ -22,6 +22,7 @@ from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Action, Fault
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.orders import Order
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
 from mlmsg.sandbox.rates import RateLimit
 from mlmsg.sandbox.schemas.action_guide import Option, Template, Variable
@@ -66,6 +67,7 @@ __all__ = [
     "MessageDate",
     "Moderation",
     "Option",
+    "Order",
     "Pack",
     "Person",
     "Player",

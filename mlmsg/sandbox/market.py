@@ -1,10 +1,10 @@
-"""The market of a sandbox: packs, their files, and claims. Plain values, no I/O."""
+"""The market of a sandbox: packs, orders, files, claims. Plain values, no I/O."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mlmsg.sandbox._market.claims import Claims
-from mlmsg.sandbox._market.threads import Threads
+from mlmsg.sandbox._market.sales import Sales
 from mlmsg.sandbox.sites import GLOBAL_SELLING
 
 __all__ = ["Market"]
@@ -14,7 +14,7 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Market(Threads, Claims):
+class Market(Sales, Claims):
     """All packs, files and claims of one sandbox; change them at any time.
 
     Default ids are the same in every run, for the same steps.
@@ -29,6 +29,7 @@ class Market(Threads, Claims):
         packs: The packs by id.
         files: The files of messages by id. The download of a removed file fails as that of a
             lost file does.
+        orders: The orders by id.
         claims: The claims by id.
         tags: The tags of the account.
         marketplaces: The sellers of a Global Selling account.

@@ -28,6 +28,7 @@ class Row(Protocol):
 
 
 R = TypeVar("R", bound=Row)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +81,11 @@ class Query(Generic[R]):
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[R]):
-    """The result of a search: the number of all matching rows, and those of the page."""
+class Found(Generic[T]):
+    """The result of a search: the number of all matching entries, and those of the page."""
 
     total: int
-    rows: list[R]
+    rows: list[T]
 
 
 class Index(Generic[R]):

@@ -11,6 +11,7 @@ from mlmsg.sandbox._http.exchange import (
     BlockedAnswer,
     ClaimSendAnswer,
     ClaimUploadKey,
+    EmptyThread,
     Exchange,
     Language,
     MessageSpelling,
@@ -61,6 +62,9 @@ class Sandbox:
             Replace it before the first request.
         rate: The rate limit; None, the default, for none. It applies after the faults and before
             the check of the token; a request that a fault answers or drops does not count.
+        order_rate: The rate limit of the search of orders of Global Selling, which the API gives
+            as 100 requests a minute: `RateLimit(reads=100)`. None, the default, for none. It
+            counts the requests that `rate` accepted.
         requests: The last 1000 requests, oldest first; each is added on its arrival.
         max_limit: The server's own cap on `limit`, shown in the `paging.limit` of responses.
             None for no cap: the real one is not documented.
@@ -88,6 +92,12 @@ class Sandbox:
         range_bounds: The bounds of a range of the search of claims: `exclusive`, the default,
             leaves out a claim whose date is a bound, `inclusive` does not. Which of them is true
             is not verified.
+        empty_thread: The response to a GET of a thread without messages: `page`, the default, is
+            an empty page, `not_found` a 404, as integrators saw it.
+        names_pack: The error `order_belong_pack` of a thread names the pack in `cause`. That it
+            does so on the paths of messages is not verified.
+        missing_content: The header `X-Content-Missing`, such as `payments`, of orders that are
+            answered with 206; None, the default, for a 200.
         has_permission: The application may communicate with buyers; without the permission the
             PolicyAgent responds 403.
         is_model_6: The seller is a "Model 6" seller of Global Selling, whose messages and claims
@@ -102,6 +112,7 @@ class Sandbox:
         self.grants: list[Grant] = [Grant(access_token=_VALID_BEARER)]
         self.clock: Clock = Clock()
         self.rate: RateLimit | None = None
+        self.order_rate: RateLimit | None = None
         self.requests: list[RecordedRequest] = []
         self.max_limit: int | None = None
         self.send_answer: SendAnswer = "message"
@@ -116,6 +127,9 @@ class Sandbox:
         self.send_rejection: str | None = None
         self.language: Language = "en"
         self.range_bounds: RangeBounds = "exclusive"
+        self.empty_thread: EmptyThread = "page"
+        self.names_pack: bool = True
+        self.missing_content: str | None = None
         self.has_permission: bool = True
         self.is_model_6: bool = False
         self._faults = FaultQueue()
@@ -260,14 +274,24 @@ async def _handle_expect(request: web.Request) -> None:
 
 
 async def _respond(exchange: Exchange, route: Route) -> Response:
-    rate = exchange.settings.rate if route.limited else None
-    if rate is None or rate.admit(exchange.record.method, exchange.settings.clock.now()):
-        response = await _call_handler(exchange, route)
-    else:
-        response = rate.response()
+    rejection = _check_rates(exchange, route)
+    response = await _call_handler(exchange, route) if rejection is None else rejection
     if not response.early:
         await exchange.drain()
     return response
+
+
+def _check_rates(exchange: Exchange, route: Route) -> Response | None:
+    settings = exchange.settings
+    for rate, applies in (
+        (settings.rate, route.limited),
+        (settings.order_rate, route.counts_as_order),
+    ):
+        if rate is None or not applies:
+            continue
+        if not rate.admit(exchange.record.method, settings.clock.now()):
+            return rate.response()
+    return None
 
 
 async def _call_handler(exchange: Exchange, route: Route) -> Response:

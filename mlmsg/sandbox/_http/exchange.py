@@ -38,6 +38,9 @@ Language = Literal["en", "pt"]
 RangeBounds = Literal["exclusive", "inclusive"]
 """The bounds of a range of the search of claims; see `Sandbox.range_bounds`."""
 
+EmptyThread = Literal["page", "not_found"]
+"""The responses to a GET of a thread without messages; see `Sandbox.empty_thread`."""
+
 _CHUNK_BYTES = 256 * 1024
 
 # A read raises the first while it waits, and the second afterwards (aiohttp 3.14, Python parser).
@@ -51,6 +54,7 @@ class Settings(Protocol):
     grants: list[Grant]
     clock: Clock
     rate: RateLimit | None
+    order_rate: RateLimit | None
     max_limit: int | None
     send_answer: SendAnswer
     send_status: int
@@ -63,6 +67,9 @@ class Settings(Protocol):
     send_rejection: str | None
     language: Language
     range_bounds: RangeBounds
+    empty_thread: EmptyThread
+    missing_content: str | None
+    names_pack: bool
     has_permission: bool
     is_model_6: bool
 
@@ -165,7 +172,8 @@ Handler = Callable[[Exchange], Awaitable[Response]]
 class Route:
     """An endpoint: its method and path, its handler, and the check of access before it.
 
-    The rate limit counts the requests of a `limited` route only.
+    The rate limit counts the requests of a `limited` route only, and that of orders those of a
+    route that `counts_as_order`.
     """
 
     method: str
@@ -173,3 +181,4 @@ class Route:
     handler: Handler
     check: Callable[[Exchange], None]
     limited: bool = True
+    counts_as_order: bool = False

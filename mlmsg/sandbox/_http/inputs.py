@@ -103,12 +103,44 @@ def find_pack(exchange: Exchange) -> Pack:
     """Return the pack that the path names.
 
     Raises:
+        ErrorResponse: The 404 of "Post-sale messages", or the 400 of `check_order`.
+    """
+    pack_id = exchange.request.match_info["pack"]
+    pack = exchange.settings.market.packs.get(pack_id)
+    if pack is None:
+        check_order(exchange, pack_id)
+        raise _no_order()
+    return pack
+
+
+def check_order(exchange: Exchange, order_id: str) -> None:
+    """Refuse the order of a pack in the place of the pack.
+
+    Integrators reported the name of the error, and the id of the pack in `cause`. The rest of the
+    body is the sandbox's own choice.
+
+    Raises:
+        ErrorResponse: The 400 `order_belong_pack`.
+    """
+    order = exchange.settings.market.orders.get(order_id)
+    if order is not None and order.pack_id is not None:
+        body = {
+            "message": f"The order {order_id} belongs to a pack",
+            "error": "order_belong_pack",
+            "status": 400,
+            "cause": [order.pack_id] if exchange.settings.names_pack else [],
+        }
+        raise ErrorResponse(400, "order_belong_pack", body=body)
+
+
+def check_messages(exchange: Exchange, pack: Pack) -> None:
+    """Refuse a thread without messages, if `Sandbox.empty_thread` says so.
+
+    Raises:
         ErrorResponse: The 404 of "Post-sale messages".
     """
-    pack = exchange.settings.market.packs.get(exchange.request.match_info["pack"])
-    if pack is None:
-        raise ErrorResponse(404, "Order do not exists")
-    return pack
+    if exchange.settings.empty_thread == "not_found" and not pack.messages:
+        raise _no_order()
 
 
 def find_seller_pack(exchange: Exchange) -> Pack:
@@ -119,8 +151,8 @@ def find_seller_pack(exchange: Exchange) -> Pack:
     """
     pack = find_pack(exchange)
     if exchange.request.match_info["seller"] != str(pack.seller_id):
-        raise ErrorResponse(404, "Order do not exists")
-    if exchange.settings.market.user_id not in {pack.seller_id, pack.buyer_id}:
+        raise _no_order()
+    if not exchange.settings.market.user_ids & {pack.seller_id, pack.buyer_id}:
         raise ErrorResponse(403, f"User access token invalid for resource {pack.id}")
     return pack
 
@@ -175,3 +207,7 @@ def check_size(part: Part, megabytes: int) -> None:
 
 def _file_too_large(megabytes: int, *, early: bool = False) -> ErrorResponse:
     return ErrorResponse(400, f"File size exceeds {megabytes} Mb", early=early)
+
+
+def _no_order() -> ErrorResponse:
+    return ErrorResponse(404, "Order do not exists")

@@ -28,6 +28,11 @@ class MarketBase:
         self._now = now
         self._serial = count(1)
 
+    @property
+    def user_ids(self) -> frozenset[int]:
+        """The ids of the account and of its sellers of Global Selling."""
+        return frozenset({self.user_id, *(seller.user_id for seller in self.marketplaces)})
+
     def now(self) -> datetime:
         """Return the present time of the market, in UTC."""
         return self._now().astimezone(UTC)

@@ -214,11 +214,12 @@ class Threads(MarketBase):
             role: `seller` for the packs that the user sold, `buyer` for those that the user
                 bought; any other value for all.
         """
+        user_ids = self.user_ids
         counts = (
-            UnreadCount(pack.resource, pack.unread(self.user_id))
+            UnreadCount(pack.resource, pack.unread(self._member_of(pack)))
             for pack in self.packs.values()
-            if not (role == "seller" and pack.seller_id != self.user_id)
-            if not (role == "buyer" and pack.buyer_id != self.user_id)
+            if not (role == "seller" and pack.seller_id not in user_ids)
+            if not (role == "buyer" and pack.buyer_id not in user_ids)
         )
         return [unread for unread in counts if unread.count]
 
@@ -228,4 +229,9 @@ class Threads(MarketBase):
         Raises:
             KeyError: The market has no such pack.
         """
-        return self.packs[str(pack_id)].mark_as_read(self.user_id, at or self.date())
+        pack = self.packs[str(pack_id)]
+        return pack.mark_as_read(self._member_of(pack), at or self.date())
+
+    def _member_of(self, pack: Pack) -> int:
+        """Return the id under which the user is part of a pack."""
+        return pack.seller_id if pack.seller_id in self.user_ids else self.user_id

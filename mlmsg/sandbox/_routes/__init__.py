@@ -8,6 +8,8 @@ from mlmsg.sandbox._routes.claim_search import ROUTES as CLAIM_SEARCH
 from mlmsg.sandbox._routes.claims import ROUTES as CLAIMS
 from mlmsg.sandbox._routes.domestic import ROUTES as DOMESTIC
 from mlmsg.sandbox._routes.oauth import ROUTES as OAUTH
+from mlmsg.sandbox._routes.order_search import ROUTES as ORDER_SEARCH
+from mlmsg.sandbox._routes.orders import ROUTES as ORDERS
 from mlmsg.sandbox._routes.pending import ROUTES as PENDING
 from mlmsg.sandbox._routes.post_sale import ROUTES as POST_SALE
 from mlmsg.sandbox._routes.users import ROUTES as USERS
@@ -19,6 +21,8 @@ ROUTES = (
     *ACTION_GUIDE,
     *CLAIM_SEARCH,
     *CLAIMS,
+    *ORDER_SEARCH,
+    *ORDERS,
     *USERS,
     *OAUTH,
 )

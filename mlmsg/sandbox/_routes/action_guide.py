@@ -21,7 +21,7 @@ import msgspec
 
 from mlmsg.sandbox._http.access import check_seller
 from mlmsg.sandbox._http.exchange import Exchange, Handler, Route
-from mlmsg.sandbox._http.inputs import read_json
+from mlmsg.sandbox._http.inputs import check_order, read_json
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
 from mlmsg.sandbox._routes._sends import moderation_of
 from mlmsg.sandbox.action_guide import fill_template
@@ -192,8 +192,9 @@ def _find_pack(exchange: Exchange) -> Pack:
     pack_id = exchange.request.match_info["pack"]
     pack = market.packs.get(pack_id)
     if pack is None:
+        check_order(exchange, pack_id)
         raise _UNKNOWN_PACK.response(language, pack=pack_id)
-    if pack.seller_id != market.user_id:
+    if pack.seller_id not in market.user_ids:
         raise _NO_ACCESS.response(language)
     if pack.guide.is_excepted:
         raise _EXCEPTED.response(language, pack=pack_id)

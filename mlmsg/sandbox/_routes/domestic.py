@@ -57,7 +57,7 @@ async def send(exchange: Exchange) -> Response:
     """Handle `POST /messages/packs/{pack}/sellers/{seller}?tag=post_sale`."""
     check_tag(exchange, is_required=True)
     pack = find_seller_pack(exchange)
-    if exchange.settings.market.user_id != pack.seller_id:
+    if pack.seller_id not in exchange.settings.market.user_ids:
         raise ErrorResponse(403, "Can not identify the user")
     body = await read_json(exchange, SendBody)
     text = _check_text(pack, body.text)

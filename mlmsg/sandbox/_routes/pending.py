@@ -15,7 +15,12 @@ Choices of the sandbox that the API does not document:
 
 from mlmsg.sandbox._http.access import check_seller
 from mlmsg.sandbox._http.exchange import Exchange, Route
-from mlmsg.sandbox._http.inputs import check_tag, find_seller_pack, read_page_request
+from mlmsg.sandbox._http.inputs import (
+    check_messages,
+    check_tag,
+    find_seller_pack,
+    read_page_request,
+)
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
 from mlmsg.sandbox.schemas.legacy import legacy_page
 from mlmsg.sandbox.schemas.seller_thread import seller_thread_page
@@ -47,6 +52,7 @@ async def get_seller_thread(exchange: Exchange) -> Response:
     marks = _read_mark_as_read(exchange)
     page_request = read_page_request(exchange)
     pack = find_seller_pack(exchange)
+    check_messages(exchange, pack)
     if marks:
         exchange.settings.market.mark_as_read(pack.id)
     paging, messages = page_request.select(pack)

@@ -17,6 +17,7 @@ import msgspec
 from mlmsg.sandbox._http.access import check_seller
 from mlmsg.sandbox._http.exchange import Exchange, Route
 from mlmsg.sandbox._http.inputs import (
+    check_messages,
     check_site,
     check_size,
     check_tag,
@@ -54,6 +55,7 @@ async def get_pack_page(exchange: Exchange) -> Response:
     """Handle `GET /marketplace/messages/packs/{pack}?limit=&offset=`; newest first."""
     page_request = read_page_request(exchange)
     pack = find_pack(exchange)
+    check_messages(exchange, pack)
     paging, messages = page_request.select(pack)
     return json_response(ThreadPage(paging, pack.conversation_status, messages))
 

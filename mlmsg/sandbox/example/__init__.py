@@ -1,11 +1,13 @@
 """The market of a default Sandbox: small, believable, and the same in every run."""
 
+from datetime import timedelta
 from importlib import resources
 
 from mlmsg.sandbox.example.claims import CLAIMS, ClaimScript, ScriptedClaimMessage
 from mlmsg.sandbox.example.domestic import DOMESTIC_CLAIM_ID, DOMESTIC_THREADS, DomesticThread
 from mlmsg.sandbox.example.threads import THREADS, ScriptedMessage, ThreadScript
 from mlmsg.sandbox.market import Market
+from mlmsg.sandbox.orders import CANCELLED
 from mlmsg.sandbox.schemas.dates import format_claim_date, format_utc, parse_date
 from mlmsg.sandbox.schemas.users import MarketplaceSeller
 from mlmsg.sandbox.sites import GLOBAL_SELLING, SITES
@@ -15,6 +17,7 @@ __all__ = ["example_market"]
 _SELLER_ID = 700100200
 _DOMESTIC_SELLER_ID = 700400300
 _CREATED = "2026-02-01T08:00:00Z"
+_FIRST_ORDER_ID = 2000006001000000
 
 # Read on import, which reads files anyway: later, on the event loop, reading would block.
 _FILES = {
@@ -39,6 +42,7 @@ def example_market(site_id: str = GLOBAL_SELLING) -> Market:
     | 2000007001000044 | MLA | Lucía | 3: a lamp on its way | 1 PDF |
 
     Only the newest message of each pack is unread. In the last two packs it is one to the seller.
+    Each pack has one order, and the second one is a cart of two.
 
     | claim | stage | messages | files |
     |---|---|---|---|
@@ -63,6 +67,11 @@ def example_market(site_id: str = GLOBAL_SELLING) -> Market:
     | 2000007002000088 | blocked_by_payment: later | 0 |
     | 2000007002000099 | blocked_by_cancelled_order: final | 1 |
 
+    Each pack has an order, which is cancelled in the last one.
+
+    The orders are of the days before the market was made, because a search reaches back twelve
+    months: the first one is of yesterday, the second one of the day before.
+
     Args:
         site_id: The site of the account; `CBT` is Global Selling.
 
@@ -85,6 +94,8 @@ def _global_market() -> Market:
         _add_thread(market, thread)
     for claim in CLAIMS:
         _add_claim(market, claim)
+    _add_orders(market)
+    market.add_order(_FIRST_ORDER_ID + 100, pack_id=THREADS[1].pack_id, at=_days_ago(market, 2))
     return market
 
 
@@ -104,7 +115,20 @@ def _domestic_market(site_id: str) -> Market:
         receiver="mediator",
         at=claim.date_created,
     )
+    _add_orders(market)
+    market.orders[str(_FIRST_ORDER_ID + len(DOMESTIC_THREADS))].status = CANCELLED
     return market
+
+
+def _add_orders(market: Market) -> None:
+    """Add an order for each pack: the one of the first pack yesterday, the others before it."""
+    for number, pack_id in enumerate(market.packs, start=1):
+        market.add_order(_FIRST_ORDER_ID + number, pack_id=pack_id, at=_days_ago(market, number))
+
+
+def _days_ago(market: Market, days: int) -> str:
+    noon = market.now().replace(hour=12, minute=0, second=0, microsecond=0)
+    return format_claim_date(noon - timedelta(days=days))
 
 
 def _add_domestic_thread(market: Market, thread: DomesticThread) -> None:
