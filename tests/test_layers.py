@@ -1,10 +1,11 @@
-"""The rooms of the package: imports point down, names are proved, aiohttp stays in its rooms."""
+"""The rooms of the package: imports point down, libraries stay at home, `__all__` is complete."""
 
 import ast
 import importlib
 import inspect
 import pkgutil
 import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -60,7 +61,26 @@ NO_AWAIT = {
     "rules",
 }
 
-MODULES = sorted(path for path in PACKAGE.rglob("*.py"))
+LIBRARIES: dict[str, set[str]] = {
+    "aiohttp": {"_transport", "sandbox"},
+    "anyio": set(),
+    "click": {"cli"},
+    "filelock": {"token_store"},
+    "msgspec": set(),
+    "multidict": {"_transport"},
+    "obstore": {"sync.target"},
+    "pytest": {"pytest_plugin"},
+    "pytest_asyncio": {"pytest_plugin"},
+    "rich": {"cli"},
+    "yarl": {"_transport"},
+}
+"""The rooms or modules that may import a library; an empty set allows all of them."""
+
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+each_module = pytest.mark.parametrize(
+    "path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE))
+)
 
 
 def room(path: Path) -> str:
@@ -106,7 +126,7 @@ def test_no_module_imports_itself_by_any_way_around() -> None:
     assert not left, f"in a circle: {sorted(left)}"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
+@each_module
 def test_imports_point_down(path: Path) -> None:
     here = room(path)
     for there in own_rooms(path) - {here}:
@@ -124,15 +144,32 @@ def test_the_table_of_the_readme_is_in_the_order_of_the_imports() -> None:
         assert not above, f"{room(path)} imports {sorted(above)}, in a row above its own"
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_aiohttp_stays_in_its_two_rooms(path: Path) -> None:
-    if room(path) not in {"_transport", "sandbox"}:
-        assert not {name for name in imports(path) if name.split(".")[0] in {"aiohttp", "yarl"}}
+def libraries(path: Path) -> set[str]:
+    """Return the third-party libraries that a module imports."""
+    tops = {name.split(".")[0] for name in imports(path)}
+    return tops - sys.stdlib_module_names - {"mlmsg"}
 
 
-def test_obstore_stays_in_one_module() -> None:
-    users = {module(path) for path in MODULES if "obstore" in imports(path)}
-    assert users == {"mlmsg.sync.target"}
+@each_module
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    for name in libraries(path):
+        homes = LIBRARIES[name]
+        is_home = room(path) in homes or module(path).removeprefix("mlmsg.") in homes
+        assert not homes or is_home, f"{module(path)} imports {name}, which stays in {homes}"
+
+
+def test_every_row_of_the_libraries_is_needed() -> None:
+    assert set(LIBRARIES) == set().union(*map(libraries, MODULES))
+
+
+@each_module
+def test_no_module_is_too_long(path: Path) -> None:
+    assert path.read_text(encoding="utf-8").count("\n") <= 500
+
+
+def test_at_most_three_imports_are_for_type_checkers_only() -> None:
+    guarded = [path for path in MODULES if "if TYPE_CHECKING:" in path.read_text(encoding="utf-8")]
+    assert len(guarded) <= 3
 
 
 def test_the_sandbox_knows_nothing_of_the_client() -> None:
