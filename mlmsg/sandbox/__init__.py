@@ -20,6 +20,7 @@ from mlmsg.sandbox.claims import Claim, ClaimFile
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Action, Fault
+from mlmsg.sandbox.feeds import MissedFeed
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.orders import Order
@@ -65,6 +66,7 @@ __all__ = [
     "MarketplaceSeller",
     "Message",
     "MessageDate",
+    "MissedFeed",
     "Moderation",
     "Option",
     "Order",

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from mlmsg.sandbox._market.claims import Claims
+from mlmsg.sandbox._market.notices import Notices
 from mlmsg.sandbox._market.sales import Sales
 from mlmsg.sandbox.sites import GLOBAL_SELLING
 
@@ -14,8 +15,8 @@ def _utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-class Market(Sales, Claims):
-    """All packs, files and claims of one sandbox; change them at any time.
+class Market(Sales, Claims, Notices):
+    """All packs, orders, files, claims and missed feeds of one sandbox; change them at any time.
 
     Default ids are the same in every run, for the same steps.
 
@@ -31,6 +32,7 @@ class Market(Sales, Claims):
             lost file does.
         orders: The orders by id.
         claims: The claims by id.
+        missed_feeds: The notifications that the application did not accept.
         tags: The tags of the account.
         marketplaces: The sellers of a Global Selling account.
         denied: The ids of claims that the PolicyAgent denies to the seller, existing or not.

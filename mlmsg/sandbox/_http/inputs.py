@@ -1,6 +1,7 @@
 """Readers of the inputs that several endpoints share: page, pack, JSON body, uploaded file."""
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TypeVar
 from urllib.parse import unquote_to_bytes
@@ -78,6 +79,29 @@ def check_site(exchange: Exchange) -> None:
         raise ErrorResponse(400, "The site_id param is required, and never CBT")
     if site_id not in SITES:
         raise ErrorResponse(400, f"The site_id param is unknown: {site_id}")
+
+
+def read_number(exchange: Exchange, name: str, default: int, minimum: int) -> int:
+    """Return a number of the query.
+
+    Raises:
+        ErrorResponse: 400, with a text of the sandbox's own choice.
+    """
+    text = exchange.request.query.get(name, str(default))
+    if not _NUMBER.fullmatch(text) or int(text) < minimum:
+        raise ErrorResponse(400, f"The {name} param must be a number of at least {minimum}")
+    return int(text)
+
+
+def check_names(exchange: Exchange, names: Collection[str]) -> None:
+    """Refuse a query with any other parameter.
+
+    Raises:
+        ErrorResponse: 400, with a text of the sandbox's own choice.
+    """
+    for name in exchange.request.query:
+        if name not in names:
+            raise ErrorResponse(400, f"Unknown param: {name}")
 
 
 def read_page_request(exchange: Exchange) -> PageRequest:

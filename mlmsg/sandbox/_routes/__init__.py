@@ -7,6 +7,7 @@ from mlmsg.sandbox._routes.action_guide import ROUTES as ACTION_GUIDE
 from mlmsg.sandbox._routes.claim_search import ROUTES as CLAIM_SEARCH
 from mlmsg.sandbox._routes.claims import ROUTES as CLAIMS
 from mlmsg.sandbox._routes.domestic import ROUTES as DOMESTIC
+from mlmsg.sandbox._routes.feeds import ROUTES as FEEDS
 from mlmsg.sandbox._routes.oauth import ROUTES as OAUTH
 from mlmsg.sandbox._routes.order_search import ROUTES as ORDER_SEARCH
 from mlmsg.sandbox._routes.orders import ROUTES as ORDERS
@@ -23,6 +24,7 @@ ROUTES = (
     *CLAIMS,
     *ORDER_SEARCH,
     *ORDERS,
+    *FEEDS,
     *USERS,
     *OAUTH,
 )

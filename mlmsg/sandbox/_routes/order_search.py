@@ -19,16 +19,15 @@ two domestic caps and the refusal of `pending_cancel`. Not verified, and choices
 - a domestic search without `seller`: 400, with that of another account: 403
 """
 
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from mlmsg.sandbox._http.access import check_token
 from mlmsg.sandbox._http.exchange import Exchange, Route
+from mlmsg.sandbox._http.inputs import check_names, read_number
 from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from mlmsg.sandbox._routes.orders import partial_response
-from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.orders import CANCELLED, Order, SaleRow
 from mlmsg.sandbox.schemas.dates import to_milliseconds
 from mlmsg.sandbox.schemas.orders import (
@@ -50,7 +49,6 @@ _MAX_GLOBAL_LIMIT = 50
 _MAX_END = 10_000
 _HORIZON = timedelta(days=365)
 _LAST_MILLISECOND = 2**62
-_NUMBER = re.compile(r"[0-9]{1,18}")
 _PAGING = frozenset({"limit", "offset", "sort"})
 
 
@@ -102,15 +100,15 @@ _GLOBAL_SELLING = _Family(
 async def search_domestic(exchange: Exchange) -> Response:
     """Handle `GET /orders/search?seller=`."""
     parameters, market = exchange.request.query, exchange.settings.market
-    _check_names(parameters, _DOMESTIC)
+    check_names(exchange, _DOMESTIC.names())
     if "seller" not in parameters:
         raise ErrorResponse(400, "The seller param is required")
     if parameters["seller"] != str(market.user_id):
         raise ErrorResponse(403, "The seller param is not the user of the token")
-    limit = _read_number(parameters, "limit", _DEFAULT_LIMIT, 1)
+    limit = read_number(exchange, "limit", _DEFAULT_LIMIT, 1)
     if limit > _MAX_DOMESTIC_LIMIT:
         raise ErrorResponse(400, f"Limit must be a lower or equal than {_MAX_DOMESTIC_LIMIT}")
-    query = _read_query(market, parameters, _DOMESTIC, limit)
+    query = _read_query(exchange, _DOMESTIC, limit)
     found = market.search_orders(query)
     page = OrderPage(
         query=parameters.get("q", ""),
@@ -127,9 +125,9 @@ async def search_domestic(exchange: Exchange) -> Response:
 async def search_global(exchange: Exchange) -> Response:
     """Handle `GET /marketplace/orders/search`."""
     parameters, market = exchange.request.query, exchange.settings.market
-    _check_names(parameters, _GLOBAL_SELLING)
-    limit = min(_read_number(parameters, "limit", _DEFAULT_LIMIT, 1), _MAX_GLOBAL_LIMIT)
-    query = _read_query(market, parameters, _GLOBAL_SELLING, limit)
+    check_names(exchange, _GLOBAL_SELLING.names())
+    limit = min(read_number(exchange, "limit", _DEFAULT_LIMIT, 1), _MAX_GLOBAL_LIMIT)
+    query = _read_query(exchange, _GLOBAL_SELLING, limit)
     found = market.search_sales(query)
     statuses = _read_statuses(parameters)
     page = GlobalOrderPage(
@@ -150,36 +148,22 @@ ROUTES = (
 )
 
 
-def _check_names(parameters: Mapping[str, str], family: _Family) -> None:
-    unknown = sorted(set(parameters) - family.names())
-    if unknown:
-        raise ErrorResponse(400, f"Unknown param: {unknown[0]}")
-
-
-def _read_query(
-    market: Market, parameters: Mapping[str, str], family: _Family, limit: int
-) -> Query[SaleRow]:
-    offset = _read_number(parameters, "offset", 0, 0)
+def _read_query(exchange: Exchange, family: _Family, limit: int) -> Query[SaleRow]:
+    parameters = exchange.request.query
+    offset = read_number(exchange, "offset", 0, 0)
     if offset + limit > _MAX_END:
         raise ErrorResponse(400, f"The sum of offset and limit must be at most {_MAX_END}")
     name, _, direction = parameters.get("sort", "date_asc").rpartition("_")
     if name not in family.sorts or direction not in {"asc", "desc"}:
         raise ErrorResponse(400, "The sort param is invalid")
     return Query(
-        conditions=tuple(_conditions(market, parameters)),
+        conditions=tuple(_conditions(exchange)),
         spans=tuple(_read_spans(parameters, family)),
         sort=family.sorts[name],
         is_descending=direction == "desc",
         offset=offset,
         limit=limit,
     )
-
-
-def _read_number(parameters: Mapping[str, str], name: str, default: int, minimum: int) -> int:
-    text = parameters.get(name, str(default))
-    if not _NUMBER.fullmatch(text) or int(text) < minimum:
-        raise ErrorResponse(400, f"The {name} param must be a number of at least {minimum}")
-    return int(text)
 
 
 def _read_spans(parameters: Mapping[str, str], family: _Family) -> Iterator[Span]:
@@ -219,7 +203,8 @@ def _read_statuses(parameters: Mapping[str, str]) -> frozenset[str]:
     return statuses
 
 
-def _conditions(market: Market, parameters: Mapping[str, str]) -> Iterator[Condition[SaleRow]]:
+def _conditions(exchange: Exchange) -> Iterator[Condition[SaleRow]]:
+    parameters, market = exchange.request.query, exchange.settings.market
     user_ids = market.user_ids
     # Cut, so that the rows of an hour are the same.
     oldest = to_milliseconds(_cut(market.now() - _HORIZON))
@@ -236,10 +221,10 @@ def _conditions(market: Market, parameters: Mapping[str, str]) -> Iterator[Condi
         if name in parameters:
             yield _tagged(frozenset(parameters[name].split(",")), name == "tags")
     if "q" in parameters:
-        yield _named(_read_number(parameters, "q", 0, 1))
+        yield _named(read_number(exchange, "q", 0, 1))
     for name, field in (("seller.id", "seller_id"), ("buyer", "buyer_id")):
         if name in parameters:
-            yield _equal(field, _read_number(parameters, name, 0, 1))
+            yield _equal(field, read_number(exchange, name, 0, 1))
     if "site" in parameters:
         yield _equal("site_id", parameters["site"])
 
