@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from rawserver import RawServer, Step, answers, raw_server
+from rawserver import RawServer, Step, answers, in_turn, raw_server
 
 from mlmsg import Client, RetryPolicy, Timeouts
 from mlmsg.auth import TokenLike
+from mlmsg.errors import RequestLine
 
 TOKEN = "a-token-that-stays-inside"
 """The access token of a client of a raw server; it must never be shown."""
@@ -22,6 +23,8 @@ PAGE = b'{"messages": [{"id": "m1"}]}'
 """The body of a page of one message."""
 
 MIB = 1024 * 1024
+
+REQUEST_LINE = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
 
 AT_ONCE = RetryPolicy(base=0.0)
 """Retry as the default policy does, without the waits."""
@@ -112,3 +115,8 @@ async def connect(
         ) as client,
     ):
         yield client, server
+
+
+def connect_in_turn(*steps: Step) -> AbstractAsyncContextManager[tuple[Client, RawServer]]:
+    """Run a raw server that answers its requests with these steps, and open a client of it."""
+    return connect(in_turn(*steps), attempts=AT_ONCE.attempts)

@@ -6,15 +6,12 @@ document is broken, the sample is repaired, and `REPAIRED` says what was broken.
 
 import json
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
-from rawserver import RawServer, Step, in_turn, raw_server
 
-from mlmsg import Client, RetryPolicy
 from mlmsg.sandbox import Fault, Sandbox
 
 SAMPLES = Path(__file__).parent / "samples"
@@ -158,43 +155,35 @@ SOLUTIONS = (
 """The table of errors of Post-sale messages: status, message, solution; in its order."""
 
 
-def raw(name: str) -> bytes:
+def read_sample(name: str) -> bytes:
     """A sample as it stands in its file."""
     return (SAMPLES / f"{name}.json").read_bytes()
 
 
-def sample(name: str) -> object:
+def sample_value(name: str) -> object:
     """A sample's value."""
-    value: object = json.loads(raw(name))
+    value: object = json.loads(read_sample(name))
     return value
 
 
-def fields(name: str) -> dict[str, object]:
+def sample_object(name: str) -> dict[str, object]:
     """The value of a sample that is one object."""
-    return msgspec.json.decode(raw(name), type=dict[str, object])
+    return msgspec.json.decode(read_sample(name), type=dict[str, object])
 
 
-def answering(name: str, status: int = 200) -> Fault:
+def sample_fault(name: str, status: int = 200) -> Fault:
     """A sample as the sandbox's next answer."""
-    return Fault(status=status, body=raw(name), headers={"Content-Type": "application/json"})
+    return Fault(
+        status=status, body=read_sample(name), headers={"Content-Type": "application/json"}
+    )
 
 
-def asked(sandbox: Sandbox) -> list[str]:
+def request_lines(sandbox: Sandbox) -> list[str]:
     """What the sandbox was asked for so far: methods, paths and queries as they were sent."""
     return [f"{request.method} {request.target}" for request in sandbox.requests]
 
 
-@asynccontextmanager
-async def talking_to(*steps: Step) -> AsyncIterator[tuple[Client, RawServer]]:
-    """A client, and a server that meets its requests with these steps."""
-    async with (
-        raw_server(in_turn(*steps)) as server,
-        Client("the-one-token", base_url=server.url, retry=RetryPolicy(base=0)) as client,
-    ):
-        yield client, server
-
-
-def documented(seed: str) -> Iterator[str]:
+def json_examples(seed: str) -> Iterator[str]:
     """The text of every JSON example in a document; of a broken one up to its brace."""
     begins = re.compile(r"(?m)^(?:-d ')?(?=[{\[\"])")
     decoder, end = json.JSONDecoder(), 0
@@ -244,13 +233,13 @@ def places(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
             yield from places(inner, (*place, index))
 
 
-def changed(value: object, place: Place, new: object) -> object:
+def replace_at(value: object, place: Place, new: object) -> object:
     """A copy of `value` with something else, or nothing (`MISSING`), at `place`."""
     if not place:
         return new
     key, rest = place[0], place[1:]
     if isinstance(value, dict):
-        pairs = ((k, changed(v, rest, new) if k == key else v) for k, v in value.items())
+        pairs = ((k, replace_at(v, rest, new) if k == key else v) for k, v in value.items())
         return {k: v for k, v in pairs if v is not MISSING}
     assert isinstance(value, list)
-    return [changed(v, rest, new) if i == key else v for i, v in enumerate(value)]
+    return [replace_at(v, rest, new) if i == key else v for i, v in enumerate(value)]

@@ -22,6 +22,7 @@ import pytest
 from calls import MIB
 
 from mlmsg import Client, RuleError
+from mlmsg._multipart import Multipart
 from mlmsg._streams import Buffer
 from mlmsg.rules import POST_SALE_FILES, FileRules
 from mlmsg.sandbox import Sandbox
@@ -238,3 +239,13 @@ AsSource = Callable[[ScriptedSource], SourceLike]
 each_way = pytest.mark.parametrize(
     "way", [ScriptedSource.as_iterator, ScriptedSource.as_async_iterator], ids=["sync", "async"]
 )
+
+
+async def _nothing() -> AsyncGenerator[bytes, None]:
+    yield b""
+
+
+def empty_form(filename: str = "a.png", content_type: str = "image/png") -> Multipart:
+    """Return the form of an empty file."""
+    source = Source(_nothing, 0, filename, content_type, replayable=True)
+    return Multipart(source, None, "boundary")

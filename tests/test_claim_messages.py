@@ -6,9 +6,16 @@ from typing import Final, Literal
 
 import msgspec
 import pytest
-from calls import MIB, download_of_claim
+from calls import MIB, connect_in_turn, download_of_claim
 from rawserver import answers
-from seeds import answering, asked, assert_holds, fields, raw, sample, talking_to
+from seeds import (
+    assert_holds,
+    read_sample,
+    request_lines,
+    sample_fault,
+    sample_object,
+    sample_value,
+)
 
 from mlmsg import (
     ActionNotAvailable,
@@ -39,10 +46,12 @@ SAMPLE = "claim_messages.create_a_message"
 async def test_the_messages_are_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox, claim_id: int | str
 ) -> None:
-    sandbox.inject(answering("claim_messages.retrieve_all_messages_of_a_claim"))
+    sandbox.inject(sample_fault("claim_messages.retrieve_all_messages_of_a_claim"))
     messages = await client.claims.messages(claim_id)
-    assert asked(sandbox) == ["GET /marketplace/v2/claims/5294629673/messages"]
-    assert_holds(messages, sample("claim_messages.retrieve_all_messages_of_a_claim"), "messages")
+    assert request_lines(sandbox) == ["GET /marketplace/v2/claims/5294629673/messages"]
+    assert_holds(
+        messages, sample_value("claim_messages.retrieve_all_messages_of_a_claim"), "messages"
+    )
 
 
 async def test_each_field_of_each_message_is_held(client: Client, sandbox: Sandbox) -> None:
@@ -161,8 +170,8 @@ async def test_an_upload_is_the_form_of_the_example(tmp_path: Path) -> None:
     """The POST should be performed as form.data with file = file location."""
     path = tmp_path / "file.jpg"
     path.write_bytes(JPG)
-    answer = raw("claim_messages.uploading_attachments")
-    async with talking_to(answers(201, answer)) as (client, server):
+    answer = read_sample("claim_messages.uploading_attachments")
+    async with connect_in_turn(answers(201, answer)) as (client, server):
         upload = await client.claims.upload(CLAIM, path)
     head, body = server.received[0].split(b"\r\n\r\n", 1)
     assert head.startswith(b"POST /marketplace/v2/claims/5294629673/attachments HTTP/1.1\r\n")
@@ -170,7 +179,7 @@ async def test_an_upload_is_the_form_of_the_example(tmp_path: Path) -> None:
     assert f"content-length: {len(body)}".encode() in head.lower()
     assert body.count(b"Content-Disposition") == 1
     assert b'form-data; name="file"; filename="file.jpg"' in body
-    assert_holds(upload, sample("claim_messages.uploading_attachments"), "upload")
+    assert_holds(upload, sample_value("claim_messages.uploading_attachments"), "upload")
 
 
 @pytest.mark.parametrize("key", ["file_name", "filename"])
@@ -203,10 +212,10 @@ async def test_each_action_of_the_table_lets_a_message_through(
     seller = {"role": sender, "type": "seller", "available_actions": [{"action": action}]}
     others = [{"type": "buyer", "available_actions": None}, {"role": "warehouse_dispatcher"}]
     sandbox.inject(Fault(status=200, body={"stage": stage, "players": [seller, *others]}))
-    sandbox.inject(answering(f"{SAMPLE}_with_attachment_response", 201))
+    sandbox.inject(sample_fault(f"{SAMPLE}_with_attachment_response", 201))
     await client.claims.send(CLAIM, "Hola", receiver_role=receiver, check=True)
     path = "/marketplace/v2/claims/5294629673"
-    assert asked(sandbox) == [f"GET {path}", f"POST {path}/actions/send-message"]
+    assert request_lines(sandbox) == [f"GET {path}", f"POST {path}/actions/send-message"]
 
 
 Stage = Literal["claim", "dispute"]
@@ -234,7 +243,7 @@ async def test_a_message_to_anyone_else_is_refused_before_sending(
         await client.claims.send(claim.id, "Hola", receiver_role=role, files=[PNG], check=True)
     assert caught.value.action == f"send_message_to_{role}"
     assert caught.value.open_roles == (OPEN[stage],)
-    assert asked(sandbox) == [f"GET /marketplace/v2/claims/{claim.id}"]
+    assert request_lines(sandbox) == [f"GET /marketplace/v2/claims/{claim.id}"]
 
 
 async def test_a_closed_claim_takes_no_message_at_all(client: Client, sandbox: Sandbox) -> None:
@@ -254,9 +263,12 @@ async def test_a_claim_tells_its_players_and_actions(client: Client, sandbox: Sa
 
 @pytest.mark.parametrize("name", ["with_attachment", "without_attachment"])
 async def test_a_message_is_sent_as_in_the_example(name: str) -> None:
-    body = fields(f"{SAMPLE}_{name}")
+    body = sample_object(f"{SAMPLE}_{name}")
     attachments = msgspec.convert(body["attachments"], list[str])
-    async with talking_to(answers(201, raw(f"{SAMPLE}_{name}_response"))) as (client, server):
+    async with connect_in_turn(answers(201, read_sample(f"{SAMPLE}_{name}_response"))) as (
+        client,
+        server,
+    ):
         text, role = str(body["message"]), str(body["receiver_role"])
         sent = await client.claims.send(CLAIM, text, receiver_role=role, attachments=attachments)
     head, written = server.received[0].split(b"\r\n\r\n", 1)
@@ -336,7 +348,7 @@ async def test_a_file_is_asked_for_as_in_the_call(
     assert saved.path == tmp_path / FILE
     assert saved.path.read_bytes() == await download_of_claim(client, CLAIM, FILE) == PNG
     target = f"/marketplace/v2/claims/5294629673/attachments/{FILE}/download"
-    assert asked(sandbox) == [f"GET {target}"] * 2
+    assert request_lines(sandbox) == [f"GET {target}"] * 2
 
 
 # "Get file information" ---------------------------------------------------------------------
@@ -345,10 +357,12 @@ async def test_a_file_is_asked_for_as_in_the_call(
 async def test_the_information_of_a_file_is_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
-    sandbox.inject(answering("claim_messages.get_file_information"))
+    sandbox.inject(sample_fault("claim_messages.get_file_information"))
     info = await client.claims.attachment(CLAIM, "example.png")
-    assert asked(sandbox) == ["GET /post-purchase/v1/claims/5294629673/attachments/example.png"]
-    assert_holds(info, sample("claim_messages.get_file_information"), "info")
+    assert request_lines(sandbox) == [
+        "GET /post-purchase/v1/claims/5294629673/attachments/example.png"
+    ]
+    assert_holds(info, sample_value("claim_messages.get_file_information"), "info")
 
 
 # "Error Responses" --------------------------------------------------------------------------
@@ -374,7 +388,7 @@ async def test_each_example_of_an_error_has_its_class(
 ) -> None:
     """A token that is echoed is not repeated."""
     status, kind, code, message = ERRORS[name]
-    sandbox.inject(answering(f"claim_messages.{name}", status))
+    sandbox.inject(sample_fault(f"claim_messages.{name}", status))
     with pytest.raises(ApiError) as caught:
         await client.claims.messages(CLAIM)
     assert type(caught.value) is kind

@@ -10,9 +10,9 @@ from typing import Final
 
 import msgspec
 import pytest
-from calls import TOKEN, Call, download_of_claim
+from calls import TOKEN, Call, connect_in_turn, download_of_claim
 from rawserver import answers, in_turn, raw_server
-from seeds import answering, talking_to
+from seeds import sample_fault
 
 from mlmsg import AuthenticationError, Client, RetryPolicy, RuleError
 from mlmsg.sandbox import Fault, Sandbox
@@ -64,7 +64,7 @@ async def test_an_older_claim_is_asked_at_its_older_path(
     call: Call, path: str, answer: bytes
 ) -> None:
     """That 401 is not an expired token: the same one goes out again."""
-    async with talking_to(answers(401, OLD), answers(200, answer)) as (client, server):
+    async with connect_in_turn(answers(401, OLD), answers(200, answer)) as (client, server):
         await call(client)
     (received,) = server.received
     asked_for = re.findall(rb"(?:GET|POST) (/\S+) HTTP/1.1\r\n", received)
@@ -74,13 +74,13 @@ async def test_an_older_claim_is_asked_at_its_older_path(
 
 
 async def test_an_older_claim_s_file_is_saved_from_its_older_path(tmp_path: Path) -> None:
-    async with talking_to(answers(401, OLD), answers(200, PNG)) as (client, _):
+    async with connect_in_turn(answers(401, OLD), answers(200, PNG)) as (client, _):
         saved = await client.claims.download(1, "a.png", tmp_path)
     assert saved.path.read_bytes() == PNG
 
 
 async def test_an_older_claim_gets_the_same_bytes_and_the_same_message() -> None:
-    async with talking_to(
+    async with connect_in_turn(
         answers(401, OLD), answers(200, b'{"file_name": "a.png"}'),
         answers(401, OLD), answers(201),
     ) as (client, server):  # fmt: skip
@@ -96,7 +96,7 @@ async def test_an_older_claim_gets_the_same_bytes_and_the_same_message() -> None
 async def test_any_other_401_is_an_authentication_error_at_once(
     client: Client, sandbox: Sandbox, call: Call, path: str, answer: bytes
 ) -> None:
-    sandbox.inject(answering("claim_messages.error_401_missing_authorization_header", 401))
+    sandbox.inject(sample_fault("claim_messages.error_401_missing_authorization_header", 401))
     with pytest.raises(AuthenticationError):
         await call(client)
     assert len(sandbox.requests) == 1

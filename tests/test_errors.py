@@ -9,8 +9,11 @@ from pathlib import Path
 from typing import Final
 
 import pytest
+from calls import REQUEST_LINE
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from seeds import read_sample
+from strategies import ANY_JSON
 
 import mlmsg.errors
 from mlmsg._error_bodies import ErrorBody, api_error, read_error_body
@@ -35,7 +38,6 @@ from mlmsg.errors import (
     ReasonUsedUp,
     ReauthorizationRequired,
     RecipientUnknown,
-    RequestLine,
     RuleError,
     ServerError,
     StillUnread,
@@ -46,8 +48,6 @@ from mlmsg.errors import (
     UsageError,
 )
 
-SAMPLES = Path(__file__).parent / "samples"
-LINE = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
 HEADERS = {"retry-after": "5", "x-request-id": "r-1"}
 
 TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
@@ -86,7 +86,7 @@ def refused(kind: type[ApiError], status: int) -> ApiError:
     cause = ({"code": "x", "message": "y"}, "text")
     hint = "Pass a text that is not empty"
     return kind(
-        status, "bad_request", "Text is required", cause, b'{"a":1}', HEADERS, LINE, 3, hint
+        status, "bad_request", "Text is required", cause, b'{"a":1}', HEADERS, REQUEST_LINE, 3, hint
     )
 
 
@@ -95,8 +95,8 @@ ERRORS: Final[list[MlmsgError]] = [
     refused(ExceptedCase, 400),
     refused(ConversationOpen, 403),
     refused(ReasonUsedUp, 403),
-    UnsafeRedirect("a redirect", request=LINE),
-    CertificateError("self-signed certificate", sent=False, request=LINE),
+    UnsafeRedirect("a redirect", request=REQUEST_LINE),
+    CertificateError("self-signed certificate", sent=False, request=REQUEST_LINE),
     ActionNotAvailable("send_message_to_mediator", ("refund",), ("complainant",)),
     NotificationError("topic of a notification", "'items'", "messages"),
     MlmsgError("why"),
@@ -115,11 +115,11 @@ ERRORS: Final[list[MlmsgError]] = [
     refused(RateLimited, 429),
     refused(ServerError, 503),
     ApiError(302, None, "Found"),
-    TransportError("the connection was lost", sent=False, request=LINE),
-    TimedOut("no progress", request=LINE),
-    IncompleteDownload("5 of 9 bytes", sent=True, request=LINE),
-    DecodeError("no JSON", b"<html>", LINE),
-    OutcomeUnknown("503", LINE),
+    TransportError("the connection was lost", sent=False, request=REQUEST_LINE),
+    TimedOut("no progress", request=REQUEST_LINE),
+    IncompleteDownload("5 of 9 bytes", sent=True, request=REQUEST_LINE),
+    DecodeError("no JSON", b"<html>", REQUEST_LINE),
+    OutcomeUnknown("503", REQUEST_LINE),
     ReauthorizationRequired(),
 ]
 
@@ -185,11 +185,13 @@ def test_an_api_error_tells_status_words_request_and_attempts() -> None:
 def test_the_other_errors_tell_what_to_do() -> None:
     assert "overwrite=True" in str(TargetExists("a/b.png"))
     assert "'a/b.png'" in str(TargetExists(Path("a/b.png")))
-    assert "may or may not have been delivered: 503" in str(OutcomeUnknown("503", LINE))
-    assert str(LINE) in str(TransportError("lost", request=LINE))
+    assert "may or may not have been delivered: 503" in str(OutcomeUnknown("503", REQUEST_LINE))
+    assert str(REQUEST_LINE) in str(TransportError("lost", request=REQUEST_LINE))
     assert str(TransportError("lost")) == "lost"
-    assert str(DecodeError("no JSON", b"<html>" * 1000, LINE)).startswith(f"no JSON [{LINE}]: b'<")
-    assert len(str(DecodeError("no JSON", b"<html>" * 1000, LINE))) < 300
+    assert str(DecodeError("no JSON", b"<html>" * 1000, REQUEST_LINE)).startswith(
+        f"no JSON [{REQUEST_LINE}]: b'<"
+    )
+    assert len(str(DecodeError("no JSON", b"<html>" * 1000, REQUEST_LINE))) < 300
 
 
 @pytest.mark.parametrize(
@@ -206,16 +208,16 @@ def test_the_other_errors_tell_what_to_do() -> None:
     ],
 )
 def test_the_status_names_the_class(status: int, kind: type[ApiError]) -> None:
-    error = api_error(status, b'{"message":"m","error":"e"}', HEADERS, LINE, 2)
+    error = api_error(status, b'{"message":"m","error":"e"}', HEADERS, REQUEST_LINE, 2)
     assert type(error) is kind
     assert (error.status, error.code, error.message, error.attempts) == (status, "e", "m", 2)
     assert (error.body, error.headers) == (b'{"message":"m","error":"e"}', HEADERS)
-    assert error.request == LINE
+    assert error.request == REQUEST_LINE
 
 
 @pytest.mark.parametrize("body", [b"", b"{}", b"   ", b'{"message":null}', b'{"message":" "}'])
 def test_a_body_without_words_leaves_the_status_alone_as_the_message(body: bytes) -> None:
-    error = api_error(500, body, {}, LINE, 1)
+    error = api_error(500, body, {}, REQUEST_LINE, 1)
     assert error.message == "500"
     assert str(error).startswith("500 ")
     assert error.code is None
@@ -294,7 +296,7 @@ def test_every_key_set_is_read(body: object, read: ErrorBody) -> None:
     ],
 )  # fmt: skip
 def test_the_documented_errors_are_read(name: str, read: ErrorBody) -> None:
-    body = (SAMPLES / f"post_sale_messages.{name}.json").read_bytes()
+    body = read_sample(f"post_sale_messages.{name}")
     assert read_error_body(body) == read
 
 
@@ -330,12 +332,6 @@ def test_no_body_holds_up_the_event_loop(piece: bytes) -> None:
     assert time.process_time() - started < 0.3
 
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-ANY_JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
-)
 KEYS = ("message", "error", "error_description", "code", "cause", "status", "status_code")
 
 
@@ -348,7 +344,7 @@ KEYS = ("message", "error", "error_description", "code", "cause", "status", "sta
 @example(b'{"status":1e999}')
 @example(b'{"status":' + b"9" * 5000 + b"}")
 def test_no_bytes_make_the_reader_raise(body: bytes) -> None:
-    api_error(500, body, {}, LINE, 1)
+    api_error(500, body, {}, REQUEST_LINE, 1)
 
 
 @pytest.mark.slow

@@ -4,12 +4,11 @@ import json
 from typing import Final
 
 import pytest
+from calls import REQUEST_LINE
 from seeds import SOLUTIONS
 
 from mlmsg._error_bodies import api_error
-from mlmsg.errors import RequestLine
 
-LINE = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
 SAID: Final = {
     "Attachment empty or null": ("attach", "file"),
     "File name cannot include characters such as: /, \\": ("file name", "/", "\\"),
@@ -37,7 +36,7 @@ SAID: Final = {
 def error_text(status: int, message: str) -> tuple[str, str]:
     """The hint and the whole text of the error for this message."""
     body: dict[str, object] = {"message": message, "error": None, "status": status, "cause": []}
-    error = api_error(status, json.dumps(body).encode(), {}, LINE, 1)
+    error = api_error(status, json.dumps(body).encode(), {}, REQUEST_LINE, 1)
     return error.hint, str(error)
 
 

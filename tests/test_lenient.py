@@ -1,31 +1,23 @@
 """The lenient reading of responses: one row for each form of each field."""
 
 import json
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, TypeVar, get_args
 
 import msgspec
 import pytest
-from seeds import MISSING, Place, changed, places, sample
+from seeds import MISSING, Place, places, replace_at, sample_value
+from sources import empty_form
 
 from mlmsg import DecodeError, _operations, models
-from mlmsg._multipart import Multipart
 from mlmsg._wire import Request, Response, decode
 from mlmsg.models._base import UtcStruct
-from mlmsg.uploads import Source
 
 T = TypeVar("T")
 Reader = Callable[[object], object]
 Forms = Sequence[tuple[object, object]]
 """What the API writes, and what is read."""
-
-
-async def nothing() -> AsyncGenerator[bytes, None]:
-    yield b""
-
-
-FORM = Multipart(Source(nothing, 0, "a.png", "image/png", replayable=True), None, "boundary")
 
 
 def answer_to(request: Request[T]) -> Reader:
@@ -36,11 +28,11 @@ def answer_to(request: Request[T]) -> Reader:
 THREAD = answer_to(_operations.pack_page(1, 50, 0))
 SELLER_THREAD = answer_to(_operations.seller_thread(1, 2, None, 0, mark_as_read=True))
 MESSAGE = answer_to(_operations.message("m1"))
-UPLOAD = answer_to(_operations.upload("MLM", FORM))
+UPLOAD = answer_to(_operations.upload("MLM", empty_form()))
 UNREAD = answer_to(_operations.unread("seller"))
 CLAIM = answer_to(_operations.claim(1))
 SAID = answer_to(_operations.claim_messages(1))
-CLAIM_UPLOAD = answer_to(_operations.claim_upload(1, FORM))
+CLAIM_UPLOAD = answer_to(_operations.claim_upload(1, empty_form()))
 CLAIM_FILE = answer_to(_operations.claim_file(1, "a.png"))
 
 
@@ -303,13 +295,13 @@ REQUIRED = {"messages", "id", "results", "resource", "players", "file_name"}
 ACTION = {"action": "x", "mandatory": False, "due_date": "2024-08-26T21:46:00.000-04:00"}
 PLAYER = {"role": "respondent", "type": "seller", "user_id": 41, "available_actions": [ACTION]}
 WHOLE: Final[dict[str, tuple[Reader, object]]] = {
-    "thread": (THREAD, sample("post_sale_messages.get_messages_by_pack")),
-    "seller thread": (SELLER_THREAD, sample("pending_messages.mark_messages_as_read")),
-    "message": (MESSAGE, sample("post_sale_messages.get_message_by_id")),
-    "unread": (UNREAD, sample("pending_messages.use_modes")),
-    "claim messages": (SAID, sample("claim_messages.retrieve_all_messages_of_a_claim")),
-    "claim file": (CLAIM_FILE, sample("claim_messages.get_file_information")),
-    "claim upload": (CLAIM_UPLOAD, sample("claim_messages.uploading_attachments")),
+    "thread": (THREAD, sample_value("post_sale_messages.get_messages_by_pack")),
+    "seller thread": (SELLER_THREAD, sample_value("pending_messages.mark_messages_as_read")),
+    "message": (MESSAGE, sample_value("post_sale_messages.get_message_by_id")),
+    "unread": (UNREAD, sample_value("pending_messages.use_modes")),
+    "claim messages": (SAID, sample_value("claim_messages.retrieve_all_messages_of_a_claim")),
+    "claim file": (CLAIM_FILE, sample_value("claim_messages.get_file_information")),
+    "claim upload": (CLAIM_UPLOAD, sample_value("claim_messages.uploading_attachments")),
     "claim": (CLAIM, {"stage": "claim", "status": "opened", "players": [PLAYER]}),
 }
 each_optional_key = pytest.mark.parametrize(
@@ -329,14 +321,14 @@ def test_one_odd_value_costs_only_that_value(
 ) -> None:
     """What holds it reads like the same without the key."""
     odd = 17 if isinstance(inner, dict | list) else {"odd": 1}
-    assert read(changed(value, place, odd)) == read(changed(value, place, MISSING))
+    assert read(replace_at(value, place, odd)) == read(replace_at(value, place, MISSING))
 
 
 @each_optional_key
 def test_each_optional_key_may_be_null_or_missing(
     read: Reader, value: object, place: Place, inner: object
 ) -> None:
-    assert read(changed(value, place, None)) == read(changed(value, place, MISSING))
+    assert read(replace_at(value, place, None)) == read(replace_at(value, place, MISSING))
 
 
 def widened(value: object) -> object:

@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 from calls import PACK_ID, SELLER_ID
-from seeds import answering, asked, assert_holds, sample
+from seeds import assert_holds, request_lines, sample_fault, sample_value
 
 from mlmsg import ApiError, BadRequest, Client, NotFound, notifications
 from mlmsg.sandbox import Fault, Sandbox
@@ -23,7 +23,7 @@ async def test_a_notification_leads_to_its_message(
     notification = notifications.parse(json.dumps(body))
     found = await client.messages.get(notification.id)
     assert (notification.kind, found.text) == ("message", "¿Hola?")
-    assert asked(sandbox) == [f"GET /marketplace/messages/{message.id}"]
+    assert request_lines(sandbox) == [f"GET /marketplace/messages/{message.id}"]
 
 
 # "Mensajes pendientes de leer filtrado por resource" ----------------------------------------
@@ -33,10 +33,10 @@ async def test_one_conversation_is_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
     name = "mensajes_pendientes.mensajes_pendientes_de_leer_filtrado_por_resource"
-    sandbox.inject(answering(name))
+    sandbox.inject(sample_fault(name))
     unread = await client.unread.get("packs/1234/sellers/2345")
-    assert asked(sandbox) == ["GET /messages/unread/packs/1234/sellers/2345?tag=post_sale"]
-    assert_holds(unread, sample(name), "unread")
+    assert request_lines(sandbox) == ["GET /messages/unread/packs/1234/sellers/2345?tag=post_sale"]
+    assert_holds(unread, sample_value(name), "unread")
 
 
 # "Modos de uso" -----------------------------------------------------------------------------
@@ -46,14 +46,14 @@ async def test_all_sales_with_pending_messages_are_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
     """Todas las ordenes con mensajes pendientes de leer como vendedor."""
-    sandbox.inject(answering("mensajes_pendientes.modos_de_uso"))
+    sandbox.inject(sample_fault("mensajes_pendientes.modos_de_uso"))
     unread = await client.unread.list(role="seller")
-    assert asked(sandbox) == ["GET /messages/unread?role=seller&tag=post_sale"]
-    assert_holds(unread, sample("mensajes_pendientes.modos_de_uso"), "unread")
+    assert request_lines(sandbox) == ["GET /messages/unread?role=seller&tag=post_sale"]
+    assert_holds(unread, sample_value("mensajes_pendientes.modos_de_uso"), "unread")
 
 
 async def test_nothing_pending_is_an_empty_list(client: Client, sandbox: Sandbox) -> None:
-    sandbox.inject(answering("mensajes_pendientes.modos_de_uso_sin_pendientes"))
+    sandbox.inject(sample_fault("mensajes_pendientes.modos_de_uso_sin_pendientes"))
     unread = await client.unread.list(role="buyer")
     assert (unread.user_id, unread.results) == (1234512314, [])
 
@@ -63,22 +63,22 @@ async def test_nothing_pending_is_an_empty_list(client: Client, sandbox: Sandbox
 
 async def test_marking_is_the_get_of_the_example(client: Client, sandbox: Sandbox) -> None:
     name = "mensajes_pendientes.marcar_mensajes_como_leidos"
-    sandbox.inject(answering(name))
+    sandbox.inject(sample_fault(name))
     page = await client.unread.mark_as_read("2000000089077943", 415458330)
     target = "/messages/packs/2000000089077943/sellers/415458330?tag=post_sale"
-    assert asked(sandbox) == [f"GET {target}"]
-    assert_holds(page, sample(name), "page")
+    assert request_lines(sandbox) == [f"GET {target}"]
+    assert_holds(page, sample_value(name), "page")
 
 
 async def test_reading_without_marking_says_so(client: Client, sandbox: Sandbox) -> None:
     """En caso que no quieras marcarlos: el GET con el parámetro mark_as_read=false."""
     name = "mensajes_pendientes.marcar_mensajes_como_leidos"
-    sandbox.inject(answering(name))
+    sandbox.inject(sample_fault(name))
     page = await client.unread.page(2000000089077943, 415458330, limit=2, offset=1)
     path = "/messages/packs/2000000089077943/sellers/415458330"
     query = "tag=post_sale&mark_as_read=false&limit=2&offset=1"
-    assert asked(sandbox) == [f"GET {path}?{query}"]
-    assert_holds(page, sample(name), "page")
+    assert request_lines(sandbox) == [f"GET {path}?{query}"]
+    assert_holds(page, sample_value(name), "page")
 
 
 async def test_a_page_marks_when_it_is_told_to(client: Client, sandbox: Sandbox) -> None:
@@ -110,7 +110,7 @@ async def test_the_redundancy_check_finds_what_no_notification_told(
     """Sólo para validación si no hubo pérdidas en la integración desde las notificaciones."""
     sandbox.market.add_message(PACK_ID, "¿Hola?", author="buyer")
     unread = await client.unread.list(role=None)
-    assert asked(sandbox) == ["GET /messages/unread?tag=post_sale"]
+    assert request_lines(sandbox) == ["GET /messages/unread?tag=post_sale"]
     assert PACK_ID in [one.pack_id for one in unread.results]
 
 

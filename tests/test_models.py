@@ -3,11 +3,11 @@
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from typing import Final
 
 import msgspec
 import pytest
+from seeds import MISSING, Place, assert_holds, read_sample, replace_at, sample_object
 
 from mlmsg import _operations
 from mlmsg._wire import Response, decode
@@ -23,16 +23,11 @@ from mlmsg.models import (
     User,
 )
 
-SAMPLES = Path(__file__).parent / "samples"
 PAGES = [
     "post_sale_messages.get_messages_by_pack",
     "post_sale_messages.get_message_by_id",
     "pending_messages.mark_messages_as_read",
 ]
-
-
-def sample(name: str) -> dict[str, object]:
-    return msgspec.json.decode((SAMPLES / f"{name}.json").read_bytes(), type=dict[str, object])
 
 
 def read(value: object) -> ThreadPage:
@@ -58,41 +53,19 @@ def created(value: object) -> datetime | None:
     return date.created
 
 
-def assert_holds(found: object, value: object, path: str) -> None:
-    """Compares what a struct holds with the JSON it came from, key by key."""
-    if isinstance(value, dict):
-        assert isinstance(found, msgspec.Struct), path
-        fields = {field.encode_name: field.name for field in msgspec.structs.fields(found)}
-        for key, inner in value.items():
-            assert key in fields, f"{path}.{key} is not read"
-            assert_holds(getattr(found, fields[key]), inner, f"{path}.{key}")
-    elif isinstance(value, list):
-        assert isinstance(found, list), path
-        assert len(found) == len(value), path
-        for index, (one, inner) in enumerate(zip(found, value, strict=True)):
-            assert_holds(one, inner, f"{path}[{index}]")
-    elif isinstance(found, datetime) and isinstance(value, str):
-        assert found == datetime.fromisoformat(value), path
-    elif path.endswith(".user_id"):
-        assert found == int(f"{value}"), path
-    else:
-        assert found == value, path
-        assert type(found) is type(value), path
-
-
 @pytest.mark.parametrize("name", PAGES)
 def test_a_documented_page_is_held_value_by_value(name: str) -> None:
-    assert_holds(read(sample(name)), sample(name), "page")
+    assert_holds(read(sample_object(name)), sample_object(name), "page")
 
 
 def test_the_documented_upload_is_held() -> None:
-    body = (SAMPLES / "post_sale_messages.upload_attachment.json").read_bytes()
+    body = read_sample("post_sale_messages.upload_attachment")
     answer = msgspec.json.decode(body, type=Upload)
-    assert_holds(answer, sample("post_sale_messages.upload_attachment"), "upload")
+    assert_holds(answer, sample_object("post_sale_messages.upload_attachment"), "upload")
 
 
 def test_an_attachment_is_opened_by_its_filename() -> None:
-    (one,) = read(sample(PAGES[0])).messages[0].attachments
+    (one,) = read(sample_object(PAGES[0])).messages[0].attachments
     assert one.filename == "471826944_ba20cdf4-26b4-4c21-a689-5eabe271ddb3.png"
     assert one.original_filename == "FileName.png"
 
@@ -339,12 +312,6 @@ def test_a_page_without_what_identifies_it_is_a_decode_error(value: object) -> N
         read(value)
 
 
-MISSING: Final = object()
-
-
-Place = tuple[str | int, ...]
-
-
 def keys(value: object, path: Place = ()) -> Iterator[tuple[Place, object]]:
     """Every key in `value`, at any depth, with what it holds."""
     if isinstance(value, dict):
@@ -356,22 +323,10 @@ def keys(value: object, path: Place = ()) -> Iterator[tuple[Place, object]]:
             yield from keys(inner, (*path, index))
 
 
-def changed(value: object, path: Place, new: object) -> object:
-    """A copy of `value` with something else, or nothing, at `path`."""
-    if not path:
-        return new
-    key, *rest = path
-    if isinstance(value, dict):
-        pairs = ((k, changed(v, tuple(rest), new) if k == key else v) for k, v in value.items())
-        return {k: v for k, v in pairs if v is not MISSING}
-    assert isinstance(value, list)
-    return [changed(v, tuple(rest), new) if i == key else v for i, v in enumerate(value)]
-
-
 OPTIONAL: Final = [
     pytest.param(name, place, value, id=f"{name.partition('.')[0]} {'.'.join(map(str, place))}")
     for name in (PAGES[0], PAGES[2])
-    for place, value in keys(sample(name))
+    for place, value in keys(sample_object(name))
     if place != ("messages",) and place[2:] != ("id",)
 ]
 
@@ -380,8 +335,8 @@ OPTIONAL: Final = [
 def test_one_odd_value_costs_only_that_value(name: str, place: Place, value: object) -> None:
     """It reads like the same page without the key."""
     odd = 17 if isinstance(value, dict | list) else {"odd": 1}
-    page = sample(name)
-    assert read(changed(page, place, odd)) == read(changed(page, place, MISSING))
+    page = sample_object(name)
+    assert read(replace_at(page, place, odd)) == read(replace_at(page, place, MISSING))
 
 
 def test_a_text_cut_inside_an_emoji_costs_only_that_text() -> None:

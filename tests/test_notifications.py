@@ -8,6 +8,7 @@ from typing import Final
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from strategies import ANY_JSON
 
 from mlmsg import MlmsgError, notifications
 from mlmsg.errors import NotificationError
@@ -205,12 +206,6 @@ def test_the_module_gives_out_what_a_receiver_needs() -> None:
 
 # Anything at all ----------------------------------------------------------------------------
 
-SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
-ANY_JSON = st.recursive(
-    SCALARS,
-    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-    max_leaves=10,
-)
 KEYS = ("_id", "id", "topic", "resource", "user_id", "actions", "attempts", "sent", "received")
 LIKELY = st.sampled_from(["messages", "post_purchase", "/messages/a", "41", 41, "../x"])
 

@@ -4,7 +4,7 @@ from typing import Final
 
 import pytest
 from calls import PACK_ID, SELLER_ID
-from seeds import answering, asked, assert_holds, sample
+from seeds import assert_holds, request_lines, sample_fault, sample_value
 
 from mlmsg import ApiError, BadRequest, Client, NotFound, RuleError
 from mlmsg.sandbox import Fault, Sandbox
@@ -23,7 +23,7 @@ async def test_reading_a_thread_with_mark_as_read_false_marks_nothing(
     assert await client.unread.list() == before
     target = f"/messages/packs/{PACK_ID}/sellers/{SELLER_ID}"
     query = "tag=post_sale&mark_as_read=false&limit=2&offset=0"
-    assert asked(sandbox)[1] == f"GET {target}?{query}"
+    assert request_lines(sandbox)[1] == f"GET {target}?{query}"
     assert sandbox.requests[2].query["mark_as_read"] == "false"
 
 
@@ -79,10 +79,10 @@ async def test_one_conversation_is_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox, resource: str
 ) -> None:
     name = "pending_messages.pending_messages_filtered_by_resource"
-    sandbox.inject(answering(name))
+    sandbox.inject(sample_fault(name))
     unread = await client.unread.get(resource)
-    assert asked(sandbox) == ["GET /messages/unread/packs/1234/sellers/2345?tag=post_sale"]
-    assert_holds(unread, sample(name), "unread")
+    assert request_lines(sandbox) == ["GET /messages/unread/packs/1234/sellers/2345?tag=post_sale"]
+    assert_holds(unread, sample_value(name), "unread")
     assert (unread.results[0].pack_id, unread.results[0].seller_id) == (1234, 2345)
 
 
@@ -138,17 +138,17 @@ async def test_what_the_list_gives_is_what_one_conversation_takes(client: Client
 
 @pytest.mark.parametrize("role", ["seller", "buyer"])
 async def test_a_role_is_asked_for_by_its_name(client: Client, sandbox: Sandbox, role: str) -> None:
-    sandbox.inject(answering("pending_messages.use_modes"))
+    sandbox.inject(sample_fault("pending_messages.use_modes"))
     unread = await client.unread.list(role=role)
-    assert asked(sandbox) == [f"GET /messages/unread?role={role}&tag=post_sale"]
-    assert_holds(unread, sample("pending_messages.use_modes"), "unread")
+    assert request_lines(sandbox) == [f"GET /messages/unread?role={role}&tag=post_sale"]
+    assert_holds(unread, sample_value("pending_messages.use_modes"), "unread")
 
 
 async def test_the_seller_is_asked_for_unless_told_otherwise(
     client: Client, sandbox: Sandbox
 ) -> None:
     await client.unread.list()
-    assert asked(sandbox) == ["GET /messages/unread?role=seller&tag=post_sale"]
+    assert request_lines(sandbox) == ["GET /messages/unread?role=seller&tag=post_sale"]
 
 
 @pytest.mark.parametrize("role", ["", "Seller", "admin", "seller&x=1"])
@@ -162,7 +162,7 @@ async def test_a_role_that_the_api_would_take_for_none_is_refused(
 
 
 async def test_nothing_pending_is_an_empty_list(client: Client, sandbox: Sandbox) -> None:
-    sandbox.inject(answering("pending_messages.use_modes_nothing_pending"))
+    sandbox.inject(sample_fault("pending_messages.use_modes_nothing_pending"))
     unread = await client.unread.list()
     assert (unread.user_id, unread.results) == (1234512314, [])
 
@@ -170,12 +170,12 @@ async def test_nothing_pending_is_an_empty_list(client: Client, sandbox: Sandbox
 async def test_without_a_role_all_cases_are_asked_for(client: Client, sandbox: Sandbox) -> None:
     """In case not specifying a role, the resource will return all cases."""
     await client.unread.list(role=None)
-    assert asked(sandbox) == ["GET /messages/unread?tag=post_sale"]
+    assert request_lines(sandbox) == ["GET /messages/unread?tag=post_sale"]
 
 
 async def test_without_a_token_the_api_answers_400(client: Client, sandbox: Sandbox) -> None:
     """This is a private resource: without access_token, you will get error 400."""
-    sandbox.inject(answering("post_sale_messages.get_attachment_without_token", 400))
+    sandbox.inject(sample_fault("post_sale_messages.get_attachment_without_token", 400))
     with pytest.raises(BadRequest, match="Access token is required"):
         await client.unread.list()
 
@@ -186,11 +186,11 @@ async def test_without_a_token_the_api_answers_400(client: Client, sandbox: Sand
 async def test_marking_is_the_get_of_the_example(client: Client, sandbox: Sandbox) -> None:
     """The request's `-X PUT` is a slip: its example, and all the text, is a GET."""
     name = "pending_messages.mark_messages_as_read"
-    sandbox.inject(answering(name))
+    sandbox.inject(sample_fault(name))
     page = await client.unread.mark_as_read(2000000089077943, "415458330")
     target = "/messages/packs/2000000089077943/sellers/415458330?tag=post_sale"
-    assert asked(sandbox) == [f"GET {target}"]
-    assert_holds(page, sample(name), "page")
+    assert request_lines(sandbox) == [f"GET {target}"]
+    assert_holds(page, sample_value(name), "page")
 
 
 async def test_what_is_marked_is_pending_no_more(client: Client, sandbox: Sandbox) -> None:

@@ -8,9 +8,17 @@ from typing import Final
 
 import msgspec
 import pytest
-from calls import MIB, PACK_ID, Call, download
+from calls import MIB, PACK_ID, Call, connect_in_turn, download
 from rawserver import answers
-from seeds import SOLUTIONS, answering, asked, assert_holds, fields, raw, sample, talking_to
+from seeds import (
+    SOLUTIONS,
+    assert_holds,
+    read_sample,
+    request_lines,
+    sample_fault,
+    sample_object,
+    sample_value,
+)
 
 from mlmsg import (
     ApiError,
@@ -76,11 +84,11 @@ async def test_a_site_id_that_cannot_be_is_refused_before_sending(
 async def test_a_pack_is_asked_for_as_in_the_example(
     client: Client, sandbox: Sandbox, pack_id: int | str
 ) -> None:
-    sandbox.inject(answering("post_sale_messages.get_messages_by_pack"))
+    sandbox.inject(sample_fault("post_sale_messages.get_messages_by_pack"))
     page = await client.packs.page(pack_id, limit=2, offset=0)
-    assert asked(sandbox) == ["GET /marketplace/messages/packs/2315686468?limit=2&offset=0"]
+    assert request_lines(sandbox) == ["GET /marketplace/messages/packs/2315686468?limit=2&offset=0"]
     assert sandbox.requests[0].headers["Authorization"] == f"Bearer {sandbox.token}"
-    assert_holds(page, sample("post_sale_messages.get_messages_by_pack"), "page")
+    assert_holds(page, sample_value("post_sale_messages.get_messages_by_pack"), "page")
 
 
 async def test_paging_tells_limit_offset_and_total(client: Client, sandbox: Sandbox) -> None:
@@ -158,10 +166,12 @@ async def test_moderation_says_what_became_of_a_message(
 
 
 async def test_a_message_is_asked_for_as_in_the_example(client: Client, sandbox: Sandbox) -> None:
-    sandbox.inject(answering("post_sale_messages.get_message_by_id"))
+    sandbox.inject(sample_fault("post_sale_messages.get_message_by_id"))
     message = await client.messages.get("2d45a5ad186041659e9a608f0c109dff")
-    assert asked(sandbox) == ["GET /marketplace/messages/2d45a5ad186041659e9a608f0c109dff"]
-    assert_holds([message], fields("post_sale_messages.get_message_by_id")["messages"], "messages")
+    assert request_lines(sandbox) == ["GET /marketplace/messages/2d45a5ad186041659e9a608f0c109dff"]
+    assert_holds(
+        [message], sample_object("post_sale_messages.get_message_by_id")["messages"], "messages"
+    )
 
 
 async def test_a_message_is_the_same_by_its_id_and_in_its_thread(client: Client) -> None:
@@ -175,8 +185,8 @@ async def test_a_message_is_the_same_by_its_id_and_in_its_thread(client: Client)
 async def test_an_upload_is_the_form_of_the_example(tmp_path: Path) -> None:
     path = tmp_path / "invoice.jpg"
     path.write_bytes(b"\xff\xd8\xff the invoice")
-    answer = raw("post_sale_messages.upload_attachment")
-    async with talking_to(answers(200, answer)) as (client, server):
+    answer = read_sample("post_sale_messages.upload_attachment")
+    async with connect_in_turn(answers(200, answer)) as (client, server):
         upload = await client.attachments.upload(path, site_id="MLM")
     (request,) = server.received
     head, body = request.split(b"\r\n\r\n", 1)
@@ -185,7 +195,7 @@ async def test_an_upload_is_the_form_of_the_example(tmp_path: Path) -> None:
     assert f"content-length: {len(body)}".encode() in head.lower()
     assert body.count(b"Content-Disposition") == 1
     assert b'form-data; name="file"; filename="invoice.jpg"' in body
-    assert_holds(upload, sample("post_sale_messages.upload_attachment"), "upload")
+    assert_holds(upload, sample_value("post_sale_messages.upload_attachment"), "upload")
 
 
 async def test_the_id_of_an_upload_is_what_a_message_takes(
@@ -210,9 +220,9 @@ async def test_a_file_of_exactly_25_mb_is_taken(client: Client, sandbox: Sandbox
 
 @pytest.mark.parametrize("name", ["create_message", "create_message_without_attachments"])
 async def test_a_message_is_sent_as_in_the_example(name: str) -> None:
-    body = fields(f"post_sale_messages.{name}")
+    body = sample_object(f"post_sale_messages.{name}")
     attachments = msgspec.convert(body.get("attachments", []), list[str])
-    async with talking_to(answers(201, b"{}")) as (client, server):
+    async with connect_in_turn(answers(201, b"{}")) as (client, server):
         await client.packs.send(
             2315686468,
             str(body["text"]),
@@ -261,7 +271,7 @@ async def test_files_are_uploaded_and_attached_in_their_order(
     listed = (await client.packs.page(PACK_ID, limit=1)).messages[0].attachments
     found = [await download(client, one.filename or "") for one in listed]
     assert found == [b"first", b"second", b"third"]
-    assert asked(sandbox)[3] == f"POST /marketplace/messages/packs/{PACK_ID}"
+    assert request_lines(sandbox)[3] == f"POST /marketplace/messages/packs/{PACK_ID}"
 
 
 async def test_twenty_five_attachments_are_taken(client: Client, sandbox: Sandbox) -> None:
@@ -292,7 +302,7 @@ async def test_an_attachment_is_asked_for_as_in_the_example(
     sandbox.market.add_file(b"\x89PNG\r\n\x1a\n", "FileName.png", "image/png", file_id=FILE_ID)
     saved = await client.attachments.download(FILE_ID, tmp_path, site_id="MLM")
     target = f"/marketplace/messages/attachments/{FILE_ID}?tag=post_sale&site_id=MLM"
-    assert asked(sandbox) == [f"GET {target}"]
+    assert request_lines(sandbox) == [f"GET {target}"]
     assert saved.path == tmp_path / FILE_ID
     assert saved.path.read_bytes() == b"\x89PNG\r\n\x1a\n"
 
@@ -302,7 +312,7 @@ async def test_a_file_that_cannot_be_accessed_is_tried_again(
 ) -> None:
     """In case the file cannot be accessed, the server response will be: …"""
     sandbox.market.add_file(b"data", "a.png", file_id=FILE_ID)
-    sandbox.inject(answering("post_sale_messages.get_attachment_not_accessible", 500))
+    sandbox.inject(sample_fault("post_sale_messages.get_attachment_not_accessible", 500))
     assert await download(client, FILE_ID) == b"data"
     assert len(sandbox.requests) == 2
 
@@ -312,14 +322,14 @@ async def test_a_file_that_is_gone_for_good_ends_the_tries(
 ) -> None:
     with pytest.raises(ServerError, match="Try again later") as caught:
         await download(client, FILE_ID)
-    expected = sample("post_sale_messages.get_attachment_not_accessible")
+    expected = sample_value("post_sale_messages.get_attachment_not_accessible")
     assert json.loads(caught.value.body) == expected
     assert caught.value.attempts == len(sandbox.requests) == 4
 
 
 async def test_a_missing_token_is_a_bad_request(client: Client, sandbox: Sandbox) -> None:
     """In case the access token is not sent, the response will be: …"""
-    sandbox.inject(answering("post_sale_messages.get_attachment_without_token", 400))
+    sandbox.inject(sample_fault("post_sale_messages.get_attachment_without_token", 400))
     with pytest.raises(BadRequest, match="Pass an access token") as caught:
         await download(client, FILE_ID)
     assert caught.value.code == "bad_request"

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from pathlib import PurePosixPath
 from typing import TypeVar
 
@@ -15,35 +15,26 @@ from seeds import (
     SEEDS,
     SOLUTIONS,
     assert_holds,
-    documented,
-    fields,
-    raw,
-    sample,
+    json_examples,
+    read_sample,
+    sample_object,
+    sample_value,
 )
+from sources import empty_form
 
 from mlmsg import _operations
 from mlmsg._error_bodies import api_error, read_error_body
-from mlmsg._multipart import Multipart
 from mlmsg._wire import Request, Response, decode
 from mlmsg.errors import RequestLine
 from mlmsg.models import ClaimSent, Message
-from mlmsg.uploads import Source
 
 T = TypeVar("T")
 Reader = Callable[[str], object]
 
 
-async def nothing() -> AsyncGenerator[bytes, None]:
-    yield b""
-
-
-def form(filename: str) -> Multipart:
-    return Multipart(Source(nothing, 0, filename, "image/jpeg", replayable=True), None, "boundary")
-
-
 def answer_to(request: Request[T]) -> Reader:
     """Reads a sample as the answer to this request."""
-    return lambda name: decode(request, Response(200, {}, raw(name)))
+    return lambda name: decode(request, Response(200, {}, read_sample(name)))
 
 
 THREAD = answer_to(_operations.pack_page(1, 50, 0))
@@ -54,9 +45,9 @@ UNREAD_OF_ONE = answer_to(_operations.unread_of("/packs/1234/sellers/2345"))
 ANSWERS = {
     "post_sale_messages.get_messages_by_pack": THREAD,
     "post_sale_messages.get_message_by_id": THREAD,
-    "post_sale_messages.upload_attachment": answer_to(_operations.upload("MLM", form("a"))),
+    "post_sale_messages.upload_attachment": answer_to(_operations.upload("MLM", empty_form("a"))),
     "claim_messages.retrieve_all_messages_of_a_claim": answer_to(_operations.claim_messages(1)),
-    "claim_messages.uploading_attachments": answer_to(_operations.claim_upload(1, form("a"))),
+    "claim_messages.uploading_attachments": answer_to(_operations.claim_upload(1, empty_form("a"))),
     "claim_messages.get_file_information": answer_to(_operations.claim_file(1, "a.png")),
     "pending_messages.pending_messages_filtered_by_resource": UNREAD_OF_ONE,
     "pending_messages.use_modes": UNREAD,
@@ -130,11 +121,11 @@ def test_the_samples_are_the_examples_of_the_documents() -> None:
     for number, names in EXAMPLES.items():
         (path,) = SEEDS.glob(f"{number}_*")
         seed = path.read_text(encoding="utf-8")
-        for name, text in zip(names, documented(seed), strict=True):
+        for name, text in zip(names, json_examples(seed), strict=True):
             if name in REPAIRED:
                 assert text == REPAIRED[name][0], name
             else:
-                assert json.loads(text) == sample(name), name
+                assert json.loads(text) == sample_value(name), name
         if number == "000":
             rows = re.findall(r"(?m)^\| (?:(\d{3}) \| )?(.+?) \| ([^|]+?) \|(?: \|)?$", seed)
             table = rows[-len(SOLUTIONS) :]
@@ -157,31 +148,31 @@ def test_a_repaired_sample_was_broken(name: str) -> None:
 
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_is_held_value_by_value(name: str) -> None:
-    assert_holds(ANSWERS[name](name), sample(name), name)
+    assert_holds(ANSWERS[name](name), sample_value(name), name)
 
 
 def test_the_one_message_of_an_envelope_is_held_value_by_value() -> None:
     name = "post_sale_messages.get_message_by_id"
     found = answer_to(_operations.message("testmessage1123456"))(name)
     assert isinstance(found, Message)
-    assert_holds([found], fields(name)["messages"], name)
+    assert_holds([found], sample_object(name)["messages"], name)
 
 
 @pytest.mark.parametrize("name", TEXTS)
 def test_a_text_in_place_of_an_object_is_a_success(name: str) -> None:
     request = _operations.send_to_claim(1, "Hola", "complainant", [])
-    found = decode(request, Response(201, {}, raw(name)))
+    found = decode(request, Response(201, {}, read_sample(name)))
     assert found == ClaimSent(status_code=201)
-    assert sample(name) == f"status {found.status_code} created"
+    assert sample_value(name) == f"status {found.status_code} created"
 
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_an_error_body_is_held_value_by_value(name: str) -> None:
     line = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
-    body = read_error_body(raw(name))
-    error = api_error(ERRORS[name], raw(name), {}, line, 1)
+    body = read_error_body(read_sample(name))
+    error = api_error(ERRORS[name], read_sample(name), {}, line, 1)
     assert (error.code, error.message, error.cause) == (body.code, body.message, body.cause)
-    for key, value in fields(name).items():
+    for key, value in sample_object(name).items():
         if key == "cause":
             assert value in ([], None)
             assert error.cause == ()
@@ -191,7 +182,7 @@ def test_an_error_body_is_held_value_by_value(name: str) -> None:
             assert error.status == value
         elif key == "message":
             assert error.message == value
-    assert json.loads(error.body) == sample(name)
+    assert json.loads(error.body) == sample_value(name)
 
 
 # What is sent to it -------------------------------------------------------------------------
@@ -199,22 +190,22 @@ def test_an_error_body_is_held_value_by_value(name: str) -> None:
 
 @pytest.mark.parametrize("name", POST_SALE_BODIES)
 def test_a_send_is_written_as_the_example(name: str) -> None:
-    body = msgspec.json.decode(raw(name), type=PostSaleBody)
+    body = msgspec.json.decode(read_sample(name), type=PostSaleBody)
     request = _operations.send_to_pack(1, body.text, body.text_translated, body.attachments)
-    assert json.loads(request.body or b"") == sample(name)
+    assert json.loads(request.body or b"") == sample_value(name)
 
 
 @pytest.mark.parametrize("name", CLAIM_BODIES)
 def test_a_claim_message_is_written_as_the_example(name: str) -> None:
-    body = msgspec.json.decode(raw(name), type=ClaimBody)
+    body = msgspec.json.decode(read_sample(name), type=ClaimBody)
     request = _operations.send_to_claim(1, body.message, body.receiver_role, body.attachments)
-    assert json.loads(request.body or b"") == sample(name)
+    assert json.loads(request.body or b"") == sample_value(name)
 
 
 @pytest.mark.parametrize("name", FORMS)
 async def test_a_claim_upload_is_the_form_of_the_example(name: str) -> None:
-    ((key, path),) = fields(name).items()
-    file = form(PurePosixPath(str(path)).name)
+    ((key, path),) = sample_object(name).items()
+    file = empty_form(PurePosixPath(str(path)).name)
     upload = _operations.claim_upload(1, file).upload
     assert upload is file
     sent = b"".join([bytes(block) async for block in file.chunks()])

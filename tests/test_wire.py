@@ -4,7 +4,6 @@ import base64
 import json
 import traceback
 from collections.abc import AsyncGenerator, Callable
-from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import parse_qs, unquote
 
@@ -13,6 +12,7 @@ import pytest
 from calls import TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from seeds import read_sample
 
 from mlmsg import _operations
 from mlmsg._decoders import JsonDecoder
@@ -27,7 +27,6 @@ from mlmsg.models import Message, Sent, Upload
 from mlmsg.policy import Effect
 from mlmsg.uploads import Source
 
-SAMPLES = Path(__file__).parent / "samples"
 QUOTED_TOKEN = "stand/in+token=0123456789"
 URL = "https://api.example"
 KIB64 = 64 * 1024
@@ -136,7 +135,7 @@ def test_every_endpoint_is_in_the_table() -> None:
 
 @pytest.mark.parametrize("name", ["create_message", "create_message_without_attachments"])
 def test_the_documented_send_is_sent_key_for_key(name: str) -> None:
-    body = (SAMPLES / f"post_sale_messages.{name}.json").read_bytes()
+    body = read_sample(f"post_sale_messages.{name}")
     known = msgspec.json.decode(body, type=dict[str, str | list[str]])
     attachments = msgspec.convert(known.get("attachments", []), list[str])
     texts = f"{known['text']}", f"{known['text_translated']}"
@@ -249,7 +248,7 @@ def test_an_answer_reads_strictly_and_then_value_by_value() -> None:
 
 
 def test_an_upload_answers_its_id_and_a_download_its_reply() -> None:
-    body = (SAMPLES / "post_sale_messages.upload_attachment.json").read_bytes()
+    body = read_sample("post_sale_messages.upload_attachment")
     name = "210438685_59f0f034-db1b-4ea6-8c5e-1d34e2092482.jpg"
     assert decode(UPLOAD, Response(201, {}, body)) == Upload(id=name)
     reply = Response(200, {}, b"\x89PNG")
