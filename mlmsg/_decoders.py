@@ -45,7 +45,7 @@ class JsonDecoder(Generic[T]):
         """
         try:
             return self._decoder.decode(response.body)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError):
             return _lenient.convert(_lenient.parse(response.body), self._target)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from . import _lenient
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -75,7 +76,7 @@ def read_error_body(body: bytes) -> ErrorBody:
     each of which may be missing, null or of another type; and plain text and HTML.
     """
     try:
-        value = msgspec.json.decode(body)
+        value = _lenient.parse(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return ErrorBody(message=_plain_text(body))
     if not isinstance(value, dict):

@@ -4,6 +4,7 @@ msgspec rejects a whole page for one invalid value. This module converts each va
 invalid optional value is replaced by its default, an invalid required value is an error.
 """
 
+import codecs
 import json
 import types
 from collections.abc import Mapping
@@ -17,22 +18,41 @@ T = TypeVar("T")
 
 
 def parse(body: bytes) -> object:
-    """Return the decoded JSON. Half of a surrogate pair becomes `?`.
+    """Decode JSON, also with a byte order mark, raw control characters or broken characters.
+
+    Bytes that are not UTF-8 and halves of surrogate pairs become `?` or the replacement character.
+    NaN and Infinity become None.
 
     Raises:
         msgspec.DecodeError: The body is not JSON.
     """
     try:
         return msgspec.json.decode(body)
-    except msgspec.DecodeError:
-        # The standard library accepts half of a surrogate pair, msgspec does not.
-        try:
-            text = json.dumps(json.loads(body.decode()), ensure_ascii=False)
-        except (ValueError, RecursionError):
-            text = ""
-        if not text:
-            raise
-        return msgspec.json.decode(text.encode("utf-8", "replace"))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        problem = str(error)
+    try:
+        value = json.loads(_text(body), strict=False, parse_constant=lambda _: None)
+        plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+        return msgspec.json.decode(plain)
+    except (ValueError, RecursionError, msgspec.DecodeError):
+        raise msgspec.DecodeError(problem) from None
+
+
+def _text(body: bytes) -> str:
+    """Return the text of a body: UTF-8, or UTF-16 or UTF-32 where a byte order mark says so."""
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if body.startswith(mark):
+            return body.decode(encoding, "replace")
+    return body.decode("utf-8", "replace")
+
+
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
 
 
 def convert(value: object, target: type[T]) -> T:
@@ -65,6 +85,9 @@ def _choices(target: object) -> tuple[object, ...]:
 
 
 def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspec.Struct:
+    # A struct that occurs in other shapes brings a function that returns the documented one.
+    reshape = getattr(target, "reshape", None)
+    value = value if reshape is None else reshape(value)
     fields: dict[str, object] = {}
     for field in msgspec.structs.fields(target):
         if field.encode_name in value:

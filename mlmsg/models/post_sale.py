@@ -4,6 +4,7 @@ The document "Pending messages" shows threads in an older spelling. These struct
 """
 
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
 
@@ -11,6 +12,7 @@ from mlmsg._html import Bubble, file_lines, moderation_notes, render_thread
 
 from ._base import UtcStruct
 from ._blocked import Advice, guidance_for
+from ._flat_message import unflatten
 
 __all__ = [
     "Attachment",
@@ -208,6 +210,8 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_attachments: list[Attachment] | None = None
     message_resources: list[Resource] | None = None
     conversation_first_message: bool | None = None
+
+    reshape: ClassVar = staticmethod(unflatten)
 
     @property
     def attachments(self) -> list[Attachment]:

@@ -1,0 +1,50 @@
+"""JSON that a strict reader refuses: byte order marks, control characters, broken characters."""
+
+import codecs
+import json
+from typing import Final
+
+import pytest
+
+from mlmsg import DecodeError, _operations
+from mlmsg._error_bodies import read_error_body
+from mlmsg._wire import Response, decode
+from mlmsg.notifications import parse
+
+PAGE: Final = b'{"messages": [{"id": "m1", "text": "%s"}], "paging": {"total": 1}}'
+
+ODD: Final[dict[str, tuple[bytes, str]]] = {
+    "a tab": (PAGE % b"a\tb", "a\tb"),
+    "a line break": (PAGE % b"a\r\nb", "a\r\nb"),
+    "a zero byte": (PAGE % b"a\x00b", "a\x00b"),
+    "an escape": (PAGE % b"a\x1bb", "a\x1bb"),
+    "a byte order mark": (codecs.BOM_UTF8 + PAGE % b"ab", "ab"),
+    "UTF-16 with its mark": ((PAGE % b"ab").decode().encode("utf-16"), "ab"),
+    "UTF-32 with its mark": ((PAGE % b"ab").decode().encode("utf-32"), "ab"),
+    "a Latin-1 byte": (PAGE % b"cami\xf3n", "cami\ufffdn"),
+    "half a surrogate pair": (PAGE % b"a\\ud83db", "a?b"),
+    "NaN beside it": (b'{"messages": [{"id": "m1", "text": "a", "x": NaN}]}', "a"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_no_page_is_lost_for_a_character(name: str) -> None:
+    body, text = ODD[name]
+    page = decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
+    assert [(message.id, message.text) for message in page.messages] == [("m1", text)]
+
+
+@pytest.mark.parametrize("mark", [b"", codecs.BOM_UTF8])
+@pytest.mark.parametrize("character", [b"\t", b"\x00", b"\n"])
+def test_error_bodies_and_notifications_are_read_too(mark: bytes, character: bytes) -> None:
+    error = read_error_body(mark + b'{"message": "text' + character + b'is required"}')
+    assert error.message == f"text{character.decode()}is required"
+    body = {"_id": "n1", "topic": "messages", "resource": "abc", "user_id": 1, "x": "TAB"}
+    raw = mark + json.dumps(body).encode().replace(b"TAB", character)
+    assert parse(raw).id == "abc"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", codecs.BOM_UTF8, b"{'a': 1}", b"[1,]"])
+def test_what_is_no_json_is_still_an_error(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
