@@ -19,6 +19,7 @@ from .errors import (
     RequestLine,
     ServerError,
 )
+from .models._blocked import guidance_for
 
 __all__ = ["ErrorBody", "api_error", "hint_for", "read_error_body"]
 
@@ -40,8 +41,14 @@ class ErrorBody(msgspec.Struct, frozen=True):
     cause: tuple[object, ...] = ()
 
 
-_MESSAGE_KEYS = ("message", "error_description", "error", "cause", "code")
-"""Keys whose first non-empty text becomes the message of the error."""
+_MESSAGE_KEYS = (
+    "message", "error_description", "description", "detail", "details", "error_message", "msg",
+    "title", "error", "errors", "cause", "code",
+)  # fmt: skip
+"""Keys whose first text becomes the message of the error, best first."""
+
+MAX_DEPTH = 5
+"""Errors inside errors that are opened: the text of one may be the JSON of another."""
 
 _STATUS_CLASSES: dict[int, type[ApiError]] = {
     400: BadRequest,
@@ -59,31 +66,75 @@ def api_error(
     request: RequestLine,
     attempts: int,
 ) -> ApiError:
-    """Return the error for an unsuccessful response, of the class that belongs to its status."""
-    server_side = ServerError if 500 <= status <= 599 else ApiError
+    """Return the error for an unsuccessful response, of the class that its meaning asks for."""
     found = read_error_body(body)
     message = found.message or str(status)
-    return _STATUS_CLASSES.get(status, server_side)(
+    return _error_class(status, found)(
         status, found.code, message, found.cause, body, headers, request, attempts,
-        hint_for(message),
+        hint_for(f"{found.code} {message}" if status == 403 else message),
     )  # fmt: skip
+
+
+def _error_class(status: int, found: ErrorBody) -> type[ApiError]:
+    """Return the class for a status. A token that cannot be valid is not always a 401."""
+    is_server_side = 500 <= status <= 599
+    if not is_server_side and _BAD_TOKEN.search(f"{found.code} {found.message}"):
+        return AuthenticationError
+    return _STATUS_CLASSES.get(status, ServerError if is_server_side else ApiError)
+
+
+_BAD_TOKEN = re.compile(
+    r"(?i)malformed access[ _]token|access[ _]token is required|invalid access[ _]token"
+    r"|\b(?:invalid|expired)_token\b|token (?:de acesso )?inv[aá]lido"
+)
+"""The API's words for an access token that is missing, malformed or not valid."""
 
 
 def read_error_body(body: bytes) -> ErrorBody:
     """Read any error body. Never raises.
 
-    Reads JSON objects with the keys `message`, `error`, `code`, `cause` and `error_description`,
-    each of which may be missing, null or of another type; and plain text and HTML.
+    Reads JSON objects in which any key may be missing, null or of another type, errors inside of
+    errors, plain text and HTML.
     """
     try:
         value = _lenient.parse(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return ErrorBody(message=_plain_text(body))
+        value = None
+    if isinstance(value, list) and value:
+        value = value[0]
     if not isinstance(value, dict):
         return ErrorBody(message=_plain_text(body))
-    texts = [value.get(key) for key in _MESSAGE_KEYS]
-    message = next((text.strip() for text in texts if isinstance(text, str) and text.strip()), "")
-    return ErrorBody(code=_code(value), message=message, cause=_cause(value.get("cause")))
+    return _read_object(value, 0)
+
+
+def _read_object(value: Mapping[str, object], depth: int) -> ErrorBody:
+    """Return the readable parts of one object; those of an error inside of it come first."""
+    own = ErrorBody(_code(value), "", _cause(value.get("cause")))
+    for key in _MESSAGE_KEYS:
+        found = _read_text(value.get(key), depth)
+        if found.message:
+            return ErrorBody(found.code or own.code, found.message, found.cause or own.cause)
+    return own
+
+
+def _read_text(value: object, depth: int) -> ErrorBody:
+    """Return what a value says: a text, an error inside of a text, or an error."""
+    if isinstance(value, list) and value:
+        value = value[0]
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")) and depth + 1 < MAX_DEPTH:
+        inner = _parse_or_none(value)
+        if inner is not None:
+            return _read_text(inner, depth + 1)
+    if isinstance(value, dict) and depth < MAX_DEPTH:
+        return _read_object(value, depth + 1)
+    return ErrorBody(message=value.strip() if isinstance(value, str) else "")
+
+
+def _parse_or_none(text: str) -> object:
+    try:
+        return _lenient.parse(text.encode("utf-8", "replace"))
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _code(value: Mapping[str, object]) -> str | None:
@@ -107,9 +158,24 @@ def _plain_text(body: bytes) -> str:
     return " ".join(text.split())[:MAX_TEXT_LENGTH]
 
 
+_NO_MESSAGING = (
+    "The token is not the problem: Model 6 sellers of Global Selling cannot use messages and "
+    "claims by the API, and neither can an application without the permission for them"
+)
+_NO_PERMISSION = (
+    "The token is not the problem: the application needs the permission 'pre and post sale "
+    "communication', or the claim belongs to somebody else or does not exist"
+)
+_BLOCKED = (
+    "The conversation is blocked: client.packs.page(pack_id).conversation_status.hint says why"
+)
+
 _HINTS = tuple(
     (re.compile(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
+        (r"cbt model 6|^forbidden forbidden$", _NO_MESSAGING),
+        (r"policyagent|\bPA_\w+", _NO_PERMISSION),
+        (r"blocked_conversation_send_message_forbidden", _BLOCKED),
         (r"attachment empty or null", "Attach a file that is not empty"),
         (r"file name cannot include", "Remove / and \\ from the file name"),
         (r"file size exceeds", "Send a file of at most 25 MB"),
@@ -137,5 +203,11 @@ _HINTS = tuple(
 
 
 def hint_for(message: str) -> str:
-    """Return the advice of the documents for a message of the API, or `""`."""
+    """Return what the documents advise about a message of the API, or `""`."""
+    substatus = _SUBSTATUS.search(message)
+    if substatus is not None and "excepted_case" not in substatus[0]:
+        return guidance_for("blocked", substatus[0]).hint
     return next((hint for pattern, hint in _HINTS if pattern.search(message)), "")
+
+
+_SUBSTATUS = re.compile(r"(?i)\b(?:blocked|block|bloqued)_by_\w+")

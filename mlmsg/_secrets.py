@@ -25,7 +25,7 @@ REDACTED = "***"
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is redacted. A shorter one would occur in any text."""
 
-_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}]+")
+_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}\\]+")
 """Text that begins like an access or refresh token, or that the API echoes as a malformed one."""
 
 
@@ -59,10 +59,14 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with `***` in place of every secret and of what looks like a token."""
     for secret in secrets:
         if len(secret) >= MIN_SECRET_LENGTH:
-            # JSON may hold each character as itself, with a backslash, or as \u00XX.
-            escaped = (rf"(?:\\?{re.escape(c)}|\\u00(?i:{ord(c):02x}))" for c in secret)
-            text = re.sub("".join(escaped), REDACTED, text)
+            text = re.sub("".join(map(_spellings, secret)), REDACTED, text)
     return _TOKEN_LIKE.sub(REDACTED, text)
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern for one character: plain, escaped in JSON at any depth, or in a URL."""
+    code = f"(?i:{ord(character):02x})"
+    return rf"(?:\\*{re.escape(character)}|\\+u00{code}|%{code})"
 
 
 def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:

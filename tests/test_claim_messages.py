@@ -21,7 +21,6 @@ from mlmsg import (
     ActionNotAvailable,
     ApiError,
     AuthenticationError,
-    BadRequest,
     Client,
     NotFound,
     OutcomeUnknown,
@@ -373,7 +372,7 @@ ERRORS: Final = {
         401, AuthenticationError, "unauthorized_request_error", "Invalid caller.id",
     ),
     "error_400_malformed_access_token": (
-        400, BadRequest, "bad_request", "Malformed access_token: ***",
+        400, AuthenticationError, "bad_request", "Malformed access_token: ***",
     ),
     "error_403_policy_agent_denied_access": (403, PermissionDenied, *DENIED),
     "error_404_claim_not_found": (

@@ -1,0 +1,162 @@
+"""Error bodies in all their shapes, errors inside of errors, and tokens that never show."""
+
+import json
+from typing import Final
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mlmsg import (
+    ApiError,
+    AuthenticationError,
+    BadRequest,
+    NotFound,
+    PermissionDenied,
+    ServerError,
+    _operations,
+)
+from mlmsg._error_bodies import api_error, read_error_body
+from mlmsg._secrets import redact_bytes
+from mlmsg._wire import Response, error_from_response
+from mlmsg.errors import RequestLine
+
+LINE: Final = RequestLine("packs.page", "GET", "/marketplace/messages/packs/1")
+PAGE: Final = _operations.pack_page(1, 50, 0)
+
+SAYS: Final[dict[str, tuple[object, str | None, str]]] = {
+    "a text of JSON": (
+        {"message": '{"message":"Malformed thing","error":"bad_request","status":400}',
+         "error": "unauthorized"}, "bad_request", "Malformed thing"),
+    "twice": ({"message": json.dumps({"message": json.dumps({"message": "deep", "code": "x"})})},
+              "x", "deep"),
+    "an object in `error`": ({"error": {"message": "inner", "code": "c1"}}, "c1", "inner"),
+    "a list in `errors`": ({"errors": [{"detail": "first"}, {"detail": "second"}]}, None, "first"),
+    "a list of causes": ({"cause": [{"code": "c2", "message": "why"}]}, "c2", "why"),
+    "a description": ({"error": "invalid_filters", "description": "No filter"},
+                      "invalid_filters", "No filter"),
+    "a detail": ({"detail": "No such claim", "code": 404}, None, "No such claim"),
+    "a text that only looks like JSON": ({"message": "{not json}"}, None, "{not json}"),
+    "an array": ([{"message": "in a list"}], None, "in a list"),
+    "nothing": ({}, None, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SAYS)
+def test_the_text_is_found_wherever_it_stands(name: str) -> None:
+    value, code, message = SAYS[name]
+    found = read_error_body(json.dumps(value).encode())
+    assert (found.code, found.message) == (code, message)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["message", "error", "cause", "code", "detail", "errors", "x"]),
+            inner,
+            max_size=4,
+        )
+    ),
+    max_leaves=12,
+)
+
+
+@given(JSON, st.integers(0, 3))
+def test_no_body_is_too_odd(value: object, depth: int) -> None:
+    for _ in range(depth):
+        value = {"message": json.dumps(value)}
+    error = api_error(400, json.dumps(value).encode(), {}, LINE, 1)
+    assert isinstance(error.message, str)
+    assert str(error)
+
+
+def test_a_deep_nest_ends() -> None:
+    value: object = {"message": "end"}
+    for _ in range(12):
+        value = {"message": json.dumps(value)}
+    assert read_error_body(json.dumps(value).encode()).message
+
+
+BAD_TOKEN: Final[dict[str, tuple[int, object]]] = {
+    "malformed": (400, {"message": "Malformed access_token: ***", "error": "bad_request"}),
+    "missing": (400, {"message": "Access token is required", "error": "bad_request"}),
+    "malformed, inside": (
+        400, {"message": '{"message":"Malformed access_token: ***","status":400}', "error": "x"}),
+    "invalid": (403, {"message": "invalid access token", "error": "forbidden"}),
+    "by code": (400, {"message": "no", "error": "invalid_token"}),
+    "401": (401, {"message": "expired"}),
+    "in Portuguese": (400, {"message": "Token de acesso inválido"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD_TOKEN)
+def test_a_token_that_cannot_be_valid_is_an_authentication_error(name: str) -> None:
+    status, value = BAD_TOKEN[name]
+    error = api_error(status, json.dumps(value).encode(), {}, LINE, 1)
+    assert (type(error), error.status) == (AuthenticationError, status)
+
+
+NO_TOKEN_PROBLEM: Final[dict[str, tuple[int, object, type[ApiError], str]]] = {
+    "another user's pack": (
+        403, {"message": "User access token invalid for resource 7"}, PermissionDenied, "token"),
+    "model 6, claims": (
+        403, {"code": 403, "error": "forbidden_error",
+              "message": "Forbidden for CBT model 6 sellers.", "cause": None},
+        PermissionDenied, "Model 6"),
+    "model 6, messages": (
+        403, {"message": "Forbidden", "error": "Forbidden", "status": 403, "cause": []},
+        PermissionDenied, "Model 6"),
+    "PolicyAgent": (
+        403, {"code": "PA_UNAUTHORIZED_RESULT_FROM_POLICIES", "blocked_by": "PolicyAgent",
+              "message": "At least one policy returned UNAUTHORIZED.", "status": 403},
+        PermissionDenied, "pre and post sale"),
+    "a blocked thread": (
+        403, {"code": "forbidden", "message": "blocked_conversation_send_message_forbidden"},
+        PermissionDenied, "conversation_status"),
+    "a blocked thread that says why": (
+        403, {"code": "forbidden", "message": "blocked_by_payment"}, PermissionDenied, "not paid"),
+    "no text": (400, {"message": "Text is required"}, BadRequest, "not empty"),
+    "not there": (404, {"message": "Order do not exists"}, NotFound, "pack id"),
+    "a server that fails": (500, {"message": "Malformed access_token"}, ServerError, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NO_TOKEN_PROBLEM)
+def test_other_refusals_keep_the_class_of_their_status(name: str) -> None:
+    status, value, kind, words = NO_TOKEN_PROBLEM[name]
+    error = api_error(status, json.dumps(value).encode(), {}, LINE, 1)
+    assert (type(error), error.status) == (kind, status)
+    assert words in error.hint
+
+
+TOKEN: Final = "stand-in/token+of=a.seller"
+ESCAPES: Final = {
+    "plain": TOKEN,
+    "in JSON": json.dumps(TOKEN)[1:-1],
+    "in JavaScript's JSON": TOKEN.replace("/", "\\/"),
+    "escaped twice": json.dumps(TOKEN.replace("/", "\\/"))[1:-1],
+    "in escapes": "".join(f"\\u{ord(c):04X}" for c in TOKEN),
+    "in escapes, twice": "".join(f"\\\\u{ord(c):04x}" for c in TOKEN),
+    "in a URL": "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in TOKEN),
+}
+
+
+@pytest.mark.parametrize("name", ESCAPES)
+def test_no_spelling_of_the_token_is_kept_and_the_json_stays_whole(name: str) -> None:
+    inner = '{\\"message\\":\\"Malformed access_token: ' + ESCAPES[name] + '\\",\\"status\\":400}'
+    body = ('{"message": "' + inner + '", "error": "bad_request"}').encode()
+    error = error_from_response(PAGE, Response(400, {}, body), TOKEN, 1)
+    assert isinstance(error, AuthenticationError)
+    assert error.message == "Malformed access_token: ***"
+    assert ESCAPES[name].encode() not in error.body
+    assert msgspec.json.decode(error.body)
+
+
+@given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=30))
+def test_any_token_is_redacted(token: str) -> None:
+    for text in (token, json.dumps(token)[1:-1]):
+        body = f"<<{text}>>".encode()
+        assert token.encode() not in redact_bytes(body, (token,), 1000).replace(b"***", b"")
