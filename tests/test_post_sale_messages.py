@@ -22,6 +22,7 @@ from seeds import (
 
 from mlmsg import (
     ApiError,
+    AuthenticationError,
     BadRequest,
     Client,
     NotFound,
