@@ -9,11 +9,13 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
+from aiohttp.client_proto import ResponseHandler
 from calls import MIB, ONCE, Call, as_coroutine, cancel, download, read_page, send
 from rawserver import Peer, RawServer, Step, answers, in_turn, raw_server
 from tls import client_context, server_context
 
 from mlmsg import Client, MlmsgError, Timeouts
+from mlmsg._transport._connector import ExchangeConnections
 
 LARGE = 25 * MIB
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -281,3 +283,18 @@ async def test_closing_a_client_closes_the_sockets_of_running_calls(*, is_tls: b
         with pytest.raises(MlmsgError, match="closed"):
             await task
         await assert_closed(server)
+
+
+async def test_a_finished_exchange_leaves_no_bytes_to_send_on_an_idle_connection() -> None:
+    """How much the system buffers is not in our hands, so this one drives the class itself."""
+    here, there = socket.socketpair()
+    loop = asyncio.get_running_loop()
+    with there:
+        transport, protocol = await loop.create_connection(lambda: ResponseHandler(loop), sock=here)
+        transport.write(bytes(LARGE))
+        connections = ExchangeConnections()
+        connections.add(protocol)
+        connections.finish()
+        assert transport.is_closing()
+        await asyncio.sleep(0)
+        assert here.fileno() == -1
