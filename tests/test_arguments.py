@@ -39,13 +39,13 @@ async def test_an_async_progress_is_refused_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("client_id", [None, True, "", " ", 1.5, b"1"])
-def test_what_is_no_client_id_is_refused(client_id: int) -> None:
+def test_an_invalid_client_id_is_refused(client_id: int) -> None:
     with pytest.raises(RuleError, match="`client_id`"):
         RefreshingToken(client_id, "secret", "refresh")
 
 
 @pytest.mark.parametrize("token", [Sandbox, Callable, 5])
-def test_what_is_no_token_source_is_refused(token: str) -> None:
+def test_an_invalid_token_source_is_refused(token: str) -> None:
     with pytest.raises(RuleError, match="access token"):
         Client(token)
 

@@ -76,7 +76,7 @@ def test_no_window_holds_more_than_the_limit_and_no_moment_more_than_the_burst(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("per", "least"), [(60.0, 0.98), (3.0, 0.98), (0.5, 0.90)])
-def test_who_never_rests_gets_nearly_all_of_it(per: float, least: float) -> None:
+def test_a_busy_caller_uses_nearly_the_whole_budget(per: float, least: float) -> None:
     times = left(500, per, 20, [0.0] * 5001)
     used = 5000 / (times[-1] / per * 500)
     assert least <= used <= 1.0
@@ -125,7 +125,7 @@ def test_reads_and_writes_do_not_wait_for_each_other() -> None:
 
 
 @pytest.mark.parametrize("limit", [None, 1000], ids=["no limit", "a limit"])
-def test_a_hold_keeps_back_who_waits_and_who_comes(limit: int | None) -> None:
+def test_a_pause_holds_back_waiting_and_new_calls(limit: int | None) -> None:
     async def main() -> list[float]:
         gate = RateLimiter(limit, 60.0, 20)
         gate.pause_for(5.0)
@@ -230,7 +230,7 @@ async def test_clients_of_one_application_share_a_budget(sandbox: Sandbox) -> No
     assert sandbox.rate.rejections == {"reads": 0, "writes": 0}
 
 
-def test_each_client_has_a_budget_of_its_own_unless_told_otherwise() -> None:
+def test_each_client_has_its_own_budget_by_default() -> None:
     one, other, none = Client("a-token"), Client("a-token"), Client("a-token", budget=None)
     budgets = [client._session._budget for client in (one, other, none)]
     assert [repr(budget) for budget in budgets[:2]] == [repr(RateBudget())] * 2
@@ -301,7 +301,7 @@ async def test_waiting_for_the_budget_does_not_use_up_the_deadline() -> None:
 
 
 @pytest.mark.slow
-async def test_a_token_is_asked_for_when_the_budget_lets_the_call_go() -> None:
+async def test_a_token_is_requested_when_the_budget_admits_the_call() -> None:
     """Else the last of a long queue would leave with a token that has ended meanwhile."""
     asked: list[float] = []
     loop = asyncio.get_running_loop()
@@ -320,7 +320,7 @@ async def test_a_token_is_asked_for_when_the_budget_lets_the_call_go() -> None:
     assert asked[-1] - asked[0] >= 0.25
 
 
-async def test_the_last_429_holds_the_others_a_little_without_a_word_of_how_long() -> None:
+async def test_the_last_429_holds_the_others_a_little_without_a_retry_after() -> None:
     script = in_turn(answers(429), answers(200, PAGE))
     once = RetryPolicy(attempts=1, base=0.2)
     async with (

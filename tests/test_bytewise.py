@@ -241,7 +241,7 @@ async def test_a_success_in_chunks_that_are_none(size: bytes, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", sorted(ONCE))
-async def test_what_is_whole_in_an_answer_that_is_cut_is_taken(kind: str) -> None:
+async def test_the_complete_part_of_a_truncated_response_is_used(kind: str) -> None:
     step = says(HEAD + b"Content-Length: 999\r\n\r\n" + GOOD)
     assert await met(kind, at_first(step)) == (None, 1)
 

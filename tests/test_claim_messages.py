@@ -42,7 +42,7 @@ SAMPLE = "claim_messages.create_a_message"
 
 
 @pytest.mark.parametrize("claim_id", [CLAIM, str(CLAIM)], ids=["int", "str"])
-async def test_the_messages_are_asked_for_as_in_the_example(
+async def test_the_messages_are_requested_as_in_the_example(
     client: Client, sandbox: Sandbox, claim_id: int | str
 ) -> None:
     sandbox.inject(sample_fault("claim_messages.retrieve_all_messages_of_a_claim"))
@@ -112,7 +112,7 @@ REFUSED: Final[dict[str, tuple[str, bytes, str]]] = {
 
 
 @pytest.mark.parametrize(("name", "data"), TAKEN.values(), ids=TAKEN)
-async def test_a_file_that_keeps_the_rules_is_taken(
+async def test_a_file_that_keeps_the_rules_is_accepted(
     client: Client, sandbox: Sandbox, name: str, data: bytes
 ) -> None:
     claim = sandbox.market.add_claim().id
@@ -143,7 +143,7 @@ async def test_any_other_file_is_refused_before_sending(
     assert sandbox.requests == []
 
 
-async def test_a_refused_name_comes_with_one_that_is_taken(client: Client) -> None:
+async def test_the_error_of_an_invalid_name_shows_a_valid_one(client: Client) -> None:
     with pytest.raises(RuleError, match=r"'Captura_de_pantalla_4.12.28_p.m.png'") as caught:
         await client.claims.upload(CLAIM, PNG, filename="Captura de pantalla 4.12.28\u202fp.m..png")
     assert "a-z, A-Z, 0-9" in caught.value.limit
@@ -222,7 +222,7 @@ OPEN: Final[dict[Stage, str]] = {"claim": "complainant", "dispute": "mediator"}
 
 
 @pytest.mark.parametrize("stage", OPEN)
-async def test_the_stage_says_whom_the_seller_may_write_to(
+async def test_the_stage_determines_whom_the_seller_may_write_to(
     client: Client, sandbox: Sandbox, stage: Stage
 ) -> None:
     claim = sandbox.market.add_claim(stage=stage)
@@ -252,7 +252,7 @@ async def test_a_closed_claim_takes_no_message_at_all(client: Client, sandbox: S
     assert caught.value.open_roles == ()
 
 
-async def test_a_claim_tells_its_players_and_actions(client: Client, sandbox: Sandbox) -> None:
+async def test_a_claim_has_its_players_and_their_actions(client: Client, sandbox: Sandbox) -> None:
     served = sandbox.market.add_claim(stage="dispute")
     claim = await client.claims.get(served.id)
     assert (claim.stage, claim.status) == ("dispute", "opened")
@@ -279,7 +279,7 @@ async def test_a_message_is_sent_as_in_the_example(name: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["seed", "plain", "object", "empty"])
-async def test_a_message_is_sent_once_whatever_the_answer_looks_like(
+async def test_a_message_is_sent_once_whatever_the_response_looks_like(
     client: Client, sandbox: Sandbox, kind: Literal["seed", "plain", "object", "empty"]
 ) -> None:
     sandbox.claim_send_answer = kind
@@ -338,7 +338,7 @@ async def test_a_message_is_never_sent_twice(
 FILE = "1517482146_31489bf8-95e3-4a2d-bcff-3c57771fb7c4.png"
 
 
-async def test_a_file_is_asked_for_as_in_the_call(
+async def test_a_file_is_requested_as_in_the_call(
     client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """The call names /marketplace/v2; its example /post-purchase/v1, see the older claims."""
@@ -353,7 +353,7 @@ async def test_a_file_is_asked_for_as_in_the_call(
 # "Get file information" ---------------------------------------------------------------------
 
 
-async def test_the_information_of_a_file_is_asked_for_as_in_the_example(
+async def test_the_information_of_a_file_is_requested_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
     sandbox.inject(sample_fault("claim_messages.get_file_information"))

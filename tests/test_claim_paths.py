@@ -60,9 +60,7 @@ OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
 
 
 @pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
-async def test_an_older_claim_is_asked_at_its_older_path(
-    call: Call, path: str, answer: bytes
-) -> None:
+async def test_a_v1_claim_is_requested_at_its_v1_path(call: Call, path: str, answer: bytes) -> None:
     """That 401 is not an expired token: the same one goes out again."""
     async with connect_in_turn(answers(401, OLD), answers(200, answer)) as (client, server):
         await call(client)
@@ -73,13 +71,13 @@ async def test_an_older_claim_is_asked_at_its_older_path(
     assert received.count(f"Bearer {TOKEN}\r\n".encode()) == 2
 
 
-async def test_an_older_claim_s_file_is_saved_from_its_older_path(tmp_path: Path) -> None:
+async def test_the_file_of_a_v1_claim_is_saved_from_its_v1_path(tmp_path: Path) -> None:
     async with connect_in_turn(answers(401, OLD), answers(200, PNG)) as (client, _):
         saved = await client.claims.download(1, "a.png", tmp_path)
     assert saved.path.read_bytes() == PNG
 
 
-async def test_an_older_claim_gets_the_same_bytes_and_the_same_message() -> None:
+async def test_a_v1_claim_gets_the_same_bytes_and_the_same_message() -> None:
     async with connect_in_turn(
         answers(401, OLD), answers(200, b'{"file_name": "a.png"}'),
         answers(401, OLD), answers(201),
@@ -111,7 +109,7 @@ async def test_an_older_path_that_refuses_too_ends_it(client: Client, sandbox: S
     assert caught.value.request.path == "/post-purchase/v1/claims/1/messages"
 
 
-async def test_an_older_claim_does_all_that_a_newer_one_does(
+async def test_a_v1_claim_supports_every_call(
     client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     claim = sandbox.market.add_claim(version_1=True)
@@ -133,7 +131,7 @@ async def test_an_older_claim_does_all_that_a_newer_one_does(
     assert {one.status for one in newer} == {401}
 
 
-async def test_the_older_path_of_a_claim_costs_no_attempt() -> None:
+async def test_the_v1_path_of_a_claim_costs_no_attempt() -> None:
     old = msgspec.json.encode({"message": "Claims 1.0 are not supported", "status": 401})
     script = in_turn(answers(401, old), answers(500), answers(200, b"[]"))
     retry = RetryPolicy(attempts=2, base=0)

@@ -35,7 +35,7 @@ async def test_a_page_of_a_thread(client: Client, sandbox: Sandbox) -> None:
     assert sandbox.requests[0].query == {"limit": "3", "offset": "2"}
 
 
-async def test_a_page_has_fifty_messages_from_the_first_unless_asked_otherwise(
+async def test_a_page_has_fifty_messages_from_the_first_by_default(
     client: Client, sandbox: Sandbox
 ) -> None:
     assert len((await client.packs.page(PACK_ID)).messages) == 14
@@ -337,7 +337,7 @@ class Rotating:
         pytest.param(lambda: Rotating("t-1", "t-2"), [b"t-1", b"t-2"], id="a source"),
     ],
 )
-async def test_the_token_is_asked_for_anew_by_each_attempt(
+async def test_each_attempt_requests_the_token_again(
     make: Callable[[], TokenLike], expected: list[bytes]
 ) -> None:
     script = in_turn(answers(503), answers(200, PAGE))

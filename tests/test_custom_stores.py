@@ -54,6 +54,6 @@ async def test_closing_does_not_wait_for_a_refresh_that_was_not_sent(sandbox: Sa
 
 
 @pytest.mark.parametrize("store", ["grant.json", FileTokenStore, DatabaseStore, 1])
-def test_what_is_no_store_is_refused(store: DatabaseStore) -> None:
+def test_an_invalid_store_is_refused(store: DatabaseStore) -> None:
     with pytest.raises(RuleError, match="`store` of a RefreshingToken"):
         RefreshingToken(1, "secret", "refresh", store=store)

@@ -70,7 +70,7 @@ async def test_a_thread_is_read_without_marking_it(domestic: Sandbox, seller: Cl
     assert {request.query["mark_as_read"] for request in threads} == {"false"}
 
 
-async def test_the_sellers_id_is_asked_once_by_one_shared_call(
+async def test_the_sellers_id_is_requested_once_by_one_shared_call(
     domestic: Sandbox, seller: Client
 ) -> None:
     await asyncio.gather(*(seller.packs.page(OPEN) for _ in range(10)), seller.account.me())
@@ -78,7 +78,7 @@ async def test_the_sellers_id_is_asked_once_by_one_shared_call(
     assert asked(domestic, "/users/me") == 1
 
 
-async def test_the_sellers_id_is_not_asked_when_it_is_given(domestic: Sandbox) -> None:
+async def test_the_sellers_id_is_not_requested_when_it_is_given(domestic: Sandbox) -> None:
     async with client_of(domestic, str(domestic.market.user_id)) as client:
         await client.packs.send(OPEN, "Olá")
     assert asked(domestic, "/users/me") == 0
@@ -96,7 +96,9 @@ async def test_a_cancelled_caller_does_not_end_the_shared_question(
     assert asked(domestic, "/users/me") == 1
 
 
-async def test_a_failed_question_is_asked_again(domestic: Sandbox, seller: Client) -> None:
+async def test_a_failed_request_for_the_sellers_id_is_repeated(
+    domestic: Sandbox, seller: Client
+) -> None:
     domestic.inject(Fault(status=403, path="/users/me"))
     with pytest.raises(PermissionDenied):
         await seller.packs.page(OPEN)
@@ -232,7 +234,7 @@ CLAIM_CALLS: Final[dict[str, Callable[[Client], Awaitable[object]]]] = {
 
 
 @pytest.mark.parametrize("name", CLAIM_CALLS)
-async def test_claims_are_asked_under_the_domestic_path(
+async def test_claims_are_requested_under_the_domestic_path(
     domestic: Sandbox, seller: Client, name: str
 ) -> None:
     await CLAIM_CALLS[name](seller)

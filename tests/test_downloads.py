@@ -347,7 +347,7 @@ TAKE: dict[str, Take] = {
 
 @pytest.mark.parametrize("again", TAKE)
 @pytest.mark.parametrize("first", TAKE)
-async def test_a_download_is_taken_once(
+async def test_a_download_is_read_once(
     client: Client, stored: StoredFile, tmp_path: Path, first: str, again: str
 ) -> None:
     async with client.attachments.open(stored.id, "MLM") as opened:
@@ -357,7 +357,7 @@ async def test_a_download_is_taken_once(
 
 
 @pytest.mark.parametrize("take", TAKE.values(), ids=TAKE)
-async def test_a_download_is_taken_inside_its_block(
+async def test_a_download_is_read_inside_its_block(
     client: Client, stored: StoredFile, tmp_path: Path, take: Take
 ) -> None:
     async with client.attachments.open(stored.id, "MLM") as opened:
@@ -416,7 +416,7 @@ async def test_a_file_that_is_replaced_stays_as_private_as_it_was(
     assert target.read_bytes() == sandbox.market.files[name].data
 
 
-async def test_a_part_that_nobody_asked_for_is_no_file(tmp_path: Path) -> None:
+async def test_a_partial_content_that_was_not_requested_is_no_file(tmp_path: Path) -> None:
     script = each(answers(206, b"abc", "Content-Range: bytes 0-2/100"))
     async with connect(script) as (one, _):
         with pytest.raises(TransportError, match="a part of the file"):

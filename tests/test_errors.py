@@ -172,7 +172,7 @@ def test_an_error_is_copied_with_all_that_it_holds(
     assert (str(twin), repr(twin)) == (str(error), repr(error))
 
 
-def test_an_api_error_tells_status_words_request_and_attempts() -> None:
+def test_an_api_error_shows_status_text_request_and_attempts() -> None:
     error = refused(BadRequest, 400)
     assert str(error) == (
         "400 bad_request: Text is required [GET /marketplace/messages/packs/1] after 3 attempts. "

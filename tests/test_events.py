@@ -197,7 +197,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("failing", [False, True], ids=["", "failing"])
-async def test_each_attempt_is_told_once(case: Case, failing: bool, caplog: Log) -> None:
+async def test_each_attempt_emits_one_event(case: Case, failing: bool, caplog: Log) -> None:
     server, told = Exchanges(*case.steps), list[AttemptEvent]()
     told_of, call = case.operation
 
@@ -219,7 +219,7 @@ async def test_each_attempt_is_told_once(case: Case, failing: bool, caplog: Log)
     assert [record.getMessage() for record in logged(caplog)] == lines
 
 
-async def test_an_older_claim_is_told_under_its_own_path() -> None:
+async def test_the_event_of_a_v1_claim_has_the_v1_path() -> None:
     told = list[AttemptEvent]()
     async with meeting(Exchanges(MOVED, claim), told.append) as client:
         await client.claims.get(1)
@@ -237,7 +237,7 @@ async def test_without_a_connection_nothing_went_up(call: Call) -> None:
     assert [one.verdict for one in told] == ["retry", "retry", "retry", "fail"]
 
 
-async def test_a_cancelled_call_is_told() -> None:
+async def test_a_cancelled_call_emits_an_event() -> None:
     told = list[AttemptEvent]()
 
     async def silence(peer: Peer) -> None:
@@ -287,7 +287,7 @@ async def test_the_time_of_an_attempt_ends_with_its_body(monkeypatch: Patch) -> 
     assert [one.elapsed for one in told] == [2, 7, 7]
 
 
-async def test_events_are_told_in_the_context_of_the_call() -> None:
+async def test_events_are_emitted_in_the_context_of_the_call() -> None:
     caller, heard = ContextVar("caller", default="nobody"), list[tuple[str, int, str]]()
 
     async def answer(peer: Peer) -> None:
@@ -326,7 +326,7 @@ def private(told: Sequence[AttemptEvent], records: Sequence[logging.LogRecord] =
 
 @pytest.mark.parametrize("call", SPEAKING.values(), ids=SPEAKING)
 @pytest.mark.parametrize("step", OUTCOMES.values(), ids=OUTCOMES)
-async def test_nothing_private_is_told(step: Step, call: Call, caplog: Log) -> None:
+async def test_no_event_holds_anything_private(step: Step, call: Call, caplog: Log) -> None:
     caplog.set_level(logging.DEBUG, "mlmsg")
     told = list[AttemptEvent]()
     async with meeting(Exchanges(*[step] * 4), told.append, granted(TOKEN)) as client:
@@ -349,7 +349,7 @@ class Asynchronous:
 
 
 @pytest.mark.parametrize("given", [asynchronous, partial(asynchronous), Asynchronous(), "print"])
-def test_what_cannot_be_told_is_refused(given: OnEvent) -> None:
+def test_a_callback_that_cannot_be_called_is_refused(given: OnEvent) -> None:
     with pytest.raises(RuleError) as caught:
         Client(TOKEN, on_event=given)
     found = "an async function" if callable(given) else "str"
@@ -364,7 +364,7 @@ LINES = [
 
 @pytest.mark.parametrize(("level", "lines"), [("DEBUG", 2), ("INFO", 1), ("WARNING", 0)])
 @pytest.mark.parametrize("on_event", [None, repr], ids=["log", "callback"])
-async def test_an_event_is_made_for_who_listens(
+async def test_an_event_is_made_only_for_a_listener(
     level: str, lines: int, on_event: OnEvent | None, caplog: Log, monkeypatch: Patch
 ) -> None:
     made = Mock(wraps=AttemptEvent)

@@ -84,7 +84,7 @@ class Held:
 
 
 @pytest.mark.parametrize("cancelled", [1, 2, 3])
-async def test_a_refresh_goes_on_whoever_of_its_waiters_is_cancelled(cancelled: int) -> None:
+async def test_a_refresh_continues_when_any_of_its_waiters_is_cancelled(cancelled: int) -> None:
     held, store = Held(), MemoryStore()
     script = in_turn(held, *[answer_page] * (4 - cancelled))
     source = RefreshingToken(1, "secret", "refresh", store=store)
@@ -376,7 +376,7 @@ class Rotated(MemoryStore):
         (kept(FIRST_ACCESS_TOKEN, FIRST_REFRESH_TOKEN, 0.0), "tT."),
     ],
 )
-async def test_a_grant_that_was_rotated_meanwhile_is_taken_over(
+async def test_a_grant_that_was_rotated_meanwhile_is_adopted(
     sandbox: Sandbox, newer: Token, expected: str
 ) -> None:
     store = Rotated(kept(EXPIRED, "used by another", 0.0), newer)

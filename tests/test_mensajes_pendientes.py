@@ -29,7 +29,7 @@ async def test_a_notification_leads_to_its_message(
 # "Mensajes pendientes de leer filtrado por resource" ----------------------------------------
 
 
-async def test_one_conversation_is_asked_for_as_in_the_example(
+async def test_one_conversation_is_requested_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
     name = "mensajes_pendientes.mensajes_pendientes_de_leer_filtrado_por_resource"
@@ -42,7 +42,7 @@ async def test_one_conversation_is_asked_for_as_in_the_example(
 # "Modos de uso" -----------------------------------------------------------------------------
 
 
-async def test_all_sales_with_pending_messages_are_asked_for_as_in_the_example(
+async def test_all_sales_with_pending_messages_are_requested_as_in_the_example(
     client: Client, sandbox: Sandbox
 ) -> None:
     """Todas las ordenes con mensajes pendientes de leer como vendedor."""
@@ -81,7 +81,7 @@ async def test_reading_without_marking_says_so(client: Client, sandbox: Sandbox)
     assert_holds(page, sample_value(name), "page")
 
 
-async def test_a_page_marks_when_it_is_told_to(client: Client, sandbox: Sandbox) -> None:
+async def test_a_page_marks_on_request(client: Client, sandbox: Sandbox) -> None:
     await client.unread.page(PACK_ID, SELLER_ID, mark_as_read=True)
     assert sandbox.requests[0].query == {"tag": "post_sale", "limit": "50", "offset": "0"}
     found = [one.pack_id for one in (await client.unread.list()).results]
@@ -104,7 +104,7 @@ async def test_a_whole_thread_is_walked_however_the_server_caps_its_pages(
 # "Mensajes pendientes de leer" --------------------------------------------------------------
 
 
-async def test_the_redundancy_check_finds_what_no_notification_told(
+async def test_the_redundancy_check_finds_messages_without_a_notification(
     client: Client, sandbox: Sandbox
 ) -> None:
     """Sólo para validación si no hubo pérdidas en la integración desde las notificaciones."""

@@ -96,7 +96,7 @@ async def test_an_answer_that_is_longer_than_announced_is_not_made_up(length: in
             await client.packs.page(1)
 
 
-async def test_an_answer_that_nobody_asked_for_is_taken_for_no_call_of_ours() -> None:
+async def test_an_unsolicited_response_answers_no_call() -> None:
     """What comes with an answer, after its end, is not what the next call gets."""
     stray = b'HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n{"messages": [{"id": "stray"}]}'
 
@@ -203,7 +203,7 @@ async def test_of_an_error_that_is_cut_what_came_is_kept(data: bytes) -> None:
 
 
 @pytest.mark.slow
-async def test_an_answer_that_drips_faster_than_the_timeout_is_read() -> None:
+async def test_a_response_that_drips_faster_than_the_timeout_is_read() -> None:
     async def drip(peer: Peer) -> None:
         await peer.send(HEAD + b"Content-Length: 28\r\n\r\n")
         for start in range(0, len(PAGE), 2):
@@ -317,7 +317,7 @@ async def test_an_error_that_is_not_utf_8_keeps_its_bytes(body: bytes) -> None:
     assert "caf" in str(caught.value) or body[0] == 0xFF
 
 
-async def test_an_answer_without_end_is_an_error_without_a_token() -> None:
+async def test_a_response_without_end_is_an_error_without_a_token() -> None:
     endless = b'{"messages":"' + TOKEN.encode() + b"x" * (17 * 1024 * 1024)
     script = each(sends(b"HTTP/1.1 200 OK\r\nContent-Length: 99999999\r\n\r\n" + endless))
     async with connect(script) as (one, _):

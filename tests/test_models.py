@@ -346,6 +346,6 @@ def test_a_text_cut_inside_an_emoji_costs_only_that_text() -> None:
     assert (other.id, other.text) == ("m2", "Adios")
 
 
-def test_a_sent_message_tells_its_id_where_there_is_one() -> None:
+def test_a_sent_message_has_its_id_if_there_is_one() -> None:
     assert Sent(status_code=201).id is None
     assert Sent(status_code=201, message=Message(id="m1")).id == "m1"

@@ -220,7 +220,7 @@ async def test_a_block_that_is_no_bytes_is_refused(way: AsSource, block: Buffer)
     assert caught.value.found == type(block).__name__
 
 
-async def test_progress_is_told_after_each_block_and_begins_again() -> None:
+async def test_progress_is_reported_after_each_block_and_restarts() -> None:
     told: list[tuple[int, int | None]] = []
     body = body_of(ScriptedSource([b"ab", b"cd"]), 4, progress=lambda *both: told.append(both))
     await written(body)

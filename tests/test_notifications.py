@@ -47,7 +47,7 @@ RESOURCES: Final = [
 
 
 @pytest.mark.parametrize(("topic", "resource", "kind", "found"), RESOURCES)
-def test_the_id_is_taken_out_of_the_resource(
+def test_the_id_is_extracted_from_the_resource(
     topic: str, resource: str, kind: str, found: str
 ) -> None:
     notification = read(topic=topic, resource=resource)
@@ -248,7 +248,7 @@ def test_an_id_is_one_segment_wherever_something_is_added(
 
 
 @pytest.mark.parametrize("body", [None, 5, {}, {"topic": "messages"}, 1.5])
-def test_a_notification_that_is_no_body_is_refused_by_its_type(body: object) -> None:
+def test_a_notification_that_is_no_body_is_refused_with_its_type(body: object) -> None:
     refused: Callable[[object], object] = parse  # type: ignore[assignment]
     with pytest.raises(NotificationError, match=f"found {type(body).__name__}"):
         refused(body)

@@ -121,7 +121,7 @@ async def test_growth_by_more_than_a_page_at_once_ends_no_walk(sends_total: bool
     assert_exact(await walk_all(server, 5), 30, server.items)
 
 
-async def test_going_over_a_long_walk_once_more_is_no_fault_of_the_server() -> None:
+async def test_a_second_pass_over_a_long_walk_is_no_fault_of_the_server() -> None:
     server = thread(700)
     server.changes = [[]] * 450 + [[Change(300, 0)]]
     assert_exact(await walk_all(server, 2, concurrency=1), 700, server.items)
@@ -144,7 +144,7 @@ async def test_an_item_that_vanishes_during_the_walk_hides_no_other() -> None:
 @pytest.mark.slow
 @settings(deadline=None)
 @given(size=SIZES, limit=LIMITS, cap=CAPS, concurrency=CONCURRENCIES, turns=TURNS)
-async def test_a_thread_at_rest_is_asked_for_no_more_than_its_pages(
+async def test_a_thread_at_rest_costs_no_more_requests_than_its_pages(
     size: int, limit: int, cap: int, concurrency: int, turns: list[tuple[int, int]]
 ) -> None:
     server = thread(size, cap)
@@ -192,7 +192,7 @@ async def test_a_short_page_costs_one_more_and_the_pages_ahead_are_kept() -> Non
     assert server.offsets == [0, 9, 18, 27, 36, 45, 21]
 
 
-async def test_a_gap_is_stepped_over_from_further_back_each_time_and_then_anew() -> None:
+async def test_a_gap_is_crossed_from_further_back_each_time_and_then_restarted() -> None:
     server = thread(200, cap=11)
     server.changes = [[]] * 8 + [[Change(60, 0)]] + [[]] * 8 + [[Change(1, 0)]]
     found = await walk_all(server, 50, concurrency=1)
@@ -275,7 +275,7 @@ async def test_a_last_page_in_place_of_those_that_vanished_is_followed() -> None
     assert_exact(await walk_all(server, 5, concurrency=1), 40, server.items)
 
 
-async def test_a_server_that_repeats_itself_short_of_its_own_total_is_given_up() -> None:
+async def test_a_server_that_repeats_itself_before_its_total_is_an_error() -> None:
     asked: list[int] = []
 
     async def fetch(offset: int, limit: int) -> Page[int]:
@@ -289,7 +289,7 @@ async def test_a_server_that_repeats_itself_short_of_its_own_total_is_given_up()
     assert len(asked) < 120
 
 
-async def test_a_server_that_repeats_itself_is_forgiven_when_the_end_comes_at_last() -> None:
+async def test_a_server_that_repeats_itself_is_no_error_if_the_end_comes() -> None:
     asked: list[int] = []
 
     async def fetch(offset: int, limit: int) -> Page[int]:
@@ -317,7 +317,7 @@ async def test_ids_that_never_come_twice_have_an_end(total: int | None) -> None:
 
 
 @pytest.mark.parametrize("limit", [3, 9])
-async def test_items_are_told_apart_by_their_key(limit: int) -> None:
+async def test_items_are_distinguished_by_their_key(limit: int) -> None:
     server = Thread([9, 8, 7, 6, 5, 4, 3, 2, 1])
     found = [item async for item in walk(server.fetch, lambda item: item % 4, limit=limit)]
     assert found == [9, 8, 7, 6]
@@ -332,7 +332,7 @@ async def test_a_number_of_pages_or_items_that_cannot_be_is_refused_at_once(
         walk(thread(3).fetch, itself, **{name: value})
 
 
-async def test_an_empty_first_page_that_tells_of_more_is_asked_for_once_again() -> None:
+async def test_an_empty_first_page_with_a_total_is_requested_once_more() -> None:
     answers = [Batch([], 3), Batch([3, 2, 1], 3)]
     asked: list[int] = []
 
@@ -344,7 +344,7 @@ async def test_an_empty_first_page_that_tells_of_more_is_asked_for_once_again() 
     assert asked == [0, 0]
 
 
-async def test_a_thread_that_stays_empty_is_empty_whatever_its_total_says() -> None:
+async def test_a_thread_that_stays_empty_is_empty_whatever_its_total() -> None:
     asked: list[int] = []
 
     async def fetch(offset: int, limit: int) -> Page[int]:

@@ -75,7 +75,7 @@ async def test_each_error_has_its_class_and_its_solution(
 
 
 @pytest.mark.parametrize("resource", ["/packs/1234/sellers/2345", "packs/1234/sellers/2345"])
-async def test_one_conversation_is_asked_for_as_in_the_example(
+async def test_one_conversation_is_requested_as_in_the_example(
     client: Client, sandbox: Sandbox, resource: str
 ) -> None:
     name = "pending_messages.pending_messages_filtered_by_resource"
@@ -137,16 +137,14 @@ async def test_what_the_list_gives_is_what_one_conversation_takes(client: Client
 
 
 @pytest.mark.parametrize("role", ["seller", "buyer"])
-async def test_a_role_is_asked_for_by_its_name(client: Client, sandbox: Sandbox, role: str) -> None:
+async def test_a_role_is_requested_by_its_name(client: Client, sandbox: Sandbox, role: str) -> None:
     sandbox.inject(sample_fault("pending_messages.use_modes"))
     unread = await client.unread.list(role=role)
     assert request_lines(sandbox) == [f"GET /messages/unread?role={role}&tag=post_sale"]
     assert_holds(unread, sample_value("pending_messages.use_modes"), "unread")
 
 
-async def test_the_seller_is_asked_for_unless_told_otherwise(
-    client: Client, sandbox: Sandbox
-) -> None:
+async def test_the_seller_is_the_default_role(client: Client, sandbox: Sandbox) -> None:
     await client.unread.list()
     assert request_lines(sandbox) == ["GET /messages/unread?role=seller&tag=post_sale"]
 
@@ -167,7 +165,7 @@ async def test_nothing_pending_is_an_empty_list(client: Client, sandbox: Sandbox
     assert (unread.user_id, unread.results) == (1234512314, [])
 
 
-async def test_without_a_role_all_cases_are_asked_for(client: Client, sandbox: Sandbox) -> None:
+async def test_without_a_role_all_cases_are_requested(client: Client, sandbox: Sandbox) -> None:
     """In case not specifying a role, the resource will return all cases."""
     await client.unread.list(role=None)
     assert request_lines(sandbox) == ["GET /messages/unread?tag=post_sale"]

@@ -82,7 +82,7 @@ async def test_a_site_id_that_cannot_be_is_refused_before_sending(
 
 
 @pytest.mark.parametrize("pack_id", [2315686468, "2315686468"], ids=["int", "str"])
-async def test_a_pack_is_asked_for_as_in_the_example(
+async def test_a_pack_is_requested_as_in_the_example(
     client: Client, sandbox: Sandbox, pack_id: int | str
 ) -> None:
     sandbox.inject(sample_fault("post_sale_messages.get_messages_by_pack"))
@@ -92,7 +92,7 @@ async def test_a_pack_is_asked_for_as_in_the_example(
     assert_holds(page, sample_value("post_sale_messages.get_messages_by_pack"), "page")
 
 
-async def test_paging_tells_limit_offset_and_total(client: Client, sandbox: Sandbox) -> None:
+async def test_paging_has_limit_offset_and_total(client: Client, sandbox: Sandbox) -> None:
     """`limit`: maximum number of results returned. The server's own may be lower."""
     sandbox.max_limit = 3
     paging = (await client.packs.page(PACK_ID, limit=50, offset=2)).paging
@@ -152,7 +152,7 @@ async def test_a_message_is_unread_as_long_as_read_is_null(client: Client) -> No
 
 
 @pytest.mark.parametrize("word", ["clean", "blocked", "pending"])
-async def test_moderation_says_what_became_of_a_message(
+async def test_moderation_shows_the_state_of_a_message(
     client: Client, sandbox: Sandbox, word: str
 ) -> None:
     """`status`: moderation result. `source`: online, offline."""
@@ -166,7 +166,7 @@ async def test_moderation_says_what_became_of_a_message(
 # "Get message by ID" ------------------------------------------------------------------------
 
 
-async def test_a_message_is_asked_for_as_in_the_example(client: Client, sandbox: Sandbox) -> None:
+async def test_a_message_is_requested_as_in_the_example(client: Client, sandbox: Sandbox) -> None:
     sandbox.inject(sample_fault("post_sale_messages.get_message_by_id"))
     message = await client.messages.get("2d45a5ad186041659e9a608f0c109dff")
     assert request_lines(sandbox) == ["GET /marketplace/messages/2d45a5ad186041659e9a608f0c109dff"]
@@ -211,7 +211,7 @@ async def test_the_id_of_an_upload_is_what_a_message_takes(
     assert await download(client, upload.id) == b"data"
 
 
-async def test_a_file_of_exactly_25_mb_is_taken(client: Client, sandbox: Sandbox) -> None:
+async def test_a_file_of_exactly_25_mb_is_accepted(client: Client, sandbox: Sandbox) -> None:
     upload = await client.attachments.upload(bytes(25 * MIB), site_id="MLM", filename="a.bin")
     assert sandbox.market.files[upload.id].size == 25 * MIB
 
@@ -239,7 +239,7 @@ async def test_a_message_is_sent_as_in_the_example(name: str) -> None:
 
 @pytest.mark.parametrize("status", [200, 201])
 @pytest.mark.parametrize("kind", ["message", "messages", "array", "object", "empty"])
-async def test_a_message_is_sent_once_whatever_the_answer_looks_like(
+async def test_a_message_is_sent_once_whatever_the_response_looks_like(
     client: Client, sandbox: Sandbox, kind: SendAnswer, status: int
 ) -> None:
     sandbox.send_answer, sandbox.send_status = kind, status
@@ -275,7 +275,7 @@ async def test_files_are_uploaded_and_attached_in_their_order(
     assert request_lines(sandbox)[3] == f"POST /marketplace/messages/packs/{PACK_ID}"
 
 
-async def test_twenty_five_attachments_are_taken(client: Client, sandbox: Sandbox) -> None:
+async def test_twenty_five_attachments_are_accepted(client: Client, sandbox: Sandbox) -> None:
     upload = await client.attachments.upload(b"x", site_id="MLM", filename="a.txt")
     await client.packs.send(PACK_ID, "Hola", attachments=[upload] * 24, files=[b"y"], site_id="MLM")
     assert len(sandbox.market.packs[str(PACK_ID)].messages[0].message_attachments or []) == 25
@@ -296,7 +296,7 @@ async def test_a_message_is_never_sent_twice(
 FILE_ID = "76601286_5946e4c4-168a-45fd-945e-b8f0c306c58d.png"
 
 
-async def test_an_attachment_is_asked_for_as_in_the_example(
+async def test_an_attachment_is_requested_as_in_the_example(
     client: Client, sandbox: Sandbox, tmp_path: Path
 ) -> None:
     """If the request is successful, the endpoint returns the binary file content directly."""
@@ -318,9 +318,7 @@ async def test_a_file_that_cannot_be_accessed_is_tried_again(
     assert len(sandbox.requests) == 2
 
 
-async def test_a_file_that_is_gone_for_good_ends_the_tries(
-    client: Client, sandbox: Sandbox
-) -> None:
+async def test_a_deleted_file_ends_the_attempts(client: Client, sandbox: Sandbox) -> None:
     with pytest.raises(ServerError, match="Try again later") as caught:
         await download(client, FILE_ID)
     expected = sample_value("post_sale_messages.get_attachment_not_accessible")

@@ -65,7 +65,7 @@ async def test_the_first_page_comes_alone_and_then_a_sliding_window_in_order() -
 
 
 @pytest.mark.parametrize("concurrency", [1, 2, 5])
-async def test_what_waits_for_a_slow_reader_is_bounded(concurrency: int) -> None:
+async def test_the_pages_that_wait_for_a_slow_reader_are_bounded(concurrency: int) -> None:
     server = thread(200)
     server.turns = [(1, 0)] * 100
     read = 0
@@ -78,7 +78,7 @@ async def test_what_waits_for_a_slow_reader_is_bounded(concurrency: int) -> None
     assert server.busiest == concurrency
 
 
-async def test_pages_are_fetched_only_when_they_are_wanted() -> None:
+async def test_pages_are_fetched_only_when_they_are_needed() -> None:
     server = thread(10, cap=3)
     items = walk(server.fetch, itself, limit=3, concurrency=1)
     async with aclosing(items):
@@ -98,7 +98,7 @@ async def test_nothing_is_fetched_ahead_before_the_first_page_is_used_up() -> No
         assert len(server.requests) == 1
 
 
-async def test_the_plan_follows_a_total_that_moves() -> None:
+async def test_the_plan_follows_a_total_that_changes() -> None:
     server = held(9)
     reader = Reader(server)
     task = await start_reading(reader)
@@ -154,7 +154,7 @@ async def test_a_loop_that_is_just_broken_out_of_cancels_the_rest(reports: list[
     await assert_nothing_left(server, reports)
 
 
-async def test_a_generator_is_closed_by_another_task_and_gives_nothing_more() -> None:
+async def test_a_generator_that_another_task_closes_yields_nothing_more() -> None:
     server = thread(100)
     server.turns = [(0, 0), (0, 0), *[(10_000, 0)] * 20]
     items = walk(server.fetch, itself, limit=5)
@@ -167,13 +167,13 @@ async def test_a_generator_is_closed_by_another_task_and_gives_nothing_more() ->
     assert len(server.requests) == 9
 
 
-async def test_a_walk_that_is_never_begun_asks_for_nothing() -> None:
+async def test_a_walk_that_is_never_started_requests_nothing() -> None:
     server = thread(10)
     await walk(server.fetch, itself).aclose()
     assert server.requests == []
 
 
-async def test_cancelling_the_reader_cancels_what_is_on_its_way(reports: list[str]) -> None:
+async def test_cancelling_the_reader_cancels_the_pending_requests(reports: list[str]) -> None:
     server = held()
     task = await start_reading(Reader(server))
     assert server.busy == 4
@@ -184,7 +184,7 @@ async def test_cancelling_the_reader_cancels_what_is_on_its_way(reports: list[st
     await assert_nothing_left(server, reports)
 
 
-async def test_a_second_cancellation_does_not_leave_the_rest_behind() -> None:
+async def test_a_second_cancellation_leaves_nothing_running() -> None:
     server = thread(100)
     server.turns = [(0, 0), *[(10_000, 0)] * 20]
     ended: list[int] = []
@@ -243,7 +243,7 @@ async def test_a_failing_page_raises_after_what_came_before_it(
     await assert_nothing_left(server, reports)
 
 
-async def test_pages_that_are_not_needed_any_more_may_fail(reports: list[str]) -> None:
+async def test_pages_that_are_no_longer_needed_may_fail(reports: list[str]) -> None:
     server = held()
     reader = Reader(server)
     task = await start_reading(reader)

@@ -240,7 +240,9 @@ async def test_a_lock_that_stays_is_an_error_in_the_end(
     assert (caught.value.status, caught.value.attempts) == (409, AT_ONCE.attempts)
 
 
-async def test_a_rate_limit_on_the_list_is_told_as_one(market: tuple[Sandbox, Client, str]) -> None:
+async def test_a_rate_limit_on_the_list_is_raised_as_one(
+    market: tuple[Sandbox, Client, str],
+) -> None:
     sandbox, client, pack_id = market
     sandbox.inject(Fault(status=429, path="/action_guide", times=99))
     with pytest.raises(RateLimited):

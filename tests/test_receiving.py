@@ -24,7 +24,9 @@ class Taker:
         return download.content_type, await download.read()
 
 
-async def test_what_the_function_makes_of_a_file(client: Client, stored: StoredFile) -> None:
+async def test_download_with_returns_the_result_of_the_handler(
+    client: Client, stored: StoredFile
+) -> None:
     take = Taker()
     assert await client.attachments.download_with(stored.id, take, site_id="MLM") == (
         "image/png",

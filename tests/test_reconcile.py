@@ -71,7 +71,7 @@ async def test_a_message_that_was_not_delivered_is_none(
     assert await error.reconcile() is None
 
 
-async def test_looking_marks_nothing_as_read(sandbox: Sandbox, client: Client) -> None:
+async def test_reconciling_marks_nothing_as_read(sandbox: Sandbox, client: Client) -> None:
     pack = first_pack(sandbox)
     sandbox.market.add_message(pack, "¿Hola?", author="buyer")
     before = sandbox.market.unread("seller")
@@ -88,7 +88,7 @@ async def test_the_same_text_of_the_buyer_is_not_ours(sandbox: Sandbox, client: 
     assert await error.reconcile() is None
 
 
-async def test_another_send_of_the_same_text_is_not_taken_for_it(
+async def test_another_send_of_the_same_text_does_not_match(
     sandbox: Sandbox, client: Client
 ) -> None:
     pack = first_pack(sandbox)
@@ -234,7 +234,7 @@ async def test_a_claim_message_that_was_delivered_is_found(
     assert (found.message, found.receiver_role) == ("Hola", "complainant")
 
 
-async def test_an_answered_claim_send_of_the_same_text_is_not_taken_for_it(
+async def test_an_answered_claim_send_of_the_same_text_does_not_match(
     sandbox: Sandbox, client: Client
 ) -> None:
     """Its answer names no message, so one message like it is left to it."""
@@ -246,7 +246,7 @@ async def test_an_answered_claim_send_of_the_same_text_is_not_taken_for_it(
     assert await (await lost_claim_send(client, claim)).reconcile() is not None
 
 
-async def test_an_answered_send_without_a_message_is_not_taken_for_it(
+async def test_an_answered_send_without_a_message_does_not_match(
     sandbox: Sandbox, client: Client
 ) -> None:
     sandbox.send_answer = "empty"
@@ -300,7 +300,7 @@ async def test_a_thread_that_cannot_be_read_is_an_error_and_not_none() -> None:
             await error.reconcile()
 
 
-async def test_it_can_be_asked_again_for_a_message_that_was_stored_late() -> None:
+async def test_a_message_that_was_stored_late_is_found_by_the_next_call() -> None:
     none = msgspec.json.encode({"messages": []})
     late = msgspec.json.encode({"messages": [thread_message("m1", datetime.now(UTC))]})
     script = in_turn(sends(b""), answers(200, none), answers(200, late), answers(200, none))

@@ -60,7 +60,7 @@ async def test_a_download_follows_to_another_origin_without_the_token(status: in
     assert b"Accept-Encoding: identity" in other.received[0]
 
 
-async def test_a_signed_address_is_asked_for_as_it_is_written() -> None:
+async def test_a_signed_url_is_requested_as_it_is_written() -> None:
     target = "/signed%2Ffile?key=a%2Fb%3D%2B&name=%C3%B1%7E"
     async with connect(in_turn(redirects(target), answers(200, FILE))) as (client, server):
         await download(client)
@@ -244,7 +244,7 @@ async def test_no_error_and_no_log_line_holds_the_token(
     assert [text for text in (*shown, caplog.text) if TOKEN in text] == []
 
 
-async def test_a_redirect_that_is_not_followed_is_not_tried_again(tmp_path: Path) -> None:
+async def test_a_redirect_that_is_not_followed_is_not_retried(tmp_path: Path) -> None:
     script = each(answers(302, b"", "Location: http://example.invalid/a"))
     retry = RetryPolicy(base=0)
     async with raw_server(script) as server, Client(TOKEN, base_url=server.url, retry=retry) as one:

@@ -78,7 +78,7 @@ async def test_it_refreshes_when_there_is_no_good_token(
     assert traffic(sandbox) == expected
 
 
-async def test_a_token_whose_end_nobody_told_is_used_until_the_api_refuses_it(
+async def test_a_token_of_unknown_lifetime_is_used_until_the_api_rejects_it(
     sandbox: Sandbox,
 ) -> None:
     async with client_of(sandbox.url, source_of(sandbox, sandbox.token)) as client:
@@ -124,7 +124,7 @@ DOWN = {
 
 
 @pytest.mark.parametrize("name", ["500", "no answer", "another refusal"])
-async def test_while_the_token_is_good_a_refresh_in_vain_costs_nothing(
+async def test_while_the_token_is_valid_a_failed_refresh_costs_nothing(
     sandbox: Sandbox, refreshing: Client, name: str
 ) -> None:
     """And there is no second try for half a minute."""
@@ -149,7 +149,7 @@ async def test_a_dead_grant_is_used_to_its_end(sandbox: Sandbox, refreshing: Cli
     assert traffic(sandbox) == "T.t.."
 
 
-async def test_a_token_is_not_used_past_its_end_after_a_refresh_in_vain(
+async def test_an_expired_token_is_not_used_after_a_failed_refresh(
     sandbox: Sandbox, refreshing: Client
 ) -> None:
     sandbox.grant.expires_in = 40
@@ -166,7 +166,7 @@ async def test_a_token_is_not_used_past_its_end_after_a_refresh_in_vain(
 
 
 @pytest.mark.parametrize(("fault", "error"), DOWN.values(), ids=DOWN)
-async def test_a_refresh_that_failed_is_not_repeated_but_by_the_next_call(
+async def test_a_failed_refresh_is_repeated_only_by_the_next_call(
     sandbox: Sandbox, fault: Fault, error: type[MlmsgError]
 ) -> None:
     """Nothing of it was done by the server: the refresh token is good still."""
@@ -191,7 +191,7 @@ LOST = {
 
 
 @pytest.mark.parametrize(("fault", "error", "seen"), LOST.values(), ids=LOST)
-async def test_a_grant_whose_answer_was_lost_is_gone(
+async def test_a_grant_whose_response_was_lost_is_dead(
     sandbox: Sandbox, refreshing: Client, fault: Fault, error: type[MlmsgError], seen: str
 ) -> None:
     """The next call finds that out, and the ones after it know."""
@@ -206,7 +206,7 @@ async def test_a_grant_whose_answer_was_lost_is_gone(
     assert sandbox.grant.refreshes == 1
 
 
-async def test_a_wrong_secret_is_the_apis_own_refusal(sandbox: Sandbox) -> None:
+async def test_a_wrong_secret_is_rejected_by_the_api(sandbox: Sandbox) -> None:
     source = RefreshingToken(sandbox.grant.client_id, "wrong", sandbox.grant.refresh_token)
     async with client_of(sandbox.url, source) as client:
         for tries in (1, 2):
@@ -229,7 +229,7 @@ async def test_a_429_proves_that_nothing_was_done_and_is_repeated(
     assert traffic(sandbox) == expected
 
 
-async def test_a_connection_that_does_not_come_about_is_tried_again() -> None:
+async def test_a_failed_connection_is_retried() -> None:
     script = in_turn(answers(200, FRESH), answer_page)
     told: list[AttemptEvent] = []
     tasks: list[asyncio.Task[None]] = []
@@ -376,7 +376,7 @@ async def test_an_answer_without_a_token_cannot_be_read_and_is_not_kept(
 
 
 @pytest.mark.slow
-async def test_a_slow_refresh_ahead_of_time_holds_no_call_for_long(
+async def test_a_slow_refresh_ahead_of_time_delays_no_call_for_long(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlmsg._refreshing.REFRESH_AHEAD_WAIT", 0.05)

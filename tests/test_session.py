@@ -60,14 +60,14 @@ PASSING = {
 
 
 @pytest.mark.parametrize("step", PASSING.values(), ids=PASSING)
-async def test_a_read_is_tried_again(step: Step) -> None:
+async def test_a_read_is_retried(step: Step) -> None:
     async with raw_server(in_turn(step, answer_page)) as server, open_client(server) as client:
         thread = await client.packs.page(1)
     assert [message.id for message in thread.messages] == ["m1"]
     assert server.requests == 2
 
 
-async def test_the_last_failure_of_a_read_is_the_one_that_is_raised() -> None:
+async def test_a_read_raises_its_last_failure() -> None:
     script = in_turn(answers(500), sends(CUT_BODY), answers(502))
     retry = RetryPolicy(attempts=3, base=0)
     async with raw_server(script) as server, open_client(server, retry=retry) as client:
@@ -110,7 +110,7 @@ async def test_a_wait_that_is_too_long_is_not_begun(
 
 @pytest.mark.parametrize("asked", ["0", "0.0", "Wed, 21 Oct 2015 07:28:00 GMT", "soon", ""])
 @pytest.mark.parametrize("call", [read_page, send], ids=["read", "send"])
-async def test_no_wait_is_asked_for(asked: str, call: Call) -> None:
+async def test_no_delay_is_requested(asked: str, call: Call) -> None:
     script = in_turn(answers(429, b"", f"Retry-After: {asked}"), answers(200, PAGE))
     async with raw_server(script) as server, open_client(server) as client:
         await call(client)
@@ -344,7 +344,7 @@ async def test_a_call_that_is_cancelled_between_two_attempts_leaves_nothing() ->
     assert server.requests == 2
 
 
-async def test_what_a_server_asks_for_stands_on_the_error() -> None:
+async def test_the_error_has_the_retry_after_of_the_server() -> None:
     script = each(answers(429, b"", "Retry-After: 4000"))
     async with connect(script) as (one, _):
         with pytest.raises(RateLimited) as caught:

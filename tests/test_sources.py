@@ -251,7 +251,7 @@ async def test_a_content_type_that_is_none_is_refused(kind: str) -> None:
             pass
 
 
-async def test_a_pipe_with_nothing_to_read_yet_is_not_taken_for_its_end() -> None:
+async def test_a_pipe_with_nothing_to_read_yet_is_not_at_its_end() -> None:
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     with (

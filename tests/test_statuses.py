@@ -126,7 +126,7 @@ async def test_a_success_takes_one_attempt(
 
 
 @pytest.mark.parametrize("status", [200, 201, 204])
-async def test_a_send_tells_the_status_it_was_accepted_with(
+async def test_a_send_has_the_status_of_its_response(
     mocked: aioresponses, client: Client, status: int
 ) -> None:
     answering(mocked, status, b"")
@@ -212,9 +212,7 @@ async def test_an_error_holds_everything_the_api_said(mocked: aioresponses, clie
 
 
 @pytest.mark.parametrize("call", NAMES, ids=NAMES.values())
-async def test_an_error_tells_which_request_it_was(
-    mocked: aioresponses, client: Client, call: Call
-) -> None:
+async def test_an_error_shows_its_request(mocked: aioresponses, client: Client, call: Call) -> None:
     answering(mocked, 400)
     with pytest.raises(BadRequest) as caught:
         await call(client)

@@ -79,7 +79,7 @@ async def test_a_manifest_explains_each_file_without_the_api(
         assert entry.downloaded_at.tzinfo is not None
 
 
-async def test_what_a_manifest_says_of_a_file(
+async def test_the_manifest_entry_of_a_file(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
     market = sandbox.market
@@ -164,7 +164,7 @@ async def test_a_file_without_an_entry_is_fetched_again(
     assert set(on_disk(tmp_path)) == set(before)
 
 
-async def test_a_damaged_manifest_is_told_and_replaced(
+async def test_a_damaged_manifest_is_reported_and_replaced(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
     await mirror(sandbox, client, tmp_path)
@@ -227,7 +227,7 @@ async def test_a_file_whose_size_changed_is_fetched_again(
 
 
 @pytest.mark.parametrize("told", [None, 7])
-async def test_a_size_that_is_not_told_or_told_wrongly_is_no_reason_to_fetch_again(
+async def test_a_missing_or_wrong_listed_size_is_no_reason_to_fetch_again(
     sandbox: Sandbox, client: Client, tmp_path: Path, told: int | None
 ) -> None:
     fill(sandbox.market, 1)
@@ -329,7 +329,7 @@ async def test_a_thread_without_files_leaves_no_trace(
     assert list(tmp_path.iterdir()) == []
 
 
-async def test_files_are_asked_for_at_the_site_of_their_message(
+async def test_files_are_requested_at_the_site_of_their_message(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
     for pack, site in ((1, "MLB"), (2, "CBT"), (3, "")):

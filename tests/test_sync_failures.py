@@ -301,7 +301,7 @@ async def test_a_report_with_failures_can_be_pickled(sandbox: Sandbox, tmp_path:
     assert (again.threads, again.bytes) == (report.threads, report.bytes)
 
 
-async def test_a_grant_that_is_gone_ends_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_dead_grant_ends_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
     """Else every one of a million threads would fail in the same way."""
     source = RefreshingToken(sandbox.grant.client_id, sandbox.grant.client_secret, "used-before")
     async with Client(source, base_url=sandbox.url, budget=None) as client:

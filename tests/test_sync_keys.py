@@ -31,7 +31,7 @@ def test_ordinary_names_stay_as_they_are() -> None:
         assert segment(name) == name
 
 
-def test_what_a_name_could_break_out_with_is_gone() -> None:
+def test_a_name_cannot_leave_its_folder() -> None:
     for name in (
         "..",
         "../../etc/passwd",

@@ -251,7 +251,7 @@ async def test_an_id_that_is_named_twice_is_mirrored_once_at_a_time(
     assert (report.downloaded, report.failed) == (5, [])
 
 
-async def test_an_id_that_is_named_again_later_is_looked_at_again(
+async def test_an_id_that_is_named_again_later_is_checked_again(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
     report = await sync_attachments(

@@ -55,7 +55,7 @@ def test_ids_are_cut_and_none_is_lost() -> None:
     assert list(plan_shards(token="t", to="x", site_id="MLM")) == []
 
 
-def test_a_plan_of_endless_ids_is_made_as_it_is_asked_for() -> None:
+def test_a_plan_of_endless_ids_is_made_lazily() -> None:
     endless = plan_shards(token="t", packs=itertools.count(), to="x", site_id="MLM", size=2)
     assert [shard.packs for shard in itertools.islice(endless, 2)] == [(0, 1), (2, 3)]
 
@@ -122,7 +122,7 @@ async def test_shards_run_in_other_processes(sandbox: Sandbox, tmp_path: Path) -
     assert without_manifests(on_disk(tmp_path)) == expected(sandbox.market)
 
 
-async def test_a_token_source_is_asked_where_the_shard_runs(
+async def test_a_token_source_is_called_where_the_shard_runs(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     (shard,) = plan_shards(

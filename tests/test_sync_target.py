@@ -94,7 +94,7 @@ async def test_a_cancelled_put_leaves_what_was_there_and_closes_its_source(
     assert await held(store, tmp_path) == {}
 
 
-async def test_odd_keys_are_taken_as_they_are(store: ObjectStore, tmp_path: Path) -> None:
+async def test_odd_keys_are_accepted_as_they_are(store: ObjectStore, tmp_path: Path) -> None:
     for key in ("a/%41 b.txt", "a/ñ+=~.txt"):
         await Target(store).write(key, b"x")
     assert set(await held(store, tmp_path)) == {"a/%41 b.txt", "a/ñ+=~.txt"}

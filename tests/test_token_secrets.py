@@ -160,7 +160,7 @@ async def test_a_traceback_of_rich_shows_no_secret(sandbox: Sandbox, body: objec
     assert SECRET.search(file.getvalue()) is None
 
 
-def test_a_token_shows_itself_to_nobody() -> None:
+def test_the_repr_of_a_token_hides_it() -> None:
     kept = Token(access_token="kept-access", refresh_token="kept-refresh", user_id=7)
     for one in (kept, msgspec.structs.replace(kept), pickle.loads(pickle.dumps(kept))):  # noqa: S301
         assert one == kept

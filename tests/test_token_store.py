@@ -55,7 +55,7 @@ TOKENS = {
 
 
 @pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
-async def test_what_was_saved_is_loaded(tmp_path: Path, token: Token) -> None:
+async def test_a_saved_token_is_loaded(tmp_path: Path, token: Token) -> None:
     store = FileTokenStore(tmp_path / "grant.json")
     assert await store.load() is None
     for one in (NEW, token):
@@ -137,7 +137,7 @@ async def test_a_process_that_dies_before_the_rename_leaves_the_old_one(path: Pa
     assert await FileTokenStore(path).load() == NEW
 
 
-async def test_who_reads_meanwhile_reads_a_whole_one(path: Path) -> None:
+async def test_a_concurrent_reader_reads_a_complete_grant(path: Path) -> None:
     store = FileTokenStore(path)
     tokens = [Token(access_token=f"{n}" * 2000, refresh_token=f"{n}") for n in range(1, 9)]
     found: list[Token | None] = []
@@ -178,7 +178,7 @@ async def test_a_file_that_holds_something_else_is_named_but_not_shown(
     assert path.read_bytes() == content
 
 
-async def test_a_folder_that_is_not_there_is_an_error_of_the_system(tmp_path: Path) -> None:
+async def test_a_missing_folder_is_an_oserror(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         await FileTokenStore(tmp_path / "none" / "grant.json").save(NEW)
     with pytest.raises(OSError, match="directory"):
@@ -265,7 +265,7 @@ async def test_the_lock_keeps_other_processes_out_as_long_as_they_live(
 
 
 @pytest.mark.usefixtures("filelock_imported")
-async def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
+async def test_a_lock_that_is_never_released_ends_in_a_timeout(
     path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mlmsg.token_store.LOCK_TIMEOUT", 0.01)
@@ -276,7 +276,7 @@ async def test_a_lock_that_nobody_gives_back_is_not_waited_for_without_end(
 
 
 @pytest.mark.usefixtures("filelock_imported")
-async def test_an_error_gives_the_lock_back(path: Path) -> None:
+async def test_an_error_releases_the_lock(path: Path) -> None:
     with pytest.raises(ValueError, match="mine"):
         async with FileTokenStore(path).lock():
             raise ValueError("mine")

@@ -410,7 +410,9 @@ async def test_more_than_25_attachments_are_refused(
     assert sandbox.requests == []
 
 
-async def test_an_upload_whose_answer_overtakes_its_end_is_stored_once(sandbox: Sandbox) -> None:
+async def test_an_upload_whose_response_arrives_before_its_end_is_stored_once(
+    sandbox: Sandbox,
+) -> None:
     once = RetryPolicy(attempts=1)
     async with Client(sandbox.token, base_url=sandbox.url, retry=once, budget=None) as client:
         for number in range(150):
@@ -419,7 +421,7 @@ async def test_an_upload_whose_answer_overtakes_its_end_is_stored_once(sandbox: 
     assert sum(name.endswith(".bin") for name in names) == 150
 
 
-async def test_a_sloppy_content_type_of_a_download_is_no_obstacle_to_its_copy(
+async def test_a_download_with_a_malformed_content_type_can_be_copied(
     client: Client, sandbox: Sandbox
 ) -> None:
     script = each(answers(200, b"\x89PNG", "Content-Type: png"))

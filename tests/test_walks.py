@@ -82,7 +82,7 @@ async def test_a_thread_that_changes_while_it_is_read_is_read_exactly(
     assert len(set(found)) == len(found)
 
 
-async def test_a_loop_that_is_left_early_asks_for_nothing_more(
+async def test_a_loop_that_is_left_early_requests_nothing_more(
     client: Client, sandbox: Sandbox
 ) -> None:
     pack = filled(sandbox, 200)
@@ -94,7 +94,7 @@ async def test_a_loop_that_is_left_early_asks_for_nothing_more(
     assert sorted(offsets(sandbox)) == [0, 9, 18, 27, 36, 190]
 
 
-async def test_a_pack_that_is_not_there_is_told_by_the_first_page(client: Client) -> None:
+async def test_a_pack_that_does_not_exist_fails_with_the_first_page(client: Client) -> None:
     with pytest.raises(NotFound):
         await anext(client.packs.messages(1))
 
@@ -125,9 +125,7 @@ async def test_a_conversation_refuses_the_same(
     assert sandbox.requests == []
 
 
-async def test_pages_are_asked_for_in_the_size_that_is_wanted(
-    client: Client, sandbox: Sandbox
-) -> None:
+async def test_pages_are_requested_in_the_given_size(client: Client, sandbox: Sandbox) -> None:
     pack = filled(sandbox)
     assert [one async for one in client.packs.messages(pack.id, page_size=7)]
     assert [one async for one in client.unread.messages(pack.id, SELLER_ID, page_size=7)]
@@ -164,7 +162,7 @@ async def test_the_thread_of_a_seller_is_fetched_side_by_side_too(
     assert {request.query["mark_as_read"] for request in sandbox.requests} == {"false"}
 
 
-async def test_marking_asks_for_no_page_before_it_is_wanted(
+async def test_marking_requests_no_page_before_it_is_needed(
     client: Client, sandbox: Sandbox
 ) -> None:
     pack = filled(sandbox)
@@ -220,7 +218,7 @@ async def test_drain_says_so_when_nothing_was_marked(
     assert lists(sandbox) == 2
 
 
-async def test_drain_hands_out_nothing_twice_while_something_is_left_unmarked(
+async def test_drain_yields_nothing_twice_while_something_is_left_unmarked(
     client: Client, waiting: list[str]
 ) -> None:
     found: list[str] = []
@@ -238,7 +236,7 @@ async def test_drain_hands_out_nothing_twice_while_something_is_left_unmarked(
 
 
 @pytest.mark.usefixtures("waiting")
-async def test_a_conversation_with_another_count_is_handed_out_again(
+async def test_a_conversation_with_another_count_is_yielded_again(
     client: Client, sandbox: Sandbox
 ) -> None:
     found: list[tuple[str, int | None]] = []
@@ -252,7 +250,7 @@ async def test_a_conversation_with_another_count_is_handed_out_again(
     assert len(found) == 6
 
 
-async def test_a_conversation_that_was_gone_is_handed_out_when_it_is_back(
+async def test_a_conversation_that_comes_back_is_yielded_again(
     client: Client, sandbox: Sandbox, waiting: list[str]
 ) -> None:
     found: list[str] = []
@@ -281,7 +279,7 @@ async def test_drain_refuses_a_role_that_is_none(client: Client, sandbox: Sandbo
     assert sandbox.requests == []
 
 
-async def test_drain_takes_every_form_of_a_conversation(client: Client, sandbox: Sandbox) -> None:
+async def test_drain_accepts_every_form_of_a_conversation(client: Client, sandbox: Sandbox) -> None:
     offered = [
         {"resource": "/orders/1"},
         {"resource": "/packs/2", "total": 3},
@@ -299,7 +297,7 @@ async def test_drain_takes_every_form_of_a_conversation(client: Client, sandbox:
 
 
 @pytest.mark.usefixtures("waiting")
-async def test_a_drain_that_is_left_early_asks_for_nothing_more(
+async def test_a_drain_that_is_left_early_requests_nothing_more(
     client: Client, sandbox: Sandbox
 ) -> None:
     async for _ in client.unread.drain():

@@ -172,7 +172,7 @@ def test_an_id_fills_exactly_its_own_segment(value: str) -> None:
     assert not set(segment) & set("?#&=+;@ {}")
 
 
-def test_several_ids_are_filled_by_name() -> None:
+def test_several_ids_are_formatted_by_name() -> None:
     assert format_path("/packs/{p}/sellers/{s}", s="2%3", p=1) == "/packs/1/sellers/2%253"
 
 
@@ -414,5 +414,5 @@ def test_an_answer_without_a_message_is_a_decode_error(body: bytes) -> None:
     assert failed.value.request == GET.line
 
 
-def test_a_reply_shows_neither_body_nor_headers() -> None:
+def test_the_repr_of_a_response_hides_body_and_headers() -> None:
     assert repr(Response(400, {"X-Echo": TOKEN}, TOKEN.encode())) == "<Response 400, 25 bytes>"
