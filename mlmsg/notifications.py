@@ -70,12 +70,15 @@ class _Envelope(msgspec.Struct, kw_only=True):
     recieved: datetime | None = None
 
 
-_MESSAGE = r"[A-Za-z0-9_-]+"
+_ID = r"[A-Za-z0-9_-]+"
+_CLAIM = r"claims/([0-9]+)(?:/[A-Za-z0-9_-]+)*"
+"""A claim, and the parts of it that a path may name after its id."""
+
 _TOPICS: dict[str, tuple[Kind, re.Pattern[str]]] = {
-    "messages": ("message", re.compile(rf"(?:/?messages/)?({_MESSAGE})")),
-    "marketplace_messages": ("message", re.compile(rf"/?marketplace/messages/({_MESSAGE})")),
-    "post_purchase": ("claim", re.compile(r"/?post-purchase/v1/claims/([0-9]+)")),
-    "marketplace_claims": ("claim", re.compile(r"/?marketplace/claims/([0-9]+)")),
+    "messages": ("message", re.compile(rf"(?:/?messages/)?({_ID})")),
+    "marketplace_messages": ("message", re.compile(rf"/?marketplace/messages/({_ID})")),
+    "post_purchase": ("claim", re.compile(rf"/?(?:post-purchase/)?v[0-9]+/{_CLAIM}")),
+    "marketplace_claims": ("claim", re.compile(rf"/?marketplace/(?:v[0-9]+/)?{_CLAIM}")),
 }
 
 
@@ -86,32 +89,79 @@ def parse(body: bytes | bytearray | str) -> Notification:
         NotificationError: The body is not JSON; the topic, resource or user is missing; the topic
             is not one of messages or claims; or the resource does not belong to the topic.
     """
-    limit = "a JSON object with `topic`, `resource` and `user_id`"
-    if not isinstance(body, bytes | bytearray | str):
-        raise NotificationError("body of a notification", type(body).__name__, limit)
-    try:
-        raw = body.encode() if isinstance(body, str) else bytes(body)
-        envelope = _lenient.convert(_lenient.parse(raw), _Envelope)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
-        raise NotificationError("body of a notification", str(error), limit) from None
+    envelope = _read(body)
     if envelope.topic not in _TOPICS:
         known = ", ".join(_TOPICS)
         raise NotificationError("topic of a notification", repr(envelope.topic[:80]), known)
     kind, pattern = _TOPICS[envelope.topic]
-    match = pattern.fullmatch(envelope.resource)
+    resource, identity = envelope.resource, envelope.underscored or envelope.plain
+    match = pattern.fullmatch(resource)
+    if identity is not None and "/" in identity and "/" not in resource:
+        swapped = pattern.fullmatch(identity)  # as in an example of missed feeds
+        if swapped is not None:
+            resource, identity, match = identity, resource, swapped
     if match is None:
         limit = f"the path of a {kind}"
-        raise NotificationError("resource of a notification", repr(envelope.resource[:80]), limit)
+        raise NotificationError("resource of a notification", repr(resource[:80]), limit)
     return Notification(
         topic=envelope.topic,
         kind=kind,
         id=match[1],
         user_id=envelope.user_id,
-        resource=envelope.resource,
-        notification_id=envelope.underscored or envelope.plain,
+        resource=resource,
+        notification_id=_identity(identity, resource, envelope),
         application_id=envelope.application_id,
         actions=envelope.actions or [],
         attempts=envelope.attempts,
         sent=envelope.sent,
         received=envelope.received or envelope.recieved,
     )
+
+
+def _read(body: bytes | bytearray | str) -> _Envelope:
+    """Return the envelope; of a missed feed, the one that was to be delivered."""
+    limit = "a JSON object with `topic`, `resource` and `user_id`"
+    if not isinstance(body, bytes | bytearray | str):
+        raise NotificationError("body of a notification", type(body).__name__, limit)
+    try:
+        raw = body.encode() if isinstance(body, str) else bytes(body)
+        value = _lenient.parse(raw)
+        if isinstance(value, dict):
+            value |= _undelivered(value)
+        return _lenient.convert(value, _Envelope)
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        raise NotificationError("body of a notification", str(error), limit) from None
+
+
+def _undelivered(element: dict[str, object]) -> dict[str, object]:
+    """Return the envelope in `request.data` of a missed feed, or an empty one.
+
+    The element around it may name its own keys differently: an example has `_id` and `resource`
+    swapped.
+    """
+    request = element.get("request")
+    data = request.get("data") if isinstance(request, dict) else None
+    if isinstance(data, str):
+        try:
+            data = _lenient.parse(data.encode("utf-8", "replace"))
+        except (msgspec.MsgspecError, RecursionError):
+            return {}
+    is_envelope = isinstance(data, dict) and bool(data.get("topic")) and bool(data.get("resource"))
+    if not (isinstance(data, dict) and is_envelope):
+        return {}
+    return {name: value for name, value in data.items() if value is not None}
+
+
+def _identity(identity: str | None, resource: str, envelope: _Envelope) -> str | None:
+    """Return what tells this event from every other one.
+
+    An `_id` that only repeats the resource is the same for all events of a claim. The time at which
+    the API noticed the event, which a redelivery repeats, makes it unique.
+    """
+    if identity is None or identity.strip("/") != resource.strip("/"):
+        return identity
+    moment = envelope.received or envelope.recieved or envelope.sent
+    if moment is None:
+        return identity
+    actions = ",".join(envelope.actions or ())
+    return f"{resource} {actions} {moment.isoformat()}"

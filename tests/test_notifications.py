@@ -133,7 +133,7 @@ FOREIGN: Final = [
     ("post_purchase", "https://evil.example/post-purchase/v1/claims/1"),
     ("post_purchase", "/post-purchase/v1/claims/"),
     ("post_purchase", "/post-purchase/v1/claims/a"),
-    ("post_purchase", "/post-purchase/v1/claims/1/messages"),
+    ("post_purchase", "/post-purchase/v1/claims/1/../messages"),
     ("post_purchase", "/post-purchase/v1/returns/1"),
     ("post_purchase", "/marketplace/claims/1"),
     ("post_purchase", "/post-purchase/v1/claims/\u0661"),

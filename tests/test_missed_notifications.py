@@ -1,0 +1,107 @@
+"""Notifications in the forms that integrators report, and missed feeds (api, 6; api-beyond, f)."""
+
+import json
+from typing import Final
+
+import pytest
+
+from mlmsg import Client
+from mlmsg.errors import NotificationError
+from mlmsg.notifications import Notification, parse
+from mlmsg.sandbox import Sandbox
+
+CLAIM: Final = {"topic": "post_purchase", "user_id": 5, "resource": "/post-purchase/v1/claims/12"}
+
+
+def read(**changes: object) -> Notification:
+    return parse(json.dumps(CLAIM | changes))
+
+
+RESOURCES: Final = [
+    ("post_purchase", "/post-purchase/v1/claims/12/actions-history"),
+    ("post_purchase", "post-purchase/v1/claims/12/messages"),
+    ("post_purchase", "/post-purchase/v2/claims/12/a/b"),
+    ("post_purchase", "/v1/claims/12"),
+    ("post_purchase", "v1/claims/12/status-history"),
+    ("marketplace_claims", "/marketplace/claims/12"),
+    ("marketplace_claims", "/marketplace/v2/claims/12/messages"),
+]
+
+
+@pytest.mark.parametrize(("topic", "resource"), RESOURCES)
+def test_a_claim_is_named_under_every_prefix(topic: str, resource: str) -> None:
+    notification = read(topic=topic, resource=resource)
+    assert (notification.kind, notification.id) == ("claim", "12")
+    assert notification.resource == resource
+
+
+LEAVING: Final = [
+    "/post-purchase/v1/claims/12/../x", "/post-purchase/v1/claims/12abc", "/v1/claims/12/",
+    "/v1/claims/12?x=1", "/v1/claims/12//x", "/v1/claims/-12", "/v1/claims/", "/x/claims/12",
+    "/v1/claims/12/%2e%2e", "https://x.example/v1/claims/12", "/v1/claims/12#a", "/v1/claims/1 2",
+    "/v1/claims/12\n", "/v1/claims/٣",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("resource", LEAVING)
+def test_what_leaves_the_id_is_refused(resource: str) -> None:
+    with pytest.raises(NotificationError):
+        read(resource=resource)
+
+
+RECEIVED: Final = "2026-03-01T10:00:00.000Z"
+
+
+def test_two_events_of_one_claim_are_told_apart() -> None:
+    """`_id` may repeat the resource, with or without its slash."""
+    one = read(_id="post-purchase/v1/claims/12", received=RECEIVED, sent=RECEIVED, attempts=1)
+    two = read(_id=CLAIM["resource"], received="2026-03-01T11:00:00Z", sent=RECEIVED)
+    again = read(_id=CLAIM["resource"], received=RECEIVED, sent="2026-03-01T12:00:00Z", attempts=2)
+    assert one.notification_id != two.notification_id
+    assert one.notification_id == again.notification_id
+    assert read(_id="n1", received=RECEIVED).notification_id == "n1"
+
+
+def test_a_swapped_element_is_read() -> None:
+    swapped = parse(
+        json.dumps(
+            {
+                "topic": "marketplace_messages",
+                "user_id": 5,
+                "resource": "5da8f",
+                "_id": "/marketplace/messages/2d45a5ad",
+            }
+        )
+    )
+    assert (swapped.id, swapped.notification_id) == ("2d45a5ad", "5da8f")
+    assert swapped.resource == "/marketplace/messages/2d45a5ad"
+
+
+def test_the_undelivered_envelope_counts() -> None:
+    envelope = {"_id": "e1", "topic": "messages", "resource": "m1", "user_id": 5, "attempts": 1}
+    element = {
+        "_id": "m1", "resource": "e1", "topic": "messages", "user_id": 5, "attempts": 8,
+        "request": {"url": "https://x.example", "data": json.dumps(envelope)},
+        "response": {"http_code": 500},
+    }  # fmt: skip
+    notification = parse(json.dumps(element))
+    assert (notification.id, notification.notification_id) == ("m1", "e1")
+
+
+@pytest.mark.parametrize("data", [None, "", "{", "[]", "{}", '"text"', 5, {"topic": None}])
+def test_an_element_without_its_envelope_is_read_by_itself(data: object) -> None:
+    assert read(request={"data": data}).id == "12"
+    assert read(request=data).id == "12"
+
+
+async def test_each_missed_notification_comes_once(sandbox: Sandbox, client: Client) -> None:
+    application = sandbox.grant.client_id
+    for number in range(25):
+        sandbox.market.add_missed_feed("messages", f"m{number}")
+    sandbox.market.add_missed_feed("marketplace_messages", "/marketplace/messages/g1")
+    sandbox.market.add_missed_feed("items", "/items/MLM1")
+    missed = client.notifications.missed(application, page_size=10)
+    found = [notification async for notification in missed]
+    assert sorted(one.id for one in found) == sorted(["g1", *(f"m{n}" for n in range(25))])
+    only = client.notifications.missed(application, topic="marketplace_messages")
+    assert [notification.id async for notification in only] == ["g1"]
