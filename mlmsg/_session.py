@@ -10,7 +10,6 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
-from email.utils import parsedate_to_datetime
 from typing import Literal, NoReturn, TypeVar, overload
 
 from ._arguments import check_token
@@ -38,7 +37,7 @@ from .errors import (
     UsageError,
 )
 from .events import AttemptEvent, EventEmitter, OnEvent
-from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Verdict, retry_after
+from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Verdict, http_date, retry_after
 
 __all__ = ["Session"]
 
@@ -244,7 +243,7 @@ class Session:
     def clock_offset(self) -> float | None:
         """Return the seconds by which the server's clock is ahead of ours; None if unknown."""
         date, arrived = self._last_date
-        moment = _http_date(date)
+        moment = http_date(date)
         return None if moment is None else moment - arrived
 
     def _decide(self, request: Request[T], state: _CallState, error: BaseException) -> Verdict:
@@ -284,7 +283,7 @@ class Session:
             effect=request.effect,
             status=response.status,
             repeatable=request.is_repeatable,
-            retry_after=retry_after(response.headers.get("Retry-After"), time.time()),
+            retry_after=_retry_after(response),
             alternative=alternative,
             not_executed=is_refused is not None and is_refused(response),
         )
@@ -340,6 +339,16 @@ class Session:
         return self._transport
 
 
+def _retry_after(response: Response) -> float | None:
+    """Return the seconds that the server asks to wait. A date counts from the response's `Date`.
+
+    Both are of the server's clock, which may differ from ours.
+    """
+    server_time = http_date(response.headers.get("Date"))
+    now = time.time() if server_time is None else server_time
+    return retry_after(response.headers.get("Retry-After"), now)
+
+
 def _outcome_of_error(request: Request[T], error: TransportError) -> Outcome:
     # If nothing was sent, the source was not opened either.
     can_repeat = request.is_repeatable or not error.sent
@@ -370,11 +379,3 @@ def _verdict_label(
         case Fail(unknown=True):
             return "unknown"
     return "cancel" if isinstance(error, asyncio.CancelledError) else "fail"
-
-
-def _http_date(value: str) -> float | None:
-    """Return an HTTP date as seconds since the epoch, or None."""
-    try:
-        return parsedate_to_datetime(value).timestamp()
-    except (ValueError, TypeError, OverflowError):
-        return None

@@ -2,7 +2,6 @@
 
 import email.utils
 import enum
-import math
 import re
 from dataclasses import dataclass
 from datetime import UTC
@@ -20,6 +19,7 @@ __all__ = [
     "RetryPolicy",
     "Timeouts",
     "Verdict",
+    "http_date",
     "retry_after",
 ]
 
@@ -202,17 +202,23 @@ def retry_after(value: str | None, now: float) -> float | None:
 
     Args:
         value: The header: seconds, whole or with a fraction, or an HTTP date.
-        now: The present time, in seconds since the epoch.
+        now: The present time on the clock of the server, in seconds since the epoch.
     """
     if value is None:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", value):
         return float(value)
+    moment = http_date(value)
+    return None if moment is None else max(moment - now, 0.0)
+
+
+def http_date(value: str | None) -> float | None:
+    """Return an HTTP date in seconds since the epoch; None if it cannot be read."""
+    if value is None:
+        return None
     try:
         date = email.utils.parsedate_to_datetime(value)
         # HTTP dates are in GMT, also in an old form that names no zone.
-        date = date.replace(tzinfo=UTC) if date.tzinfo is None else date
-        seconds = date.timestamp() - now
+        return (date.replace(tzinfo=UTC) if date.tzinfo is None else date).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
-    return max(seconds, 0.0) if math.isfinite(seconds) else None
