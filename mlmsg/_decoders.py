@@ -61,7 +61,7 @@ claim_detail = JsonDecoder(ClaimDetail)
 order_page = JsonDecoder(OrderPage)
 order = JsonDecoder(Order)
 me = JsonDecoder(Me)
-token_response = JsonDecoder(TokenResponse)
+_token_response = JsonDecoder(TokenResponse)
 _flat_message = JsonDecoder(Message)
 
 
@@ -125,6 +125,14 @@ def missed_feeds(response: Response) -> list[msgspec.Raw]:
 def claim_messages(response: Response) -> ClaimMessages:
     """Return the messages of a claim."""
     return ClaimMessages(_claim_messages(response))
+
+
+def token_response(response: Response) -> TokenResponse:
+    """Return the tokens of a response that contains an access token or a refresh token."""
+    tokens = _token_response(response)
+    if not (tokens.access_token or tokens.refresh_token):
+        raise msgspec.ValidationError("the response contains no token")
+    return tokens
 
 
 def one_message(response: Response) -> Message:

@@ -6,6 +6,7 @@ invalid optional value is replaced by its default, an invalid required value is 
 
 import codecs
 import json
+import math
 import types
 from collections.abc import Mapping
 from typing import TypeVar, Union, get_args, get_origin
@@ -21,7 +22,7 @@ def parse(body: bytes) -> object:
     """Decode JSON, also with a byte order mark, raw control characters or broken characters.
 
     Bytes that are not UTF-8 and halves of surrogate pairs become `?` or the replacement character.
-    NaN and Infinity become None.
+    NaN, Infinity and numbers that Python cannot represent become None.
 
     Raises:
         msgspec.DecodeError: The body is not JSON.
@@ -31,7 +32,9 @@ def parse(body: bytes) -> object:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = str(error)
     try:
-        value = json.loads(_text(body), strict=False, parse_constant=lambda _: None)
+        value = json.loads(
+            _text(body), strict=False, parse_constant=_finite, parse_float=_finite, parse_int=_int
+        )
         plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
         return msgspec.json.decode(plain)
     except (ValueError, RecursionError, msgspec.DecodeError):
@@ -53,6 +56,18 @@ _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+
+def _finite(text: str) -> float | None:
+    number = float(text)
+    return number if math.isfinite(number) else None
+
+
+def _int(text: str) -> int | None:
+    try:
+        return int(text)
+    except ValueError:  # more digits than Python converts
+        return None
 
 
 def convert(value: object, target: type[T]) -> T:

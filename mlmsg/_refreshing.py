@@ -11,9 +11,10 @@ from collections.abc import Callable
 
 from ._arguments import check_secret, check_token
 from ._grant import Grant, SendTokenRequest
+from ._refresh_backoff import REFRESH_RETRY_DELAY, token_unavailable
 from ._secrets import as_secret
 from ._streams import wait_until_done
-from .errors import RuleError, UsageError
+from .errors import MlmsgError, RuleError, TokenUnavailable, UsageError
 from .token_store import Token, TokenStore
 
 __all__ = ["RefreshingToken"]
@@ -21,10 +22,7 @@ __all__ = ["RefreshingToken"]
 logger = logging.getLogger("mlmsg")
 
 REFRESH_AHEAD_WAIT = 2.0
-"""Seconds that a call waits for a refresh while the old token is still valid."""
-
-REFRESH_RETRY_DELAY = 30.0
-"""Seconds between two attempts to refresh a token that is still valid."""
+"""Seconds from the start of a refresh for which calls wait while the old token is still valid."""
 
 
 class RefreshingToken:
@@ -32,15 +30,20 @@ class RefreshingToken:
 
     - The access token is refreshed from five minutes before its end (a short-lived one: in the
       second half of its life), and after a 401. While the old one is still valid, a failed refresh
-      fails no call, and a slow refresh delays a call by at most two seconds.
+      fails no call, and a slow refresh delays calls only for its first two seconds.
     - A refresh is one task, and all calls that need a token wait for it. Cancelling a call or
       closing a client does not cancel the refresh: refresh tokens are single-use, and losing the
       newest one means losing access.
     - New tokens are stored before their first use. Before every refresh the store is locked and
       read again: several processes can share one grant, and each uses the tokens that another one
       obtained.
-    - A refresh whose outcome is unknown fails the calls that wait for it, and is not repeated. The
-      next call that needs a token reads the store and tries again.
+    - A failed refresh fails the calls that wait for it with `TokenUnavailable`. The next calls do
+      not send a token request each: they read the store, and raise the error again until its pause
+      has ended. The pause is 30 seconds after a refusal of the API. After a failure whose outcome
+      is unknown, the next call may try again at once; if that fails too, the pauses grow from 1 to
+      30 seconds. After a 429 all calls wait as long as it asks, up to one minute.
+    - Whatever the API answers, its refresh token is stored. An `expires_in` that cannot be true
+      counts as unknown, and the access token is then used until the API rejects it.
 
     The end of the event loop ends a refresh too, for example when `asyncio.run` returns while calls
     are under way. Close the client before.
@@ -88,6 +91,7 @@ class RefreshingToken:
         secret = check_secret("client secret", client_secret)
         self._grant = Grant(str(client_id), secret, initial, store, clock)
         self._task: asyncio.Task[str] | None = None
+        self._started = 0.0  # time of the task's event loop
 
     def __repr__(self) -> str:
         return "<RefreshingToken>"
@@ -106,14 +110,15 @@ class RefreshingToken:
 
         Raises:
             ReauthorizationRequired: The API accepts none of the known refresh tokens.
-            ApiError: The API refused the refresh for another reason.
-            TransportError: The network failed.
+            TokenUnavailable: The refresh failed for another reason.
             UsageError: Another event loop is refreshing the token now.
+            Exception: An error of your own store, unchanged.
         """
         while self._grant.is_due():
             task, is_new = self._join_refresh(send)
             if self._grant.is_usable():
-                await asyncio.wait({task}, timeout=REFRESH_AHEAD_WAIT)
+                elapsed = asyncio.get_running_loop().time() - self._started
+                await asyncio.wait({task}, timeout=max(REFRESH_AHEAD_WAIT - elapsed, 0.0))
                 break
             try:
                 return await asyncio.shield(task)
@@ -144,6 +149,7 @@ class RefreshingToken:
         """Return the task of the running refresh, or of a new one; True for a new one."""
         task = self._task
         if task is None or task.done() or task.get_loop().is_closed():
+            self._started = asyncio.get_running_loop().time()
             task = self._task = asyncio.create_task(self._refresh(send))
             task.add_done_callback(_retrieve_exception)
             return task, True
@@ -158,7 +164,11 @@ class RefreshingToken:
                 await self._grant.refresh(send)
         except Exception as error:
             if not self._grant.is_usable():
-                raise
+                if isinstance(error, UsageError | TokenUnavailable):
+                    raise
+                if isinstance(error, MlmsgError):
+                    raise token_unavailable(error) from error
+                raise  # an error of the caller's store, or of the disk
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
             self._grant.postpone(REFRESH_RETRY_DELAY)
         return self._grant.access_token

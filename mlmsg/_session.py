@@ -196,11 +196,11 @@ class Session:
         await self._budget.limiter(request.effect).acquire()
         state.waited = time.monotonic() - asked
         token = await self._tokens.get_token(self.send)
-        if token != self._checked_token:
+        if self._checked_token is None or token != self._checked_token:
             self._checked_token = Secret(check_token(token))
         if state.error is not None and token == state.rejected_token:
             raise state.error  # the provider has no other token
-        return self._checked_token or _NO_TOKEN
+        return self._checked_token
 
     async def _attempt(self, transport: Transport, request: Request[T], state: _CallState) -> T:
         """Send the request once. Return the value, or raise the error of this attempt."""
@@ -274,7 +274,7 @@ class Session:
     def _outcome_of_response(
         self, request: Request[T], response: Response, state: _CallState
     ) -> Outcome:
-        is_refused = request.proves_not_executed
+        headers, is_refused = response.headers, request.proves_not_executed
         alternative = as_v1_request(request, response) is not None
         if state.rejected_token is None and is_token_rejected(request, response):
             state.rejected_token = state.token
@@ -283,7 +283,7 @@ class Session:
             effect=request.effect,
             status=response.status,
             repeatable=request.is_repeatable,
-            retry_after=_retry_after(response),
+            retry_after=retry_after(headers.get("Retry-After"), time.time(), headers.get("Date")),
             alternative=alternative,
             not_executed=is_refused is not None and is_refused(response),
         )
@@ -337,16 +337,6 @@ class Session:
                 "inside the coroutine that runs there"
             )
         return self._transport
-
-
-def _retry_after(response: Response) -> float | None:
-    """Return the seconds that the server asks to wait. A date counts from the response's `Date`.
-
-    Both are of the server's clock, which may differ from ours.
-    """
-    server_time = http_date(response.headers.get("Date"))
-    now = time.time() if server_time is None else server_time
-    return retry_after(response.headers.get("Retry-After"), now)
 
 
 def _outcome_of_error(request: Request[T], error: TransportError) -> Outcome:

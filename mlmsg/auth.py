@@ -12,7 +12,7 @@ from ._arguments import check_token
 from ._grant import SendTokenRequest
 from ._refreshing import RefreshingToken
 from ._secrets import as_secret
-from .errors import RuleError
+from .errors import InvalidToken, MlmsgError, RuleError, TokenUnavailable, UsageError
 
 __all__ = [
     "RefreshingToken",
@@ -72,11 +72,20 @@ class _CallableTokens:
         self._function = function
 
     async def get_token(self, _send: SendTokenRequest) -> str:
+        try:
+            return as_secret(await self._call())
+        except (InvalidToken, TokenUnavailable, UsageError):
+            raise
+        except MlmsgError as error:
+            # Raised by a client that the function uses. It must not look like this call's error.
+            raise TokenUnavailable(f"the token source failed: {error}") from error
+
+    def _call(self) -> Awaitable[str]:
         result = as_secret(self._function())
         if not isawaitable(result):
             limit = "an async function that returns the token"
-            raise RuleError("access token", "a function that returns no awaitable", limit)
-        return as_secret(await result)
+            raise InvalidToken("access token", "a function that returns no awaitable", limit)
+        return result
 
     def reject(self, _token: str) -> bool:
         return True  # the function may return a newer token by now

@@ -27,7 +27,8 @@
     │   └── IncompleteDownload            the file was empty, truncated or interrupted
     ├── DecodeError                       the body of a successful response cannot be read
     ├── OutcomeUnknown                    a message may or may not have been delivered
-    └── ReauthorizationRequired           the refresh token is invalid: the seller must log in again
+    └── TokenUnavailable                  no access token: the refresh or the token source failed
+        └── ReauthorizationRequired       the refresh token is invalid: the seller must log in again
 
 All of them can be pickled. None contains an access token: if the API echoes one, it is redacted
 before the error is created.
@@ -68,6 +69,7 @@ __all__ = [
     "StillUnread",
     "TargetExists",
     "TimedOut",
+    "TokenUnavailable",
     "TransportError",
     "UnsafeRedirect",
     "UsageError",
@@ -438,7 +440,29 @@ class OutcomeUnknown(MlmsgError):
         return self._reconcile()
 
 
-class ReauthorizationRequired(MlmsgError):
+class TokenUnavailable(MlmsgError):
+    """No access token can be obtained, so no call can be sent.
+
+    The error of the API, of the network, of the token store or of the token source is the
+    `__cause__`. After a failed refresh, `RefreshingToken` raises this for a short time without
+    another token request.
+
+    Attributes:
+        reason: The failure, in words.
+    """
+
+    ends_job = True
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        """Return the failure."""
+        return self.reason
+
+
+class ReauthorizationRequired(TokenUnavailable):
     """The API rejected the refresh token, and the store contains no other one.
 
     It may have been used before, or be expired or revoked. The seller has to authorize the
@@ -446,8 +470,9 @@ class ReauthorizationRequired(MlmsgError):
     `__cause__`.
     """
 
-    ends_job = True
-
-    def __str__(self) -> str:
-        """Return the failure and the advice."""
-        return "the refresh token is invalid. The seller has to authorize the application again"
+    def __init__(
+        self,
+        reason: str = "the access token could not be refreshed: the refresh token is invalid. "
+        "The seller has to authorize the application again",
+    ) -> None:
+        super().__init__(reason)

@@ -197,19 +197,23 @@ class RetryPolicy:
         return Retry(delay)
 
 
-def retry_after(value: str | None, now: float) -> float | None:
+def retry_after(value: str | None, now: float, date: str | None = None) -> float | None:
     """Return the seconds that a `Retry-After` header asks for; None if it cannot be read.
 
     Args:
         value: The header: seconds, whole or with a fraction, or an HTTP date.
-        now: The present time on the clock of the server, in seconds since the epoch.
+        now: The present time on our clock, in seconds since the epoch.
+        date: The `Date` header of the same response, the present time on the clock of the server.
+            A `Retry-After` date counts from it. If it cannot be read, `now` takes its place.
     """
     if value is None:
         return None
     if re.fullmatch(r"\s*[0-9]+(\.[0-9]*)?\s*", value):
         return float(value)
-    moment = http_date(value)
-    return None if moment is None else max(moment - now, 0.0)
+    moment, server_time = http_date(value), http_date(date)
+    if moment is None:
+        return None
+    return max(moment - (now if server_time is None else server_time), 0.0)
 
 
 def http_date(value: str | None) -> float | None:

@@ -1,10 +1,12 @@
 """The grant of a sandbox: sources of tokens, their stores, and the requests that they cause."""
 
 import asyncio
+from collections.abc import Awaitable
 
+import pytest
 from calls import AT_ONCE
 
-from mlmsg import Client, RefreshingToken, Timeouts, Token, TokenStore
+from mlmsg import Client, RefreshingToken, Timeouts, Token, TokenStore, TokenUnavailable
 from mlmsg.auth import TokenLike
 from mlmsg.sandbox import Sandbox
 
@@ -62,6 +64,13 @@ def first_source(
 ) -> RefreshingToken:
     """Return a source of the grant that every sandbox starts with."""
     return RefreshingToken("1000000000000001", "sandbox-secret", refresh_token, store=store)
+
+
+async def unavailable(call: Awaitable[object]) -> TokenUnavailable:
+    """Return the error of a call for which no access token could be refreshed."""
+    with pytest.raises(TokenUnavailable, match="could not be refreshed: ") as caught:
+        await call
+    return caught.value
 
 
 def client_of(url: str, token: TokenLike, timeout: float | Timeouts = 5.0) -> Client:

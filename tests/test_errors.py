@@ -43,6 +43,7 @@ from mlmsg.errors import (
     StillUnread,
     TargetExists,
     TimedOut,
+    TokenUnavailable,
     TransportError,
     UnsafeRedirect,
     UsageError,
@@ -77,7 +78,8 @@ TREE: Final[dict[type[Exception], tuple[type[Exception], ...]]] = {
     IncompleteDownload: (TransportError,),
     DecodeError: (MlmsgError,),
     OutcomeUnknown: (MlmsgError,),
-    ReauthorizationRequired: (MlmsgError,),
+    TokenUnavailable: (MlmsgError,),
+    ReauthorizationRequired: (TokenUnavailable,),
 }
 """The tree as the module docstring draws it."""
 
@@ -120,6 +122,7 @@ ERRORS: Final[list[MlmsgError]] = [
     IncompleteDownload("5 of 9 bytes", sent=True, request=REQUEST_LINE),
     DecodeError("no JSON", b"<html>", REQUEST_LINE),
     OutcomeUnknown("503", REQUEST_LINE),
+    TokenUnavailable("the token source failed: 503"),
     ReauthorizationRequired(),
 ]
 
@@ -140,6 +143,7 @@ ENDS_JOB: Final = {
     InvalidToken,
     ReauthorizationRequired,
     StillUnread,
+    TokenUnavailable,
     UsageError,
 }
 

@@ -27,6 +27,7 @@ ROOMS = (
     ("_date_walk", "_decoders", "_request_builders", "_reason_errors", "_search_queries"),
     ("_operations",),
     ("token_store", "_transport"),
+    ("_refresh_backoff",),
     ("_grant",),
     ("_refreshing",),
     ("auth",),

@@ -50,7 +50,7 @@ async def sync_attachments(
         RuleError: An argument is wrong, and nothing was done; or the token is not valid as one.
         TargetError: The target cannot be read or written (an `OSError`).
         AuthenticationError: The token was rejected.
-        ReauthorizationRequired: The grant has ended.
+        TokenUnavailable: The access token could not be refreshed.
         UsageError: The client is closed, or belongs to another event loop.
         Exception: Any exception of a token source of your own, unchanged.
     """
