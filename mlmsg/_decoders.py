@@ -1,5 +1,6 @@
 """Decoders of the endpoints' responses, each named after the value that it returns."""
 
+import re
 from typing import Generic, TypeVar
 
 import msgspec
@@ -128,8 +129,14 @@ def claim_messages(response: Response) -> ClaimMessages:
 
 
 def token_response(response: Response) -> TokenResponse:
-    """Return the tokens of a response that contains an access token or a refresh token."""
+    """Return the tokens of a response that contains an access token or a refresh token.
+
+    A refresh token with other characters than RFC 6749 allows was damaged on its way, and counts as
+    missing: the old one may still be valid.
+    """
     tokens = _token_response(response)
+    if not re.fullmatch(r"[\x20-\x7e]+", tokens.refresh_token or ""):
+        tokens = msgspec.structs.replace(tokens, refresh_token=None)
     if not (tokens.access_token or tokens.refresh_token):
         raise msgspec.ValidationError("the response contains no token")
     return tokens

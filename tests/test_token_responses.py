@@ -69,6 +69,20 @@ async def test_a_response_without_an_access_token_keeps_its_refresh_token(sandbo
         assert store.token == Token(access_token="", refresh_token=sandbox.grant.refresh_token)
 
 
+@pytest.mark.parametrize("refresh_token", ["", None, 7.5, "a\nb", "ñ", "a\ufffd"], ids=ascii)
+async def test_a_damaged_refresh_token_does_not_replace_the_old_one(
+    sandbox: Sandbox, refresh_token: object
+) -> None:
+    store = MemoryStore()
+    body = {"access_token": sandbox.token, "refresh_token": refresh_token}
+    sandbox.inject(Fault(path=TOKEN_PATH, status=200, body=json.dumps(body)))
+    async with client_of(sandbox.url, source_of(sandbox, None, store)) as client:
+        await read_page(client)
+        assert store.token == Token(
+            access_token=sandbox.token, refresh_token=sandbox.grant.refresh_token
+        )
+
+
 @pytest.mark.parametrize("life", LIVES, ids=repr)
 async def test_an_implausible_lifetime_counts_as_unknown(sandbox: Sandbox, life: object) -> None:
     """The access token is then used until the API rejects it."""
