@@ -101,7 +101,7 @@ def _choices(target: object) -> tuple[object, ...]:
 
 def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspec.Struct:
     # A struct that occurs in other shapes brings a function that returns the documented one.
-    reshape = getattr(target, "reshape", None)
+    reshape = getattr(target, "_reshape", None)
     value = value if reshape is None else reshape(value)
     fields: dict[str, object] = {}
     for field in msgspec.structs.fields(target):

@@ -211,7 +211,7 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     message_resources: list[Resource] | None = None
     conversation_first_message: bool | None = None
 
-    reshape: ClassVar = staticmethod(unflatten)
+    _reshape: ClassVar = staticmethod(unflatten)
 
     @property
     def attachments(self) -> list[Attachment]:
