@@ -5,7 +5,9 @@ files, the receiver and the time. A message that belongs to another send is neve
 two lost sends of the same text are not both found in one message.
 """
 
+import html
 import time
+import unicodedata
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
 from contextlib import aclosing
@@ -15,7 +17,7 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from .errors import OutcomeUnknown
-from .models import ClaimMessage, ClaimSent, Message, Sent
+from .models import ClaimMessage, ClaimModeration, ClaimSent, Message, Moderation, Sent
 
 __all__ = ["Fingerprint", "SendReconciler", "SendRecord", "claim_fingerprint", "pack_fingerprint"]
 
@@ -31,6 +33,9 @@ SYNCED_CLOCK_TOLERANCE = 5.0
 CLOCK_TOLERANCE = 60.0
 """Seconds by which the clocks may differ if no response had a `Date` header."""
 
+MIN_CUT_LENGTH = 20
+"""Characters of the shortest text that is taken for a cut one."""
+
 MAX_REMEMBERED = 10_000
 """Messages that are remembered as belonging to a send."""
 
@@ -45,6 +50,7 @@ class Fingerprint:
         files: The ids of the files.
         dates: The times of creation and receipt, as far as they are known.
         ours: False if the sender or the receiver shows that the message is not ours.
+        is_hidden: True if moderation may have changed the text.
     """
 
     name: Hashable
@@ -52,6 +58,7 @@ class Fingerprint:
     files: frozenset[str | None]
     dates: tuple[datetime | None, ...]
     ours: bool = True
+    is_hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,15 +87,24 @@ class SendRecord:
             clock_offset: Seconds by which the server's clock is ahead of ours.
             tolerance: Seconds by which `clock_offset` may be wrong.
         """
+        return self._fits(fingerprint, clock_offset, tolerance) and _is_same_text(
+            fingerprint.text, self.text
+        )
+
+    def is_doubtful(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> bool:
+        """Return True if only the text differs, and the server may have changed or cut it."""
+        if not self._fits(fingerprint, clock_offset, tolerance):
+            return False
+        stored, sent = comparable(fingerprint.text or ""), comparable(self.text)
+        is_cut = len(stored) >= MIN_CUT_LENGTH and sent.startswith(stored)
+        return fingerprint.is_hidden or is_cut
+
+    def _fits(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> bool:
+        """Return True if sender, time and files are those of this send."""
         dates = [date.timestamp() - clock_offset for date in fingerprint.dates if date is not None]
         since, until = self.started - tolerance, self.ended + tolerance + STORE_DELAY
         in_time = not dates or any(since <= date <= until for date in dates)
-        return (
-            fingerprint.ours
-            and in_time
-            and _is_same_text(fingerprint.text, self.text)
-            and fingerprint.files == self.files
-        )
+        return fingerprint.ours and in_time and fingerprint.files == self.files
 
     def overlaps(self, other: "SendRecord") -> bool:
         """Return True if the message of one send could be the message of the other."""
@@ -144,24 +160,31 @@ class SendReconciler(Generic[M]):
         thread: Callable[[], AsyncGenerator[M, None]],
         fingerprint: Callable[[M], Fingerprint],
     ) -> M | None:
+        is_doubtful = False
         # So many similar messages belong to sends that were answered without an id.
         others = sum(other.overlaps(record) for other in self._nameless)
         async with aclosing(thread()) as messages:
             async for message in messages:
                 offset = self._clock_offset()
                 seen = fingerprint(message)
-                matches = record.matches(
-                    seen,
+                clock = (
                     offset or 0.0,
                     CLOCK_TOLERANCE if offset is None else SYNCED_CLOCK_TOLERANCE,
                 )
-                if not matches or self._accounted.get(seen.name, record) is not record:
+                if self._accounted.get(seen.name, record) is not record:
+                    continue
+                if not record.matches(seen, *clock):
+                    is_doubtful |= record.is_doubtful(seen, *clock)
                     continue
                 if others and seen.name not in self._accounted:
                     others -= 1
                     continue
                 self._account(seen.name, record)
                 return message
+        if is_doubtful:
+            text = "the thread has a message of that time whose text was changed, cut or hidden"
+            unknown = OutcomeUnknown(text)
+            raise unknown.with_reconciler(partial(self._find, record, thread, fingerprint))
         return None
 
 
@@ -177,6 +200,7 @@ def pack_fingerprint(message: Message) -> Fingerprint:
         files=frozenset(file.filename for file in message.attachments),
         dates=(date.created, date.received) if date else (),
         ours=not sellers or sender is None or str(sender) in sellers,
+        is_hidden=_is_hidden(message.status, message.text, message.message_moderation),
     )
 
 
@@ -187,10 +211,40 @@ def claim_fingerprint(message: ClaimMessage, to: str) -> Fingerprint:
         text=message.message,
         files=frozenset(file.filename for file in message.attachments or ()),
         dates=(message.date_created, message.message_date),
-        ours=message.receiver_role in {to, None},
+        ours=message.receiver_role in {to, None} and message.sender_role != to,
+        is_hidden=_is_hidden(message.status, message.message, message.message_moderation),
     )
 
 
+def comparable(text: str) -> str:
+    """Return a text without what servers change: Unicode form, HTML escapes, invisible characters.
+
+    White space is reduced to single spaces, because servers trim it and change line ends.
+    """
+    text = unicodedata.normalize("NFKC", text)
+    for _ in range(2):  # a server may escape what another one has escaped already
+        text = unicodedata.normalize("NFKC", html.unescape(text))
+    return " ".join("".join(c for c in text if not _is_invisible(c)).split())
+
+
+def _is_invisible(character: str) -> bool:
+    """Return True for zero-width, control and formatting characters, and variation selectors."""
+    if character.isspace():
+        return False
+    is_selector = "\ufe00" <= character <= "\ufe0f"
+    return is_selector or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"}
+
+
 def _is_same_text(stored: str | None, sent: str) -> bool:
-    """Return True if only the white space differs: servers trim, and change line ends."""
-    return stored is not None and stored.split() == sent.split()
+    return stored is not None and comparable(stored) == comparable(sent)
+
+
+def _is_hidden(
+    status: str | None, text: str | None, moderation: Moderation | ClaimModeration | None
+) -> bool:
+    """Return True if moderation may have replaced or removed the text."""
+    verdict = (moderation.status or "").lower() if moderation else ""
+    return not text or (status or "").lower() in _HIDING or verdict in _HIDING
+
+
+_HIDING = frozenset({"moderated", "rejected", "blocked", "in_moderation"})

@@ -431,6 +431,9 @@ class OutcomeUnknown(MlmsgError):
             A `Message` for `packs.send`, a `ClaimMessage` for `claims.send`.
 
         Raises:
+            OutcomeUnknown: It cannot be known: the thread has a message of that time whose text was
+                changed, cut or hidden, for example by moderation. Do not send again. Read the
+                thread, or ask the buyer.
             UsageError: The error was pickled or copied, or is not from a client's send.
             ApiError: The thread cannot be read.
             TransportError: The network failed again.
