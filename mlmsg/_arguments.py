@@ -7,6 +7,7 @@ argument, the value found and what is allowed.
 import ipaddress
 import math
 import operator
+import os
 import re
 from collections.abc import Sequence
 from inspect import iscoroutinefunction
@@ -30,6 +31,7 @@ __all__ = [
     "check_sequence",
     "check_ssl",
     "check_token",
+    "expand_user",
     "is_content_type",
     "is_loopback",
     "shorten",
@@ -107,6 +109,11 @@ def _check_segment(name: str, value: str, limit: str) -> str:
         hint = f"Remove the character {found[0]!r}: pass only the id"
         raise RuleError(f"`{name}`", shorten(value), limit, hint)
     return str(value)
+
+
+def expand_user(path: str | PathLike[str]) -> str:
+    """Return the path with the home folder in place of a leading `~` or `~user`."""
+    return os.path.expanduser(os.fspath(path))  # noqa: PTH111  (Path raises for an unknown user)
 
 
 def check_base_url(value: str) -> str:

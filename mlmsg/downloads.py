@@ -1,25 +1,25 @@
 """Receive a file: iterate over it, read it into memory, or save it.
 
-The bytes are counted in each case. A file that is empty, or shorter or longer than the server
-announced, raises `IncompleteDownload`.
+In each case, the bytes are counted and the first of them are compared with the name. A file that is
+empty, shorter or longer than the server announced, or that is an HTML page or a JSON document where
+its name announces something else, raises `IncompleteDownload`.
 """
 
 import errno
-import hashlib
 import os
-import secrets
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
 from email.message import Message
 from email.utils import collapse_rfc2231_value
 from functools import partial
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePosixPath
 
-from ._arguments import check_callback
+from ._arguments import check_callback, expand_user
+from ._content import SNIFF_BYTES, Announced, document_in
 from ._multipart import Progress
-from ._streams import coalesce, fsync_directory, run_in_thread
+from ._partial_file import receive_file
+from ._streams import run_in_thread
 from ._wire import Response
 from .errors import (
     IncompleteDownload,
@@ -65,17 +65,29 @@ class Download:
         self.size: int | None = int(length) if plain and length.isdecimal() else None
         self.content_type: str = response.headers.get("Content-Type", "application/octet-stream")
         self.filename: str = _disposition(response.headers.get("Content-Disposition")) or name
+        has_extension = PurePosixPath(name).suffix != ""
+        self._announced = Announced(name if has_extension else self.filename)
         self._stream = response.stream
         self._is_read = False
 
     def __repr__(self) -> str:
         return f"<Download {self.filename!r}, {self.content_type}, {self.size} bytes>"
 
+    def expect(self, content_type: str | None, size: int | None) -> None:
+        """Compare the content with what a message lists of the file. Call it before reading.
+
+        Args:
+            content_type: The MIME type in the message, or None.
+            size: The size in bytes in the message, or None.
+        """
+        self._announced = replace(self._announced, type=content_type, size=size)
+
     def __aiter__(self) -> AsyncGenerator[bytes, None]:  # noqa: PYI058  (`aclose` is public)
         """Yield the bytes as they arrive, in chunks of any size.
 
         Raises:
-            IncompleteDownload: The file is empty, or not as long as announced.
+            IncompleteDownload: The file is empty or not as long as announced, or an HTML page or a
+                JSON document arrives in place of it.
             TransportError: The network failed.
             UsageError: The bytes were read before, or the download is closed.
         """
@@ -89,18 +101,31 @@ class Download:
             raise UsageError("this download is closed; read it inside its `async with` block")
         self._is_read = True
         received = 0
+        head = b""
+        is_checked = False
         try:
             async with aclosing(stream.chunks(lends=lends)) as chunks:
                 async for chunk in chunks:
                     received += len(chunk)
-                    yield chunk
-        except TimedOut:
+                    if is_checked:
+                        yield chunk
+                        continue
+                    head += chunk
+                    if len(head) >= SNIFF_BYTES:
+                        self._check_content(head, self.size)
+                        is_checked = True
+                        yield head
+                        head = head[:SNIFF_BYTES]
+        except (TimedOut, IncompleteDownload):
             raise
         except TransportError as error:
-            message = f"{received} of {self._announced} arrived: {error.message}"
+            message = f"{received} of {self._announced_size} arrived: {error.message}"
             raise IncompleteDownload(message, request=error.request) from error
         if received == 0 or received != (self.size or received):
-            raise IncompleteDownload(f"{received} of {self._announced} arrived")
+            raise IncompleteDownload(f"{received} of {self._announced_size} arrived")
+        self._check_content(head, received)
+        if not is_checked:
+            yield head
 
     async def read(self) -> bytes:
         """Return the whole file. Raises the same errors as iterating."""
@@ -130,28 +155,31 @@ class Download:
 
         Raises:
             TargetExists: The file exists, and `overwrite` is false.
-            IncompleteDownload: The file is empty, or not as long as announced.
+            IncompleteDownload: The file is empty or not as long as announced, or an HTML page or a
+                JSON document arrives in place of it.
             TransportError: The network failed.
             OSError: The file cannot be written.
         """
         check_callback("`progress`", progress, "(done, total)")
-        target = await run_in_thread(partial(_target_path, to, self.filename, overwrite=overwrite))
-        part = _PartialFile(target)
-        try:
-            async with aclosing(coalesce(self._chunks(lends=False))) as groups:
-                async for group in groups:
-                    await run_in_thread(partial(part.write, group))
-                    if progress is not None:
-                        progress(part.size, self.size)
-            await run_in_thread(partial(part.commit, overwrite=overwrite))
-        except BaseException:
-            await run_in_thread(part.discard)
-            raise
-        return Saved(target, part.size, part.sha256)
+        path, size, sha256 = await receive_file(
+            partial(_target_path, to, self.filename, overwrite=overwrite),
+            self._chunks(lends=False),
+            run_in_thread,
+            overwrite=overwrite,
+            progress=None if progress is None else lambda done: progress(done, self.size),
+        )
+        return Saved(path, size, sha256)
 
     @property
-    def _announced(self) -> str:
+    def _announced_size(self) -> str:
         return "an unknown number of bytes" if self.size is None else f"{self.size} bytes"
+
+    def _check_content(self, head: bytes, size: int | None) -> None:
+        found = document_in(head[:SNIFF_BYTES], self._announced, self.content_type, size)
+        if found is not None:
+            raise IncompleteDownload(
+                f"{found} arrived in place of the file {self._announced.name!r}"
+            )
 
 
 def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
@@ -160,13 +188,15 @@ def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
     Raises:
         TargetExists: The file exists, and `overwrite` is false.
     """
-    if not _is_folder(to):
-        _check_free(Path(to), overwrite=overwrite)
+    target = expand_user(to)
+    if not _is_folder(target):
+        _check_free(Path(target), overwrite=overwrite)
 
 
 def _target_path(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
     """Return the path for a file with this name."""
-    target = Path(to) / safe_filename(name) if _is_folder(to) else Path(to)
+    path = expand_user(to)
+    target = Path(path) / safe_filename(name) if _is_folder(path) else Path(path)
     _check_free(target, overwrite=overwrite)
     return target
 
@@ -183,68 +213,11 @@ def _check_free(target: Path, *, overwrite: bool) -> None:
         raise RuleError("target of a download", found, "a file to replace, or a free path")
 
 
-def _is_folder(to: str | os.PathLike[str]) -> bool:
-    if not os.fspath(to):
+def _is_folder(path: str) -> bool:
+    if not path:
         raise RuleError("target of a download", "an empty path", "a folder or the path of a file")
     separators = tuple(filter(None, (os.sep, os.altsep)))
-    return os.fspath(to).endswith(separators) or Path(to).is_dir()
-
-
-class _PartialFile:
-    """The hidden file beside the target. Every method blocks: call it in a worker thread."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-        self._path = target.with_name(f".mlmsg-{secrets.token_hex(8)}.part")
-        self._file: BinaryIO | None = None
-        self._hash = hashlib.sha256()
-        self.size = 0
-
-    @property
-    def sha256(self) -> str:
-        return self._hash.hexdigest()
-
-    def write(self, chunks: Sequence[bytes]) -> None:
-        if self._file is None:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("xb")
-        for chunk in chunks:
-            self._file.write(chunk)
-            self._hash.update(chunk)
-            self.size += len(chunk)
-
-    def commit(self, *, overwrite: bool) -> None:
-        """Flush the file to disk, then rename it to the target."""
-        assert self._file is not None  # noqa: S101  (an empty file is rejected before)
-        self._file.flush()
-        os.fsync(self._file.fileno())
-        self._file.close()
-        if overwrite:
-            if self._target.is_file():
-                self._path.chmod(self._target.stat().st_mode & 0o777)  # keep its permissions
-            self._path.replace(self._target)
-        else:
-            self._name_if_free()
-        fsync_directory(self._target.parent)
-
-    def _name_if_free(self) -> None:
-        try:
-            # Unlike a rename, a link does not replace a file created in the meantime.
-            self._target.hardlink_to(self._path)
-        except FileExistsError:
-            raise TargetExists(self._target) from None
-        except OSError:
-            # A file system without links: the check and the rename are two steps.
-            check_target(self._target, overwrite=False)
-            self._path.replace(self._target)
-        else:
-            self._path.unlink()
-
-    def discard(self) -> None:
-        if self._file is not None:
-            with suppress(OSError):  # a full disk rejects the buffered bytes again
-                self._file.close()
-            self._path.unlink(missing_ok=True)
+    return path.endswith(separators) or Path(path).is_dir()
 
 
 def _disposition(header: str | None) -> str | None:

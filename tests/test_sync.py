@@ -152,16 +152,23 @@ async def test_damage_of_the_same_size_is_found_by_verifying(
     assert without_manifests(await held(store)) == before
 
 
-async def test_a_file_without_an_entry_is_fetched_again(
+async def test_a_file_without_an_entry_is_adopted(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
-    """Nobody knows whether it is whole: a job that was killed had not named it yet."""
+    """A killed job had not named it yet, but only a complete file has its final name."""
     await mirror(sandbox, client, tmp_path)
     before = on_disk(tmp_path)
-    (tmp_path / "packs/2000007001000044/manifest.json").unlink()
-    report, _ = await mirror(sandbox, client, tmp_path)
-    assert report.downloaded == 1
-    assert set(on_disk(tmp_path)) == set(before)
+    path = "packs/2000007001000044/manifest.json"
+    (tmp_path / path).unlink()
+    sandbox.requests.clear()
+    report, events = await mirror(sandbox, client, tmp_path)
+    assert (report.downloaded, report.failed) == (0, [])
+    assert len(events.files("skipped")) == report.skipped == len(expected(sandbox.market))
+    assert not [one for one in sandbox.requests if "attachments" in one.path]
+    after = on_disk(tmp_path)
+    assert set(after) == set(before)
+    (old,), (new,) = manifest(before[path]).values(), manifest(after[path]).values()
+    assert msgspec.structs.replace(new, downloaded_at=old.downloaded_at) == old
 
 
 async def test_a_damaged_manifest_is_reported_and_replaced(
@@ -177,12 +184,15 @@ async def test_a_damaged_manifest_is_reported_and_replaced(
         ("packs/2000007001000011", "manifest.json")
     ]
     assert isinstance(told[0].error, msgspec.DecodeError)
-    assert (report.downloaded, report.failed) == (len(before), [])
-    assert manifest(path.read_bytes()).keys() == before.keys()
+    assert (report.downloaded, report.failed) == (0, [])
+    after = manifest(path.read_bytes())
+    assert {path: entry.sha256 for path, entry in after.items()} == {
+        path: entry.sha256 for path, entry in before.items()
+    }
 
 
 @pytest.mark.parametrize("lost", [0, 1])
-async def test_a_damaged_entry_costs_one_file_at_most_and_the_manifest_is_mended(
+async def test_a_damaged_entry_costs_no_file_and_the_manifest_is_mended(
     sandbox: Sandbox, client: Client, tmp_path: Path, lost: int
 ) -> None:
     await mirror(sandbox, client, tmp_path)
@@ -192,7 +202,7 @@ async def test_a_damaged_entry_costs_one_file_at_most_and_the_manifest_is_mended
     junk = data.replace(b'"files": [', b'"files": [{"path": "of what is not listed"},')
     path.write_bytes(head + b'"size": null, "was": ' + tail if lost else junk)
     report, events = await mirror(sandbox, client, tmp_path)
-    assert (report.downloaded, events.files("manifest")) == (lost, ["manifest.json"])
+    assert (report.downloaded, events.files("manifest")) == (0, ["manifest.json"])
     again, events = await mirror(sandbox, client, tmp_path)
     assert (again.downloaded, events.files("manifest")) == (0, [])
 

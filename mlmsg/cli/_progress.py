@@ -29,7 +29,7 @@ __all__ = ["summary", "watch"]
 
 Show: TypeAlias = Callable[[SyncEvent], None]
 
-LABELS = {"failed": "failed", "manifest": "replaced"}
+LABELS = {"failed": "failed", "manifest": "replaced", "mismatch": "size differs"}
 """Labels of the events that are problems. They are also printed above the bar."""
 
 LEVELS = {"failed": "error", "manifest": "warning"}

@@ -17,7 +17,7 @@ R = TypeVar("R")
 
 
 async def list_attachments(
-    client: Client, thread: ThreadId, site_id: str
+    client: Client, thread: ThreadId, site_id: str | None
 ) -> AsyncGenerator[Listed, None]:
     """Yield every attachment of the thread; one that is in two messages is yielded twice."""
     if thread.kind == "claim":
@@ -40,7 +40,7 @@ async def fetch(
     return await client.attachments.download_with(file.filename, handler, site_id=file.site_id)
 
 
-def _of_pack(message: Message, attachment: Attachment, site_id: str) -> Listed:
+def _of_pack(message: Message, attachment: Attachment, site_id: str | None) -> Listed:
     sender = message.from_
     # `CBT` is the site of the seller's account. No file is stored there.
     named = message.site_id if message.site_id != "CBT" else None

@@ -20,7 +20,7 @@ __all__ = [
 
 ThreadKind: TypeAlias = Literal["pack", "claim"]
 
-EventKind: TypeAlias = Literal["downloaded", "skipped", "failed", "manifest", "thread"]
+EventKind: TypeAlias = Literal["downloaded", "skipped", "mismatch", "failed", "manifest", "thread"]
 """The kind of a step; see `SyncEvent`."""
 
 MAX_FAILURES = 10_000
@@ -71,8 +71,9 @@ class SyncEvent:
 
     Attributes:
         kind: `"downloaded"`, `"skipped"` (mirrored before) or `"failed"` for a file; `"failed"`
-            without a file name for a thread that could not be read completely; `"thread"` for a
-            thread that was read completely, after the last of its files; `"manifest"` for a
+            without a file name for a thread that could not be read completely; `"mismatch"` before
+            `"downloaded"` for a file whose size is not the one that its message lists; `"thread"`
+            for a thread that was read completely, after the last of its files; `"manifest"` for a
             manifest that could not be read and is replaced.
         thread: The pack or claim.
         filename: The attachment, or None if the event concerns the thread.
@@ -97,6 +98,7 @@ class SyncReport:
         threads: The number of packs and claims that were read completely.
         downloaded: The number of files fetched.
         skipped: The number of files mirrored before.
+        mismatched: The number of downloaded files whose size is not the listed one.
         failed: The first 10,000 files and threads that could not be mirrored.
         omitted_failures: The number of failures beyond those in `failed`.
         bytes: The bytes of the files fetched.
@@ -108,6 +110,7 @@ class SyncReport:
     failed: list[Failure] = field(default_factory=list)
     omitted_failures: int = 0
     bytes: int = 0
+    mismatched: int = 0
 
     def add(self, event: SyncEvent) -> None:
         """Count one step."""
@@ -115,6 +118,8 @@ class SyncReport:
             self.threads += 1
         elif event.kind == "skipped":
             self.skipped += 1
+        elif event.kind == "mismatch":
+            self.mismatched += 1
         elif event.kind == "downloaded":
             self.downloaded += 1
             self.bytes += event.size
@@ -127,6 +132,7 @@ class SyncReport:
         self.downloaded += other.downloaded
         self.skipped += other.skipped
         self.bytes += other.bytes
+        self.mismatched += other.mismatched
         self.omitted_failures += other.omitted_failures
         self._keep(other.failed)
 

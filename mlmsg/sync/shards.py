@@ -6,24 +6,36 @@
 A shard can be pickled, and `run_shard` is a plain function. Shards of different sellers, or with
 different ids, may run side by side into one target. A shard that is run again continues where it
 stopped.
+
+Start worker processes with the method "spawn" or "forkserver":
+
+    pool = ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn"))
+
+A forked process can mirror into a folder. Into a bucket it cannot if the parent had imported
+obstore: `run_shard` then raises a `UsageError`.
 """
 
 import asyncio
+import os
+import ssl as ssl_module
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, islice
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
-from mlmsg._arguments import check_int
+from mlmsg._arguments import check_int, expand_user, shorten
+from mlmsg._streams import run_in_thread
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client
-from mlmsg.rules import check_site_id
+from mlmsg.errors import RuleError
+from mlmsg.policy import RetryPolicy, Timeouts
 
+from .ids import Id, check_ids, check_sites
 from .job import sync_attachments
 from .report import SyncReport
 from .target import TargetLike
-from .workers import check_ids
 
 __all__ = ["Shard", "plan_shards", "run_shard"]
 
@@ -31,6 +43,8 @@ T = TypeVar("T")
 
 DEFAULT_BUDGET = RateBudget()
 """The limit of an application, for shards that run one after the other."""
+
+CaFile: TypeAlias = str | os.PathLike[str] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,66 +56,113 @@ class Shard:
         token: An access token, or a token source that can be pickled.
         to: A folder that every machine can access, a URL, or a store of obstore that can be
             pickled.
-        site_id: The site of the packs.
+        site_id: The site of the packs; None if each pack names its own.
         packs: Ids of packs.
         claims: Ids of claims.
         concurrency: The number of files fetched at the same time.
         base_url: The URL of the API.
         budget: The rate budget of the shard; None for no limit. Shards that run at the same time
             in different processes need a share each: `RateBudget().share(n)`.
+        timeout: Seconds without progress, or `Timeouts`, or None, as for `Client`.
+        retry: The retry policy; None for the default one.
+        proxy: The URL of an HTTP proxy, or None.
+        trust_env: True to use the proxy that the environment of the worker names.
+        ssl: The path of a file of CA certificates (PEM) on the worker; None for the certificates
+            that its system trusts. An `ssl.SSLContext` cannot be pickled.
+        global_selling: True for a seller of Global Selling, False for a domestic seller.
+        user_id: The id of a domestic seller, or None to ask the API once for each shard.
     """
 
     name: str
     token: str | TokenSource | RefreshingToken = field(repr=False)
     to: TargetLike
-    site_id: str
-    packs: tuple[int | str, ...] = ()
-    claims: tuple[int | str, ...] = ()
+    site_id: str | None
+    packs: tuple[Id, ...] = ()
+    claims: tuple[Id, ...] = ()
     concurrency: int = 16
     base_url: str = BASE_URL
     budget: RateBudget | None = field(default_factory=RateBudget)
+    timeout: float | Timeouts | None = 30.0
+    retry: RetryPolicy | None = None
+    proxy: str | None = field(default=None, repr=False)
+    trust_env: bool = False
+    ssl: CaFile = None
+    global_selling: bool = True
+    user_id: int | str | None = None
 
 
 def plan_shards(
     *,
     token: str | TokenSource | RefreshingToken,
-    packs: Iterable[int | str] = (),
-    claims: Iterable[int | str] = (),
+    packs: Iterable[Id] = (),
+    claims: Iterable[Id] = (),
     to: TargetLike,
-    site_id: str,
+    site_id: str | None = None,
     name: str = "shard",
     size: int = 1000,
     concurrency: int = 16,
     base_url: str = BASE_URL,
     budget: RateBudget | None = DEFAULT_BUDGET,
+    timeout: float | Timeouts | None = 30.0,
+    retry: RetryPolicy | None = None,
+    proxy: str | None = None,
+    trust_env: bool = False,
+    ssl: CaFile = None,
+    global_selling: bool = True,
+    user_id: int | str | None = None,
 ) -> Iterator[Shard]:
     """Yield the shards of one seller. Each is made when it is requested.
 
     Args:
         token: An access token, or a token source that can be pickled.
-        packs: Ids of packs.
-        claims: Ids of claims.
+        packs: Ids of packs, or `PackRef`s.
+        claims: Ids of claims, or `Claim`s.
         to: The target, as for `sync_attachments`. It must be picklable.
-        site_id: The site of the packs.
+        site_id: The site of the packs; None if each pack is a `PackRef` with a site.
         name: The first part of each shard's name; a number follows.
         size: The number of ids in a shard.
         concurrency: The number of files that a shard fetches at the same time.
         base_url: The URL of the API.
         budget: The rate budget of each shard: `RateBudget().share(n)` if `n` run at the same time.
+        timeout: Seconds without progress, or `Timeouts`, or None, as for `Client`.
+        retry: The retry policy; None for the default one.
+        proxy: The URL of an HTTP proxy, or None.
+        trust_env: True to use the proxy that the environment of the worker names.
+        ssl: The path of a file of CA certificates (PEM) on the worker, or None.
+        global_selling: True for a seller of Global Selling, False for a domestic seller.
+        user_id: The id of a domestic seller, or None to ask the API once for each shard.
 
     Raises:
         RuleError: An argument is wrong.
     """
-    check_site_id(site_id)
     check_ids("packs", packs, Iterable)
     check_ids("claims", claims, Iterable)
+    check_sites(site_id, packs)
     check_int("`size` of a shard", size, 1)
+    _check_ca_file(ssl)
     parts = chain(
         ((part, ()) for part in _cut(packs, size)),
         (((), part) for part in _cut(claims, size)),
     )
+    plan = Shard(
+        name,
+        token,
+        to,
+        site_id,
+        concurrency=concurrency,
+        base_url=base_url,
+        budget=budget,
+        timeout=timeout,
+        retry=retry,
+        proxy=proxy,
+        trust_env=trust_env,
+        ssl=ssl,
+        global_selling=global_selling,
+        user_id=user_id,
+    )
+    _client(plan, None)  # checks the arguments that are the client's
     return (
-        Shard(f"{name}/{number:04}", token, to, site_id, *ids, concurrency, base_url, budget)
+        replace(plan, name=f"{name}/{number:04}", packs=ids[0], claims=ids[1])
         for number, ids in enumerate(parts)
     )
 
@@ -118,7 +179,8 @@ def run_shard(shard: Shard) -> SyncReport:
 
 
 async def _run(shard: Shard) -> SyncReport:
-    async with _client(shard) as client:
+    context = await run_in_thread(partial(_tls_context, shard.ssl))
+    async with _client(shard, context) as client:
         return await sync_attachments(
             client,
             packs=shard.packs,
@@ -129,9 +191,37 @@ async def _run(shard: Shard) -> SyncReport:
         )
 
 
-def _client(shard: Shard) -> Client:
+def _client(shard: Shard, context: ssl_module.SSLContext | None) -> Client:
     """Return a client with the settings of the shard."""
-    return Client(shard.token, base_url=shard.base_url, budget=shard.budget)
+    return Client(
+        shard.token,
+        global_selling=shard.global_selling,
+        user_id=shard.user_id,
+        base_url=shard.base_url,
+        timeout=shard.timeout,
+        retry=shard.retry,
+        budget=shard.budget,
+        proxy=shard.proxy,
+        trust_env=shard.trust_env,
+        ssl=context,
+    )
+
+
+def _check_ca_file(value: CaFile) -> None:
+    if value is not None and not isinstance(value, str | os.PathLike):
+        hint = "An ssl.SSLContext cannot be pickled: pass the path of the file that it loads"
+        raise RuleError("`ssl` of a shard", shorten(value), "the path of a CA file, or None", hint)
+
+
+def _tls_context(path: CaFile) -> ssl_module.SSLContext | None:
+    _check_ca_file(path)
+    if path is None:
+        return None
+    try:
+        return ssl_module.create_default_context(cafile=expand_user(path))
+    except OSError as error:  # `ssl.SSLError` is one
+        limit = "a readable file of CA certificates (PEM)"
+        raise RuleError("`ssl` of a shard", f"{os.fspath(path)!r}: {error}", limit) from error
 
 
 def _cut(ids: Iterable[T], size: int) -> Iterator[tuple[T, ...]]:

@@ -1,37 +1,67 @@
-"""Store the mirror in a folder or a bucket, through obstore.
-
-This is the only module that names obstore.
-"""
+"""The target of a mirror: one interface of a folder and a bucket."""
 
 import os
 import re
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing, contextmanager
-from functools import partial
-from hashlib import sha256
-from pathlib import Path
-from typing import Self, TypeAlias
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import NamedTuple, Protocol, TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
-from mlmsg._streams import CHUNK_BYTES, coalesce, run_in_thread
+from mlmsg._arguments import expand_user
 from mlmsg.errors import MlmsgError, RuleError
 
-try:
-    import obstore
-    from obstore.exceptions import BaseError
-    from obstore.store import LocalStore, MemoryStore, ObjectStore, ObjectStoreMethods, from_url
-except ModuleNotFoundError as _error:
-    if _error.name != "obstore":
-        raise
-    message = "mlmsg.sync needs obstore: pip install 'mlmsg[sync]'"
-    raise ModuleNotFoundError(message, name="obstore") from None
+__all__ = [
+    "Contents",
+    "Digest",
+    "Inspection",
+    "StoreLike",
+    "Target",
+    "TargetError",
+    "TargetLike",
+    "TargetPlace",
+    "check_target_like",
+    "is_forked_after_obstore",
+    "translate_error",
+]
 
-__all__ = ["Target", "TargetError", "TargetLike"]
 
-TargetLike: TypeAlias = str | os.PathLike[str] | ObjectStore
+class StoreLike(Protocol):
+    """A store of obstore, such as `S3Store`. It is not imported: a folder needs no obstore."""
+
+    async def delete_async(self, paths: str | Sequence[str]) -> None:
+        """Delete files."""
+
+    async def rename_async(self, from_: str, to: str, *, overwrite: bool = True) -> None:
+        """Give a file another key."""
+
+
+TargetLike: TypeAlias = str | os.PathLike[str] | StoreLike
 """A folder, a URL such as `s3://bucket/prefix`, or a store of obstore."""
 
-PART = 5 * 1024 * 1024
-"""Bytes of one part of a multipart upload. S3 accepts no smaller ones."""
+
+_has_forked_with_obstore = False
+
+
+def _note_fork() -> None:
+    global _has_forked_with_obstore  # noqa: PLW0603  (one process, one flag)
+    _has_forked_with_obstore = _has_forked_with_obstore or "obstore" in sys.modules
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def is_forked_after_obstore() -> bool:
+    """Return True if this process was forked from one that had imported obstore.
+
+    obstore has threads of its own, which exist only in the process that started them. In a forked
+    one, its calls wait for them for ever (obstore 0.12).
+    """
+    return _has_forked_with_obstore
 
 
 class TargetError(MlmsgError, OSError):
@@ -43,143 +73,138 @@ class TargetError(MlmsgError, OSError):
     ends_job = True
 
 
-class Target:
+class Digest(NamedTuple):
+    """The size in bytes and the SHA-256, in hexadecimal digits, of a stored file."""
+
+    size: int
+    sha256: str
+
+
+class Inspection(NamedTuple):
+    """The content of a stored file.
+
+    Attributes:
+        digest: The size and the SHA-256.
+        head: The first bytes.
+        modified: The time at which it was stored, in UTC.
+    """
+
+    digest: Digest
+    head: bytes
+    modified: datetime
+
+
+class Contents(NamedTuple):
+    """The stored files of a thread.
+
+    Attributes:
+        manifest: The content of the manifest, or None if there is none.
+        sizes: The size of every other file in bytes, by key.
+    """
+
+    manifest: bytes | None
+    sizes: dict[str, int]
+
+
+class Target(ABC):
     """A store of files by key. Its failures are `TargetError`s."""
 
-    def __init__(self, store: ObjectStore) -> None:
-        self._store = store
-        folder = store.prefix if isinstance(store, LocalStore) else None
-        self._folder = None if folder is None else Path(folder).absolute()
-        # Only parts that are sent over a network need to be large.
-        self._part = CHUNK_BYTES if isinstance(store, LocalStore | MemoryStore) else PART
+    @abstractmethod
+    async def load(self, manifest: str, folders: Sequence[str]) -> Contents:
+        """Return the manifest with that key, and the sizes of the files in these folders."""
 
-    @classmethod
-    async def open(cls, to: TargetLike) -> Self:
-        """Return the target for an argument `to`. A missing folder is created.
+    @abstractmethod
+    async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> Digest:
+        """Store a complete file, or leave the old one. Exceptions of `chunks` propagate unchanged.
 
-        Raises:
-            RuleError: The argument cannot be a target.
-            TargetError: The folder cannot be created.
+        At most three chunks of `CHUNK_BYTES` are in memory, or two parts for a bucket.
         """
-        return await run_in_thread(lambda: cls(_store(to)))
 
-    async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> None:
-        """Store a complete file, or leave the old one.
+    @abstractmethod
+    async def update(
+        self, key: str, folders: Sequence[str], update: Callable[[bytes | None], bytes]
+    ) -> None:
+        """Replace a small file by the result of `update` for its present content.
 
-        Exceptions of `chunks` propagate unchanged. About three blocks are in memory: 3 MiB for a
-        folder, up to 11 MiB for a bucket.
+        The files that were stored in `folders` are on disk before it changes.
         """
-        async with aclosing(coalesce(chunks)) as groups:
-            first = b"".join(await anext(groups, []))
-            with _translate_error(key):
-                # A small file is one request to a bucket, and one hop to a disk. It is not passed
-                # as an iterable: obstore does not close one when the job is cancelled.
-                if len(first) < CHUNK_BYTES:
-                    await obstore.put_async(self._store, key, first)
-                    return
-                writer = obstore.open_writer_async(
-                    self._store, key, buffer_size=self._part, max_concurrency=1
-                )
-                async with writer:  # aborts the upload after an error
-                    await writer.write(first)
-                    async for group in groups:
-                        await writer.write(b"".join(group))
 
-    async def write(self, key: str, data: bytes) -> None:
-        """Store a small file."""
-        with _translate_error(key):
-            await obstore.put_async(self._store, key, data)
+    @abstractmethod
+    async def inspect(self, key: str) -> Inspection | None:
+        """Read a file completely, and return its description; None if there is no file."""
 
-    async def read(self, key: str) -> bytes | None:
-        """Return a small file; None if there is none."""
-        with _translate_error(key):
-            try:
-                found = await obstore.get_async(self._store, key)
-                return bytes(await found.bytes_async())
-            except FileNotFoundError:
-                return None
+    @abstractmethod
+    async def move(self, old: str, new: str) -> None:
+        """Give a file another key. An existing file of that key is replaced."""
 
-    async def sha256(self, key: str) -> str | None:
-        """Return the SHA-256 of a file in hexadecimal digits; None if there is no file."""
-        digest = sha256()
-        with _translate_error(key):
-            try:
-                found = await obstore.get_async(self._store, key)
-                async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
-                    digest.update(chunk)
-            except FileNotFoundError:
-                return None
-        return digest.hexdigest()
-
-    async def sizes(self, prefix: str) -> dict[str, int]:
-        """Return the size of every file below a prefix, by key."""
-        with _translate_error(prefix):
-            listed = await obstore.list(self._store, prefix).collect_async()
-        return {one["path"]: one["size"] for one in listed}
-
+    @abstractmethod
     async def delete(self, key: str) -> None:
         """Delete a file. A missing file is not an error."""
-        with _translate_error(key):
-            try:
-                await obstore.delete_async(self._store, key)
-            except FileNotFoundError:
-                return
 
-    async def sweep(self, *prefixes: str) -> None:
-        """Delete the partial files of killed jobs in these folders of a disk.
-
-        obstore writes `name#1` and renames it. It neither lists nor deletes such a file.
-        """
-        if self._folder is not None:
-            folders = [self._folder / prefix for prefix in prefixes]
-            with _translate_error(prefixes[0]):
-                await run_in_thread(partial(_sweep, folders))
+    @abstractmethod
+    async def close(self) -> None:
+        """Release the resources of the target."""
 
 
-def _store(to: TargetLike) -> ObjectStore:
-    if isinstance(to, ObjectStoreMethods):
-        return to
-    if not isinstance(to, str | os.PathLike) or not isinstance(path := os.fspath(to), str):
-        limit = "a folder, a URL such as 's3://bucket/prefix', or a store of obstore"
-        raise RuleError("`to`", type(to).__name__, limit)
-    # One letter is no scheme but a drive: C:\mirror.
-    if isinstance(to, str) and re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
-        return _store_at(path)
-    if not path or (os.path.lexists(path) and not Path(path).is_dir()):
-        found = f"{path!r}, which is a file, not a folder" if path else "an empty path"
-        raise RuleError("`to`", found, "a folder, existing or not")
-    with _translate_error(path):
-        return LocalStore(Path(path).absolute(), mkdir=True)
+class TargetPlace(NamedTuple):
+    """The place that a `TargetLike` names: exactly one attribute is not None.
+
+    Attributes:
+        folder: The path of a folder.
+        bucket: A URL, or a store of obstore.
+    """
+
+    folder: str | None = None
+    bucket: str | StoreLike | None = None
 
 
-def _store_at(url: str) -> ObjectStore:
-    try:
-        if url.lower().startswith("file:"):
-            with _translate_error(url):
-                return LocalStore.from_url(url, mkdir=True)
-        return from_url(url)
-    except (BaseError, ValueError) as error:
-        limit = "a URL that obstore knows, such as 's3://bucket/prefix'"
-        raise RuleError("`to`", repr(url), limit, _first_line(error)) from None
+def check_target_like(to: TargetLike) -> TargetPlace:
+    """Return the place that `to` names.
+
+    Raises:
+        RuleError: `to` cannot be a target.
+    """
+    if not isinstance(to, str | os.PathLike):
+        return _place_of_store(to)
+    path = os.fspath(to)
+    if not isinstance(path, str) or not path or "\0" in path:
+        raise RuleError("`to`", f"{path!r}", _ALLOWED)
+    # A scheme of one letter is a drive: C:\mirror.
+    if not isinstance(to, str) or not re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path):
+        return TargetPlace(folder=expand_user(path))
+    if path.lower().startswith("file:"):
+        parts = urlsplit(path)
+        if parts.netloc not in {"", "localhost"} or parts.path in {"", "/"}:
+            raise RuleError("`to`", repr(path), "'file:///path/of/a/folder'")
+        return TargetPlace(folder=url2pathname(parts.path))
+    return TargetPlace(bucket=path)
+
+
+def _place_of_store(to: StoreLike) -> TargetPlace:
+    # Nobody can hold a store if obstore was never imported.
+    stores = sys.modules.get("obstore.store")
+    if stores is None or not isinstance(to, stores.ObjectStoreMethods):
+        raise RuleError("`to`", type(to).__name__, _ALLOWED)
+    if not isinstance(to, stores.LocalStore):
+        return TargetPlace(bucket=to)
+    if to.prefix is None:
+        raise RuleError("`to`", "a LocalStore without a prefix", "a folder")
+    return TargetPlace(folder=os.fspath(to.prefix))
+
+
+_ALLOWED = "a folder, a URL such as 's3://bucket/prefix', or a store of obstore"
 
 
 @contextmanager
-def _translate_error(key: str) -> Iterator[None]:
+def translate_error(key: str, *errors: type[Exception]) -> Iterator[None]:
+    """Raise an `OSError`, or one of `errors`, as a `TargetError` that names the key."""
     try:
         yield
     except MlmsgError:
         raise  # an error of the source; `TimedOut` is an OSError too
-    except (BaseError, OSError) as error:
-        raise TargetError(f"{key}: {_first_line(error)}") from error
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line: obstore adds a dump of its own values below it."""
-    return str(error).partition("\n")[0]
-
-
-def _sweep(folders: list[Path]) -> None:
-    for folder in folders:
-        for path in folder.glob("*#*") if folder.is_dir() else ():
-            if re.fullmatch(r".*#[0-9]+", path.name):
-                path.unlink(missing_ok=True)
+    except Exception as error:
+        if not isinstance(error, (OSError, *errors)):
+            raise
+        # obstore adds a dump of its own values below the first line.
+        text = str(error).partition("\n")[0]
+        raise TargetError(f"{key}: {text}") from error

@@ -10,39 +10,31 @@ release a thread, its walker or a fetcher of one of its files, writes its manife
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from functools import partial
-from types import UnionType
-from typing import TypeAlias
 
 import anyio
+import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from mlmsg.client import Client
-from mlmsg.errors import BadRequest, MlmsgError, RuleError
+from mlmsg.errors import BadRequest, IncompleteDownload, MlmsgError, RuleError
 
+from .ids import Ids, Thread, thread_of
 from .keys import MANIFEST
 from .listing import fetch, list_attachments
 from .manifest import Listed, ManifestEntry
 from .mirror import Mirror
+from .outage import FAILURES_IN_A_ROW, OutageDetector
 from .report import EventKind, SyncEvent, SyncReport, ThreadId, ThreadKind
 from .target import Target
 
-__all__ = ["Ids", "Workers", "check_ids"]
-
-Ids: TypeAlias = Iterable[int | str] | AsyncIterable[int | str]
-"""Ids of packs or claims. They are drawn one at a time: there may be millions."""
+__all__ = ["Workers"]
 
 logger: logging.Logger = logging.getLogger("mlmsg.sync")
-
-
-def check_ids(name: str, ids: object, kinds: type | UnionType) -> None:
-    """Reject a single str in place of an iterable of ids, and anything that is not iterable."""
-    if isinstance(ids, str | bytes) or not isinstance(ids, kinds):
-        raise RuleError(f"`{name}`", f"one {type(ids).__name__}", "an iterable of ids")
 
 
 @dataclass(slots=True, eq=False)
@@ -50,20 +42,21 @@ class _Thread:
     """A thread in progress. Its walker releases it, and so does the fetcher of each queued file."""
 
     id: ThreadId
+    site_id: str | None
     mirror: Mirror
     holders: int = 1
-    walked: bool = False
-    loaded: bool = False
+    is_walked: bool = False
+    is_loaded: bool = False
     seen: set[str] = field(default_factory=set)
+    in_quarantine: list[Listed] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _FetchTask:
-    """A file to fetch. `existing` is the entry of its copy if that only has to be verified."""
+    """A file that may have to be fetched."""
 
     thread: _Thread
     file: Listed
-    existing: ManifestEntry | None
 
 
 @dataclass(slots=True)
@@ -76,17 +69,18 @@ class Workers:
 
     client: Client
     target: Target
-    site_id: str
+    site_id: str | None
     verify: bool
     on_event: Callable[[SyncEvent], object] | None
     report: SyncReport = field(default_factory=SyncReport)
     open: set[ThreadId] = field(default_factory=set)
+    outage: OutageDetector = field(default_factory=OutageDetector)
 
     async def run(self, ids: dict[ThreadKind, Ids], concurrency: int) -> None:
         """Run to the end. Raise the first error that concerns more than one file or thread."""
         failure: BaseException | None = None
         with ExitStack() as streams:  # a task cancelled before its first step closes none
-            to_walk, drawn = anyio.create_memory_object_stream[ThreadId](0)
+            to_walk, drawn = anyio.create_memory_object_stream[Thread](0)
             to_fetch, wanted = anyio.create_memory_object_stream[_FetchTask](concurrency)
             streams.enter_context(drawn)
             streams.enter_context(wanted)
@@ -95,7 +89,7 @@ class Workers:
                     with to_walk, to_fetch:  # each task has its own clone
                         for kind, values in ids.items():
                             out = streams.enter_context(to_walk.clone())
-                            group.create_task(_draw(kind, values, out))
+                            group.create_task(_draw(kind, values, self.site_id, out))
                         for _ in range(concurrency):
                             out_files = streams.enter_context(to_fetch.clone())
                             group.create_task(self._walk_all(drawn, out_files))
@@ -105,22 +99,26 @@ class Workers:
         if failure is not None:
             raise failure
 
-    async def _walk_all(self, drawn: Receive[ThreadId], wanted: Send[_FetchTask]) -> None:
+    async def _walk_all(self, drawn: Receive[Thread], wanted: Send[_FetchTask]) -> None:
         with wanted:
-            async for id_ in drawn:
+            async for id_, site_id in drawn:
                 if id_ not in self.open:  # otherwise the id was given twice
                     self.open.add(id_)
-                    await self._walk(_Thread(id_, Mirror(self.target, id_)), wanted)
+                    thread = _Thread(id_, site_id, Mirror(self.target, id_))
+                    await self._walk(thread, wanted)
 
     async def _walk(self, thread: _Thread, wanted: Send[_FetchTask]) -> None:
         try:
-            async with aclosing(list_attachments(self.client, thread.id, self.site_id)) as files:
+            async with aclosing(list_attachments(self.client, thread.id, thread.site_id)) as files:
                 async for file in files:
+                    self.outage.note_response()
                     await self._queue_if_missing(thread, file, wanted)
-        except MlmsgError as error:
+            self.outage.note_response()
+            thread.is_walked = True
+            for file in thread.in_quarantine:
+                await self._queue(thread, file, wanted)
+        except _OWN_FAILURES as error:
             self._fail(thread, None, error)
-        else:
-            thread.walked = True
         await self._release(thread)
 
     async def _queue_if_missing(
@@ -131,50 +129,70 @@ class Workers:
             error = RuleError("`filename` of an attachment", "none", "what to fetch it by")
             self._fail(thread, file.original_filename or "(no name)", error)
             return
+        if file.potential_security_threat:
+            thread.mirror.flag(file)
         if file.filename in thread.seen:
             return
         thread.seen.add(file.filename)
-        if not thread.loaded:
-            thread.loaded = True
+        if not thread.is_loaded:
+            thread.is_loaded = True
             if damage := await thread.mirror.load():
                 self._emit(SyncEvent("manifest", thread.id, MANIFEST, error=damage))
-        entry = thread.mirror.entry(file)
+        if thread.mirror.is_quarantined(file):
+            thread.in_quarantine.append(file)  # it stays there if a later message flags it
+        else:
+            await self._queue(thread, file, wanted)
+
+    async def _queue(self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]) -> None:
+        entry = thread.mirror.is_mirrored(file)
         if entry is not None and not self.verify:
             self._emit(_file_event("skipped", thread, entry))
             return
         thread.holders += 1
-        await wanted.send(_FetchTask(thread, file, entry))
+        await wanted.send(_FetchTask(thread, file))
 
     async def _fetch_all(self, wanted: Receive[_FetchTask]) -> None:
         async for task in wanted:
             thread, name = task.thread, task.file.filename
             try:
-                self._emit(await self._fetch(thread, task.file, task.existing))
-            except MlmsgError as error:
+                await self._fetch(thread, task.file)
+            except _OWN_FAILURES as error:
                 self._fail(thread, name, error)
             await self._release(thread)
 
-    async def _fetch(
-        self, thread: _Thread, file: Listed, existing: ManifestEntry | None
-    ) -> SyncEvent:
-        if existing is not None and await thread.mirror.is_intact(existing):
-            return _file_event("skipped", thread, existing)
-        keep = partial(thread.mirror.keep, file)
-        entry = await fetch(self.client, thread.id, file, keep)
+    async def _fetch(self, thread: _Thread, file: Listed) -> None:
+        existing = await thread.mirror.find(file, verify=self.verify)
+        if existing is not None:
+            self._emit(_file_event("skipped", thread, existing))
+            return
+        entry = await fetch(self.client, thread.id, file, partial(thread.mirror.keep, file))
+        self.outage.note_response()
         await thread.mirror.record(entry)
-        return _file_event("downloaded", thread, entry)
+        if file.listed_size not in {None, entry.size}:
+            text = f"{entry.size} bytes arrived, but the message lists {file.listed_size}"
+            self._emit(_file_event("mismatch", thread, entry, IncompleteDownload(text)))
+        self._emit(_file_event("downloaded", thread, entry))
 
     async def _release(self, thread: _Thread) -> None:
         thread.holders -= 1
-        if thread.holders == 0:
+        if thread.holders:
+            return
+        try:
             await thread.mirror.save()
-            self.open.discard(thread.id)
-            if thread.walked:
+        except RuleError as error:  # a later version has written the manifest meanwhile
+            self._fail(thread, None, error)
+        else:
+            if thread.is_walked:
                 self._emit(SyncEvent("thread", thread.id))
+        self.open.discard(thread.id)
 
-    def _fail(self, thread: _Thread, filename: str | None, error: MlmsgError) -> None:
-        if error.ends_job or _is_malformed_token(error):
-            raise error
+    def _fail(self, thread: _Thread, filename: str | None, error: Exception) -> None:
+        if isinstance(error, MlmsgError):
+            if error.ends_job or _is_malformed_token(error):
+                raise error
+            if self.outage.note_failure(error, is_thread=filename is None):
+                error.add_note(f"{FAILURES_IN_A_ROW} threads and files failed in a row")
+                raise error
         self._emit(SyncEvent("failed", thread.id, filename, error=error))
 
     def _emit(self, event: SyncEvent) -> None:
@@ -187,18 +205,24 @@ class Workers:
                 self.on_event = None
 
 
-async def _draw(kind: ThreadKind, ids: Ids, out: Send[ThreadId]) -> None:
+_OWN_FAILURES = (MlmsgError, UnicodeError, msgspec.MsgspecError)
+"""Errors that cost their own thread or file. Any other one comes from code of the caller."""
+
+
+async def _draw(kind: ThreadKind, ids: Ids, site_id: str | None, out: Send[Thread]) -> None:
     with out:
         if isinstance(ids, AsyncIterable):
-            async for one in ids:
-                await out.send(ThreadId(kind, str(one)))
+            async for value in ids:
+                await out.send(thread_of(kind, value, site_id))
         else:
-            for one in ids:
-                await out.send(ThreadId(kind, str(one)))
+            for value in ids:
+                await out.send(thread_of(kind, value, site_id))
 
 
-def _file_event(kind: EventKind, thread: _Thread, entry: ManifestEntry) -> SyncEvent:
-    return SyncEvent(kind, thread.id, entry.filename, entry.path, entry.size)
+def _file_event(
+    kind: EventKind, thread: _Thread, entry: ManifestEntry, error: Exception | None = None
+) -> SyncEvent:
+    return SyncEvent(kind, thread.id, entry.filename, entry.path, entry.size, error)
 
 
 def _is_malformed_token(error: MlmsgError) -> bool:
