@@ -1,5 +1,6 @@
 """Claims with their players, messages and files. Plain values, no I/O."""
 
+from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -132,7 +133,7 @@ class Claim:
     last_updated: str = ""
     players: list[Player] = field(default_factory=list)
     messages: list[ClaimMessage] = field(default_factory=list)
-    files: dict[str, ClaimFile] = field(default_factory=dict)
+    files: MutableMapping[str, ClaimFile] = field(default_factory=dict)
     actions: list[ClaimAction] = field(default_factory=list)
     statuses: list[ClaimStatus] = field(default_factory=list)
     expected_resolutions: list[ExpectedResolution] = field(default_factory=list)

@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from mlmsg.sandbox._market.base import Setup
 from mlmsg.sandbox._market.claims import Claims
 from mlmsg.sandbox._market.notices import Notices
 from mlmsg.sandbox._market.sales import Sales
+from mlmsg.sandbox.archive import Archive, EmptyArchive
 from mlmsg.sandbox.sites import GLOBAL_SELLING
 
 __all__ = ["Market"]
@@ -25,6 +27,8 @@ class Market(Sales, Claims, Notices):
         site_id: The site of the account: `CBT` for Global Selling, any other for domestic.
         nickname: The nickname of the account.
         now: The clock of every date that is not given.
+        archive: Packs, orders and claims that are made when they are asked for; see
+            `generated_market`.
 
     Attributes:
         packs: The packs by id.
@@ -45,5 +49,6 @@ class Market(Sales, Claims, Notices):
         site_id: str = GLOBAL_SELLING,
         nickname: str = "TIENDA_EJEMPLO",
         now: Callable[[], datetime] = _utc_now,
+        archive: Archive | None = None,
     ) -> None:
-        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
+        super().__init__(Setup(user_id, site_id, nickname, now, archive or EmptyArchive()))

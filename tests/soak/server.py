@@ -12,7 +12,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
@@ -181,7 +181,7 @@ def large_file() -> bytes:
     return random.Random(0).randbytes(3 * 1024 * 1024)  # noqa: S311
 
 
-def _forget_oldest(entries: dict[str, T], kept: int) -> None:
+def _forget_oldest(entries: MutableMapping[str, T], kept: int) -> None:
     while len(entries) > kept:
         del entries[next(iter(entries))]
 

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Literal, Protocol, TypeVar
 
 from aiohttp import web
 from aiohttp.http import HttpProcessingError
@@ -13,6 +13,7 @@ from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.rates import RateLimit
+from mlmsg.sandbox.records import Records
 
 SendAnswer = Literal["message", "messages", "array", "object", "empty"]
 """The bodies that integrators saw in response to a send; none of them is documented."""
@@ -40,6 +41,8 @@ RangeBounds = Literal["exclusive", "inclusive"]
 
 EmptyThread = Literal["page", "not_found"]
 """The responses to a GET of a thread without messages; see `Sandbox.empty_thread`."""
+
+V = TypeVar("V")
 
 _CHUNK_BYTES = 256 * 1024
 
@@ -115,6 +118,10 @@ class Exchange:
     request: web.Request
     settings: Settings
     record: RecordedRequest
+
+    def find(self, records: Records[V], key: str) -> V | None:
+        """Return the record with this id, or None; that of a GET is not to be changed."""
+        return records.peek(key) if self.request.method == "GET" else records.get(key)
 
     async def body(self) -> bytearray:
         """Return the whole body; its size is not limited.

@@ -130,7 +130,7 @@ def find_pack(exchange: Exchange) -> Pack:
         ErrorResponse: The 404 of "Post-sale messages", or the 400 of `check_order`.
     """
     pack_id = exchange.request.match_info["pack"]
-    pack = exchange.settings.market.packs.get(pack_id)
+    pack = exchange.find(exchange.settings.market.packs, pack_id)
     if pack is None:
         check_order(exchange, pack_id)
         raise _no_order()
@@ -146,7 +146,7 @@ def check_order(exchange: Exchange, order_id: str) -> None:
     Raises:
         ErrorResponse: The 400 `order_belong_pack`.
     """
-    order = exchange.settings.market.orders.get(order_id)
+    order = exchange.settings.market.orders.peek(order_id)
     if order is not None and order.pack_id is not None:
         body = {
             "message": f"The order {order_id} belongs to a pack",

@@ -1,11 +1,13 @@
 """The account, the clock and the ids that all parts of a market share."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from pathlib import PurePosixPath
 from uuid import UUID, uuid5
 
+from mlmsg.sandbox.archive import Archive
 from mlmsg.sandbox.schemas.dates import format_utc
 from mlmsg.sandbox.schemas.users import MarketplaceSeller
 
@@ -14,18 +16,28 @@ _IDS = UUID("6d6c6d73-6700-5000-8000-73616e64626f")
 _MAX_EXTENSION = 10
 
 
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """The arguments of a `Market`."""
+
+    user_id: int
+    site_id: str
+    nickname: str
+    now: Callable[[], datetime]
+    archive: Archive
+
+
 class MarketBase:
     """The account of a market; see `Market`."""
 
-    def __init__(
-        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
-    ) -> None:
-        self.user_id: int = user_id
-        self.site_id: str = site_id
-        self.nickname: str = nickname
+    def __init__(self, setup: Setup) -> None:
+        self.user_id: int = setup.user_id
+        self.site_id: str = setup.site_id
+        self.nickname: str = setup.nickname
         self.tags: list[str] = ["normal", "test_user"]
         self.marketplaces: list[MarketplaceSeller] = []
-        self._now = now
+        self._now = setup.now
+        self._archive = setup.archive
         self._serial = count(1)
 
     @property

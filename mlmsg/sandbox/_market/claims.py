@@ -1,11 +1,11 @@
 """The claims of a market, their messages and files."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
-from mlmsg.sandbox._market.base import MarketBase, extension
+from mlmsg.sandbox._market.base import MarketBase, Setup, extension
 from mlmsg.sandbox.claim_rows import ClaimRow, claim_row
 from mlmsg.sandbox.claims import Claim, ClaimFile
+from mlmsg.sandbox.records import Records
 from mlmsg.sandbox.schemas.claims import (
     ClaimAction,
     ClaimDetails,
@@ -23,18 +23,24 @@ from mlmsg.sandbox.searching import Found, Index, Query
 class Claims(MarketBase):
     """The claims of a market; see `Market`."""
 
-    def __init__(
-        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
-    ) -> None:
-        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
-        self.claims: dict[str, Claim] = {}
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.claims: Records[Claim] = Records(setup.archive.claims)
         self.denied: set[int | str] = set()
-        self._claim_index: Index[ClaimRow] = Index()
+        self._claim_index = Index(setup.archive.claim_rows)
 
     def search_claims(self, query: Query[ClaimRow]) -> Found[ClaimDetails]:
         """Return one page of the claims that a search finds."""
-        found = self._claim_index.search(query, map(claim_row, self.claims.values()))
-        return Found(found.total, [self.claims[str(row.id)].row() for row in found.rows])
+        found = self._claim_index.search(
+            query,
+            changed=map(claim_row, self.claims.kept.values()),
+            replaced=[int(claim_id) for claim_id in self.claims.replaced],
+        )
+        return Found(found.total, [self._outline(str(row.id)).row() for row in found.rows])
+
+    def _outline(self, claim_id: str) -> Claim:
+        kept = self.claims.kept.get(claim_id)
+        return kept or self._archive.outline(claim_id) or self.claims[claim_id]
 
     def add_claim(
         self,

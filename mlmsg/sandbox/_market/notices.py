@@ -1,9 +1,9 @@
 """The missed feeds of a market."""
 
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
+from datetime import UTC
 
-from mlmsg.sandbox._market.base import MarketBase
+from mlmsg.sandbox._market.base import MarketBase, Setup
 from mlmsg.sandbox.feeds import MissedFeed
 from mlmsg.sandbox.schemas.dates import parse_date
 
@@ -14,10 +14,8 @@ _ATTEMPTS = 8
 class Notices(MarketBase):
     """The missed feeds of a market; see `Market`."""
 
-    def __init__(
-        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
-    ) -> None:
-        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
         self.missed_feeds: list[MissedFeed] = []
 
     def add_missed_feed(

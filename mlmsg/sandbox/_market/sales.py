@@ -1,11 +1,11 @@
 """The orders of a market."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
-from datetime import datetime
 
+from mlmsg.sandbox._market.base import Setup
 from mlmsg.sandbox._market.threads import Threads
 from mlmsg.sandbox.orders import Order, SaleRow, sale_row
+from mlmsg.sandbox.records import Records
 from mlmsg.sandbox.schemas.dates import format_claim_date
 from mlmsg.sandbox.searching import Found, Index, Query
 from mlmsg.sandbox.sites import GLOBAL_SELLING
@@ -17,13 +17,11 @@ _TAGS = ("paid", "not_delivered")
 class Sales(Threads):
     """The orders of a market; see `Market`."""
 
-    def __init__(
-        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
-    ) -> None:
-        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
-        self.orders: dict[str, Order] = {}
-        self._order_index: Index[SaleRow] = Index()
-        self._sale_index: Index[SaleRow] = Index()
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.orders: Records[Order] = Records(setup.archive.orders)
+        self._order_index = Index(setup.archive.order_rows)
+        self._sale_index = Index(setup.archive.sale_rows)
 
     def add_order(
         self,
@@ -103,24 +101,54 @@ class Sales(Threads):
 
     def sale(self, thread_id: int | str) -> list[Order]:
         """Return the orders of a pack, or the one order without a pack that has this id."""
-        return [order for order in self.orders.values() if order.thread_id == str(thread_id)]
+        return [self.orders[order.id] for order in self.peek_sale(str(thread_id))]
+
+    def peek_sale(self, thread_id: str) -> list[Order]:
+        """Return the same orders for a look, in the order of their ids; do not change them."""
+        kept = [order for order in self.orders.kept.values() if order.thread_id == thread_id]
+        return self._complete(thread_id, kept)
 
     def search_orders(self, query: Query[SaleRow]) -> Found[Order]:
-        """Return one page of the orders that a search finds."""
-        rows = (sale_row(int(order.id), [order]) for order in self.orders.values())
-        found = self._order_index.search(query, rows)
-        return Found(found.total, [self.orders[str(row.id)] for row in found.rows])
+        """Return one page of the orders that a search finds; do not change them."""
+        kept = self.orders.kept
+        found = self._order_index.search(
+            query,
+            changed=(sale_row(int(order.id), [order]) for order in kept.values()),
+            replaced=[int(order_id) for order_id in self.orders.replaced],
+        )
+        return Found(found.total, [self._peek_order(str(row.id)) for row in found.rows])
 
     def search_sales(self, query: Query[SaleRow]) -> Found[list[Order]]:
         """Return one page of the sales that a search finds, each with all its orders."""
-        sales = _group(self.orders.values())
-        rows = (sale_row(int(thread_id), orders) for thread_id, orders in sales.items())
-        found = self._sale_index.search(query, rows)
-        return Found(found.total, [sales[str(row.id)] for row in found.rows])
+        sales = self._changed_sales()
+        found = self._sale_index.search(
+            query,
+            changed=(sale_row(int(thread), orders) for thread, orders in sales.items() if orders),
+            replaced=[int(thread) for thread in sales],
+        )
+        rows = [sales.get(str(row.id)) or self._complete(str(row.id), []) for row in found.rows]
+        return Found(found.total, rows)
+
+    def _changed_sales(self) -> dict[str, list[Order]]:
+        """Return the orders of each sale of which one may have changed, was added or removed."""
+        sales: defaultdict[str, list[Order]] = defaultdict(list)
+        for order in self.orders.kept.values():
+            sales[order.thread_id].append(order)
+        for order_id in self.orders.replaced:
+            sales[self._archive.thread_of(order_id)] += ()
+        return {thread: self._complete(thread, orders) for thread, orders in sales.items()}
+
+    def _complete(self, thread_id: str, kept: list[Order]) -> list[Order]:
+        """Return these orders of a thread with those that were never changed, by their ids."""
+        order_ids = self._archive.orders_of(thread_id)
+        if not order_ids:
+            return sorted(kept, key=_number)
+        derived = [self.orders.peek(key) for key in order_ids if key not in self.orders.kept]
+        return sorted([*kept, *(order for order in derived if order is not None)], key=_number)
+
+    def _peek_order(self, order_id: str) -> Order:
+        return self.orders.peek(order_id) or self.orders[order_id]
 
 
-def _group(orders: Iterable[Order]) -> dict[str, list[Order]]:
-    sales: defaultdict[str, list[Order]] = defaultdict(list)
-    for order in orders:
-        sales[order.thread_id].append(order)
-    return sales
+def _number(order: Order) -> int:
+    return int(order.id)

@@ -1,14 +1,14 @@
 """The packs of a market, their messages and files."""
 
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from mlmsg.sandbox._market.base import MarketBase, extension
+from mlmsg.sandbox._market.base import MarketBase, Setup, extension
 from mlmsg.sandbox.action_guide import ActionGuide, default_options
 from mlmsg.sandbox.conversations import reopens_by_buyer
 from mlmsg.sandbox.packs import Author, Pack, StoredFile
+from mlmsg.sandbox.records import Records
 from mlmsg.sandbox.schemas.dates import add_milliseconds
 from mlmsg.sandbox.schemas.packs import (
     ConversationStatus,
@@ -26,12 +26,10 @@ _CLIENT_ID = 7001002003004005
 class Threads(MarketBase):
     """The packs and files of a market; see `Market`."""
 
-    def __init__(
-        self, *, user_id: int, site_id: str, nickname: str, now: Callable[[], datetime]
-    ) -> None:
-        super().__init__(user_id=user_id, site_id=site_id, nickname=nickname, now=now)
-        self.packs: dict[str, Pack] = {}
-        self.files: dict[str, StoredFile] = {}
+    def __init__(self, setup: Setup) -> None:
+        super().__init__(setup)
+        self.packs: Records[Pack] = Records(setup.archive.packs)
+        self.files: Records[StoredFile] = Records(setup.archive.files, keeps=False)
 
     def add_pack(
         self,
@@ -204,11 +202,18 @@ class Threads(MarketBase):
     def message(self, message_id: str) -> Message | None:
         """Return the message with this id in any pack, or None."""
         # Without an index, because tests change the lists of messages directly.
-        threads = (pack.messages for pack in self.packs.values())
+        packs = list(self.packs.kept.values())
+        pack_id = self._archive.pack_of_message(message_id)
+        if pack_id is not None and pack_id not in self.packs.kept:
+            pack = self.packs.peek(pack_id)
+            packs += [] if pack is None else [pack]
+        threads = (pack.messages for pack in packs)
         return next((m for thread in threads for m in thread if m.id == message_id), None)
 
     def unread(self, role: str | None = None) -> list[UnreadCount]:
-        """Return the conversations with unread messages to the user, in the order of `packs`.
+        """Return the conversations with unread messages to the user.
+
+        Those of packs that were never changed come first, and each part is in its order.
 
         Args:
             role: `seller` for the packs that the user sold, `buyer` for those that the user
@@ -217,11 +222,20 @@ class Threads(MarketBase):
         user_ids = self.user_ids
         counts = (
             UnreadCount(pack.resource, pack.unread(self._member_of(pack)))
-            for pack in self.packs.values()
+            for pack in self._packs_to_count()
             if not (role == "seller" and pack.seller_id not in user_ids)
             if not (role == "buyer" and pack.buyer_id not in user_ids)
         )
         return [unread for unread in counts if unread.count]
+
+    def _packs_to_count(self) -> Iterator[Pack]:
+        """Yield each pack that can have unread messages, without keeping it."""
+        kept = self.packs.kept
+        for pack_id in self._archive.unread_packs():
+            pack = None if pack_id in kept else self.packs.peek(pack_id)
+            if pack is not None:
+                yield pack
+        yield from kept.values()
 
     def mark_as_read(self, pack_id: int | str, *, at: str | None = None) -> int:
         """Set a read date on the unread messages to the user; return their number.
@@ -229,6 +243,9 @@ class Threads(MarketBase):
         Raises:
             KeyError: The market has no such pack.
         """
+        pack = self.packs.peek(str(pack_id))
+        if pack is not None and not pack.unread(self._member_of(pack)):
+            return 0
         pack = self.packs[str(pack_id)]
         return pack.mark_as_read(self._member_of(pack), at or self.date())
 

@@ -190,7 +190,7 @@ def _find_pack(exchange: Exchange) -> Pack:
     if exchange.request.query.get("tag", "post_sale") != "post_sale":
         raise ErrorResponse(400, "The tag param must be post_sale")
     pack_id = exchange.request.match_info["pack"]
-    pack = market.packs.get(pack_id)
+    pack = exchange.find(market.packs, pack_id)
     if pack is None:
         check_order(exchange, pack_id)
         raise _UNKNOWN_PACK.response(language, pack=pack_id)

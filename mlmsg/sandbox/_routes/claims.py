@@ -189,7 +189,7 @@ def _find_claim(exchange: Exchange) -> Claim:
     market, claim_id = exchange.settings.market, exchange.request.match_info["claim"]
     if claim_id in map(str, market.denied):
         raise ErrorResponse(403, "PolicyAgent", body=POLICY_AGENT)
-    claim = market.claims.get(claim_id)
+    claim = exchange.find(market.claims, claim_id)
     if claim is None:
         raise _claim_error(404, f"Claim not found. claimId: {claim_id}")
     if claim.version_1 and exchange.request.path.startswith("/marketplace/v2/"):

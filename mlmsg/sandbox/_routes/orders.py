@@ -19,7 +19,7 @@ from mlmsg.sandbox.schemas.orders import GlobalPackDetails, PackDetails, Referen
 async def get_order(exchange: Exchange) -> Response:
     """Handle `GET /orders/{order}` and `GET /marketplace/orders/{order}`."""
     market, order_id = exchange.settings.market, exchange.request.match_info["order"]
-    order = market.orders.get(order_id)
+    order = market.orders.peek(order_id)
     if order is None:
         raise ErrorResponse(404, f"The order with id: {order_id} does not exist")
     if not market.user_ids & {order.seller_id, order.buyer_id}:
@@ -59,7 +59,7 @@ ROUTES = (
 def _find_orders(exchange: Exchange) -> list[Order]:
     """Return the orders of the user in the pack that the path names."""
     market, pack_id = exchange.settings.market, exchange.request.match_info["pack"]
-    orders = [order for order in market.sale(pack_id) if order.pack_id is not None]
+    orders = [order for order in market.peek_sale(pack_id) if order.pack_id is not None]
     if not orders:
         raise ErrorResponse(404, f"The pack with id: {pack_id} does not exist")
     own = [order for order in orders if market.user_ids & {order.seller_id, order.buyer_id}]

@@ -53,8 +53,9 @@ async def get_seller_thread(exchange: Exchange) -> Response:
     page_request = read_page_request(exchange)
     pack = find_seller_pack(exchange)
     check_messages(exchange, pack)
-    if marks:
-        exchange.settings.market.mark_as_read(pack.id)
+    if marks and exchange.settings.market.mark_as_read(pack.id):
+        # A pack that was only looked at before is another one now.
+        pack = find_seller_pack(exchange)
     paging, messages = page_request.select(pack)
     status = pack.conversation_status
     lengths = {
