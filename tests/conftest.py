@@ -1,4 +1,4 @@
-"""What all tests share: a sandbox, a client for it, and two watchers over every test."""
+"""Fixtures of all tests: a sandbox, a client for it, and two checks of every test."""
 
 import asyncio
 import importlib
@@ -15,14 +15,14 @@ from mlmsg.sandbox import Sandbox, example_market
 
 @pytest.fixture(autouse=True)
 def no_blocking_calls() -> Iterator[None]:
-    """Fails a test in which the package blocks the event loop."""
+    """Fail a test in which the package blocks the event loop."""
     with blockbuster_ctx("mlmsg"):
         yield
 
 
 @pytest.fixture(autouse=True)
 async def no_task_left() -> AsyncIterator[None]:
-    """Fails a test that leaves a task of its own running."""
+    """Fail a test that leaves a task running."""
     before = asyncio.all_tasks()
     yield
     own = {asyncio.current_task()}
@@ -38,7 +38,7 @@ async def sandbox() -> AsyncIterator[Sandbox]:
 
 @pytest.fixture
 async def domestic() -> AsyncIterator[Sandbox]:
-    """A sandbox with the domestic example market of Brazil."""
+    """Run a sandbox with the domestic example market of Brazil."""
     async with Sandbox(market=example_market(site_id="MLB")) as running:
         yield running
 
@@ -53,7 +53,7 @@ async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
 
 @pytest.fixture
 async def http(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
-    """A bare aiohttp session with the sandbox's token."""
+    """Open a bare aiohttp session with the sandbox's token."""
     headers = {"Authorization": f"Bearer {sandbox.token}"}
     # A fault of the sandbox must fail a test, not hang it.
     timeout = ClientTimeout(total=10)

@@ -1,4 +1,4 @@
-"""What the tests of the mirror share: a market to mirror, and what a target holds."""
+"""A market to mirror, and the files that a target contains."""
 
 import os
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from mlmsg.sync import Manifest, ManifestEntry, SyncEvent
 
 
 def fill(market: Market, packs: int, *, files: int = 1, size: int = 1000) -> list[str]:
-    """Adds packs with one message each, and files of random bytes in it; their ids."""
+    """Add packs of one message with random files; return their ids."""
     added = []
     for number in range(packs):
         pack = market.add_pack(1000 + number)
@@ -24,7 +24,7 @@ def fill(market: Market, packs: int, *, files: int = 1, size: int = 1000) -> lis
 
 
 def expected(market: Market) -> dict[str, bytes]:
-    """Every file that a mirror of all of the market holds, manifests left out."""
+    """Return every file of a complete mirror of the market, without the manifests."""
     found: dict[str, bytes] = {}
     for pack in market.packs.values():
         for message in pack.messages:
@@ -39,7 +39,7 @@ def expected(market: Market) -> dict[str, bytes]:
 
 
 def on_disk(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, whatever its name."""
+    """Return every file below a folder, hidden ones too."""
     paths = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
@@ -49,12 +49,12 @@ def without_manifests(files: Mapping[str, bytes]) -> dict[str, bytes]:
 
 
 def manifest(data: bytes) -> dict[str, ManifestEntry]:
-    """The entries of a manifest, by path."""
+    """Return the entries of a manifest by path."""
     return {one.path: one for one in msgspec.json.decode(data, type=Manifest).files}
 
 
 class Events:
-    """Keeps what it is told."""
+    """A callback that keeps all events."""
 
     def __init__(self) -> None:
         self.all: list[SyncEvent] = []

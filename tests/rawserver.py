@@ -1,4 +1,4 @@
-"""A server that does to the byte what a test tells it, to see how the client takes it."""
+"""A server that sends exactly the bytes that a test gives it."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ class Peer:
         self.received = bytearray()
 
     async def head(self) -> bytes:
-        """The next request up to its empty line; b"" when the client has closed."""
+        """Read the head of the next request; b"" if the client has closed."""
         try:
             head = await self._reader.readuntil(b"\r\n\r\n")
         except asyncio.IncompleteReadError as error:
@@ -29,7 +29,7 @@ class Peer:
         return head
 
     async def body(self, size: int) -> bytes:
-        """The next `size` bytes, fewer when the client closes before."""
+        """Read `size` bytes, or fewer if the client closes first."""
         try:
             body = await self._reader.readexactly(size)
         except asyncio.IncompleteReadError as error:
@@ -38,7 +38,7 @@ class Peer:
         return body
 
     async def request(self) -> tuple[bytes, bytes]:
-        """The next request whole: head, and as much body as its Content-Length says."""
+        """Read the next request: its head, and a body of its Content-Length."""
         head = await self.head()
         length = re.search(rb"(?i)content-length: (\d+)", head)
         return head, await self.body(int(length[1])) if length else b""
@@ -59,7 +59,7 @@ class Peer:
     async def answer(
         self, status: int, body: bytes = b"", *headers: str, length: int | None = None
     ) -> None:
-        """A whole answer; `length` may lie about the body."""
+        """Send a whole response; `length` may contradict the body."""
         lines = [
             f"HTTP/1.1 {status} Some Reason",
             f"Content-Length: {len(body) if length is None else length}",
@@ -68,7 +68,7 @@ class Peer:
         await self.send("\r\n".join([*lines, "", ""]).encode() + body)
 
     def reset(self) -> None:
-        """Ends the connection with a reset, losing what is under way."""
+        """Reset the connection; data that is in flight is lost."""
         # Without it the system sends a plain end when there is nothing left unread.
         linger = struct.pack("ii", 1, 0)
         own: socket.socket = self._writer.get_extra_info("socket")
@@ -76,18 +76,18 @@ class Peer:
         self._writer.transport.abort()
 
     def end(self) -> None:
-        """Sends no more, but still reads."""
+        """Close the sending side only."""
         self._writer.write_eof()
 
     async def close(self) -> None:
-        """Ends the connection in order."""
+        """Close the connection."""
         self._writer.close()
         with suppress(ConnectionError):
             await self._writer.wait_closed()
 
 
 class RawServer:
-    """The running server: its URL, and every connection it had so far."""
+    """A running server: its URL, and all connections so far."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -98,21 +98,21 @@ class RawServer:
 
     @property
     def received(self) -> list[bytes]:
-        """What each connection received."""
+        """The bytes that each connection received."""
         return [bytes(peer.received) for peer in self.peers]
 
     @property
     def requests(self) -> int:
-        """How many requests came, over all connections; their bodies must not look like one."""
+        """The number of requests over all connections; no body may contain a request line."""
         return sum(received.count(b" HTTP/1.1\r\n") for received in self.received)
 
 
 Step = Callable[[Peer], Awaitable[None]]
-"""What the server does on a connection, or with one request."""
+"""A coroutine function that serves a connection, or one request."""
 
 
 def answers(status: int, body: bytes = b"", *headers: str, length: int | None = None) -> Step:
-    """The step that gives a whole answer."""
+    """Return the step that sends a whole response."""
 
     async def step(peer: Peer) -> None:
         await peer.answer(status, body, *headers, length=length)
@@ -121,7 +121,7 @@ def answers(status: int, body: bytes = b"", *headers: str, length: int | None = 
 
 
 def sends(data: bytes, *, reset: bool = False) -> Step:
-    """The step that sends some bytes and hangs up."""
+    """Return the step that sends some bytes and closes the connection."""
 
     async def step(peer: Peer) -> None:
         await peer.send(data)
@@ -150,7 +150,7 @@ class Endless:
 
 
 def each(step: Step) -> Step:
-    """A script: the first request of each connection meets the step, which is also the end."""
+    """Return a script that answers one request of each connection with the step, then ends."""
 
     async def script(peer: Peer) -> None:
         await peer.request()
@@ -160,7 +160,7 @@ def each(step: Step) -> Step:
 
 
 def in_turn(*steps: Step) -> Step:
-    """A script: each request, over whichever connection, meets the next of the steps.
+    """Return a script that answers each request, on any connection, with the next step.
 
     One request too many fails the test.
     """
@@ -176,7 +176,7 @@ def in_turn(*steps: Step) -> Step:
 def _listener(*, slow: bool) -> socket.socket:
     listener = socket.socket()
     if slow:
-        # Small packets and a small window: otherwise the system takes megabytes at once.
+        # Small packets and a small window; otherwise the system buffers megabytes.
         listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 1400)
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     listener.bind(("127.0.0.1", 0))
@@ -189,7 +189,8 @@ async def raw_server(
 ) -> AsyncIterator[RawServer]:
     """Run `script` once for each connection; an exception of it fails the test at the end.
 
-    With `slow` next to nothing is under way but what the script has read. With `tls` it speaks TLS.
+    With `slow`, the system buffers almost nothing beyond what the script has read. With `tls`, the
+    server speaks TLS.
     """
     state = RawServer()
 
@@ -202,7 +203,7 @@ async def raw_server(
         try:
             await script(peer)
         except (ConnectionError, asyncio.CancelledError):
-            pass  # the client has gone, or the test is over
+            pass  # the client has disconnected, or the test is over
         except Exception as error:
             state.errors.append(error)
         finally:

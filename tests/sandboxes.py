@@ -114,7 +114,7 @@ def framed(data: bytes = b"data", filename: str = "a.png", mime: str = "image/pn
 
 
 def framed_jpg(data: bytes = JPG, filename: str = "a.jpg", mime: str = "image/jpeg") -> bytes:
-    """The same, of a file that claims accept."""
+    """Return such a body of a file that claims accept."""
     return framed(data, filename, mime)
 
 

@@ -70,7 +70,7 @@ REPAIRED = {
         "`=` in place of `:`, the value without quotes; and it is a form field, no JSON body",
     ),
 }
-"""What a document has in place of a repaired sample, and what is broken about it."""
+"""The broken text of each repaired sample in its document, and the error in it."""
 
 SOLUTIONS = (
     (400, "Attachment empty or null", "Attach a valid file to the request"),
@@ -156,35 +156,35 @@ SOLUTIONS = (
 
 
 def read_sample(name: str) -> bytes:
-    """A sample as it stands in its file."""
+    """Return the bytes of a sample's file."""
     return (SAMPLES / f"{name}.json").read_bytes()
 
 
 def sample_value(name: str) -> object:
-    """A sample's value."""
+    """Return the value of a sample."""
     value: object = json.loads(read_sample(name))
     return value
 
 
 def sample_object(name: str) -> dict[str, object]:
-    """The value of a sample that is one object."""
+    """Return the value of a sample that is one object."""
     return msgspec.json.decode(read_sample(name), type=dict[str, object])
 
 
 def sample_fault(name: str, status: int = 200) -> Fault:
-    """A sample as the sandbox's next answer."""
+    """Return a fault that makes a sample the sandbox's next response."""
     return Fault(
         status=status, body=read_sample(name), headers={"Content-Type": "application/json"}
     )
 
 
 def request_lines(sandbox: Sandbox) -> list[str]:
-    """What the sandbox was asked for so far: methods, paths and queries as they were sent."""
+    """Return the methods, paths and queries of the sandbox's requests as they were sent."""
     return [f"{request.method} {request.target}" for request in sandbox.requests]
 
 
 def json_examples(seed: str) -> Iterator[str]:
-    """The text of every JSON example in a document; of a broken one up to its brace."""
+    """Yield the text of every JSON example of a document; of a broken one up to its brace."""
     begins = re.compile(r"(?m)^(?:-d ')?(?=[{\[\"])")
     decoder, end = json.JSONDecoder(), 0
     while begin := begins.search(seed, end):
@@ -196,7 +196,7 @@ def json_examples(seed: str) -> Iterator[str]:
 
 
 def assert_holds(found: object, value: object, path: str) -> None:
-    """Compares what a struct holds with the JSON that it came from, key by key."""
+    """Check that a struct holds every value of the JSON that it was read from."""
     if isinstance(value, dict):
         assert isinstance(found, msgspec.Struct), path
         names = {field.encode_name: field.name for field in msgspec.structs.fields(found)}
@@ -223,7 +223,7 @@ MISSING = object()
 
 
 def places(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
-    """Every key in `value`, at any depth, with what it holds."""
+    """Yield the place and the value of every key in `value`, at any depth."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield (*place, key), inner
@@ -234,7 +234,7 @@ def places(value: object, place: Place = ()) -> Iterator[tuple[Place, object]]:
 
 
 def replace_at(value: object, place: Place, new: object) -> object:
-    """A copy of `value` with something else, or nothing (`MISSING`), at `place`."""
+    """Return a copy of `value` with `new` at `place`, or with nothing there (`MISSING`)."""
     if not place:
         return new
     key, rest = place[0], place[1:]

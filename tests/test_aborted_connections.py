@@ -286,7 +286,7 @@ async def test_closing_a_client_closes_the_sockets_of_running_calls(*, is_tls: b
 
 
 async def test_a_finished_exchange_leaves_no_bytes_to_send_on_an_idle_connection() -> None:
-    """How much the system buffers is not in our hands, so this one drives the class itself."""
+    """The system decides how much it buffers, so this test drives the class itself."""
     here, there = socket.socketpair()
     loop = asyncio.get_running_loop()
     with there:

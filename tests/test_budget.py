@@ -46,7 +46,7 @@ def left(limit: int, per: float, burst: int, arrivals: list[float]) -> list[floa
 
 
 def most_within(times: list[float], seconds: float) -> int:
-    """The most calls in any stretch of that length, both its ends included."""
+    """Return the most calls in any interval of that length, both ends included."""
     return max(bisect_left(times, start + seconds + 1e-9) - i for i, start in enumerate(times))
 
 
@@ -302,7 +302,7 @@ async def test_waiting_for_the_budget_does_not_use_up_the_deadline() -> None:
 
 @pytest.mark.slow
 async def test_a_token_is_requested_when_the_budget_admits_the_call() -> None:
-    """Else the last of a long queue would leave with a token that has ended meanwhile."""
+    """Otherwise the last call of a long queue would be sent with an expired token."""
     asked: list[float] = []
     loop = asyncio.get_running_loop()
 

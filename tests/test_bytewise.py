@@ -36,7 +36,7 @@ from mlmsg.auth import TokenLike
 
 TOKEN, SECRET, OLD = "an-access-token-inside", "a-client-secret-inside", "an-old-refresh-inside"
 INSIDE = "inside"
-"""How all secrets end, and nothing else."""
+"""The end of every secret, and of nothing else."""
 ECHO = b"<the secrets of the request>"
 
 GOOD = (
@@ -50,7 +50,7 @@ CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 Reading = Callable[[Peer], Awaitable[object]]
 Fared = tuple[type[MlmsgError] | None, int]
-"""What a call raised, and in how many requests."""
+"""The exception that a call raised, and its number of requests."""
 
 
 async def download(client: Client) -> None:
@@ -84,7 +84,7 @@ each_kind = pytest.mark.parametrize("kind", CALLS)
 
 
 def at_first(step: Step, reading: Reading = Peer.request) -> Step:
-    """A script: the first request meets the step once it is read, all others a success."""
+    """Return a script: the step answers the first request once it is read, the others succeed."""
     left = [step]
 
     async def script(peer: Peer) -> None:
@@ -98,7 +98,7 @@ def at_first(step: Step, reading: Reading = Peer.request) -> Step:
 
 
 def says(data: bytes, *, reset: bool = False) -> Step:
-    """The step that sends some bytes, the request's own secrets in place of `ECHO`, and ends."""
+    """Return the step that sends bytes and closes; `ECHO` becomes the request's secrets."""
 
     async def step(peer: Peer) -> None:
         secrets = re.findall(rb"(?<=Bearer |secret=|_token=)[\w-]+inside", peer.received)
@@ -116,7 +116,7 @@ def requests(server: RawServer, kind: str) -> int:
 async def met(
     kind: str, script: Step, call: Call | None = None, *, attempts: int = 2, read: float = 5.0
 ) -> Fared:
-    """How a call fared; the next one of the same client works, and nothing showed a secret."""
+    """Make a call; return its error and its requests. Check that the next call works."""
     error: MlmsgError | None = None
     retry, timeout = RetryPolicy(attempts=attempts, base=0), Timeouts(connect=5, read=read)
     opening = partial(Client, retry=retry, timeout=timeout, max_connections=1)
@@ -132,7 +132,7 @@ async def met(
         came = requests(server, kind)
         thread = await client.packs.page(2)
         assert [message.id for message in thread.messages] == ["m1"]
-        if kind == "refresh":  # it is asked for again only where nothing came of it
+        if kind == "refresh":  # it is repeated only if it brought nothing
             assert requests(server, kind) == came + (error is not None)
     assert error is None or INSIDE not in shown(error)
     return type(error) if error else None, came
@@ -143,7 +143,7 @@ def token_for(kind: str) -> TokenLike:
 
 
 def shown(error: BaseException) -> str:
-    """All there is to see of an error, and of the values in its traceback."""
+    """Return everything that an error shows, with the values in its traceback."""
     lines = traceback.TracebackException.from_exception(error, capture_locals=True).format()
     return "".join([*lines, str(error), repr(error), repr(vars(error))])
 
@@ -156,14 +156,14 @@ def nothing_is_logged_of_a_secret(caplog: pytest.LogCaptureFixture) -> Iterator[
 
 
 def lost(kind: str) -> Fared:
-    """What comes of a call of which nobody knows whether it was executed."""
+    """Return the outcome of a call that may or may not have been executed."""
     if kind in ONCE:
         return OutcomeUnknown if kind == "send" else TransportError, 1
     return None, 2
 
 
 def refused(kind: str, status: int) -> Fared:
-    """What comes of a call that is answered with that status."""
+    """Return the outcome of a call that is answered with that status."""
     if status == 429 or (status >= 500 and kind not in ONCE):
         return None, 2
     if status >= 500:
@@ -233,7 +233,7 @@ async def test_a_success_that_is_cut(case: str, kind: str) -> None:
 @each_kind
 @pytest.mark.parametrize("size", [b"5", b"-5", b"five", ECHO], ids=["less", "-5", "five", "none"])
 async def test_a_success_in_chunks_that_are_none(size: bytes, kind: str) -> None:
-    """Whether the status was seen before depends on how the bytes arrive."""
+    """The timing of the bytes decides whether the status was read before."""
     chunks = CHUNKED + size + b"\r\n" + GOOD + b"\r\n0\r\n\r\n"
     error, came = await met(kind, at_first(says(HEAD + chunks)))
     assert came == (1 if kind in ONCE else 2)
@@ -257,7 +257,7 @@ async def test_a_refusal_that_is_cut(status: int, kind: str, *, reset: bool) -> 
 
 @each_kind
 async def test_a_success_that_is_longer_than_announced(kind: str) -> None:
-    """What is too much is never taken for the next answer; when it comes decides on this one."""
+    """Extra bytes never answer the next call; their arrival time decides about this one."""
     call = read if kind == "download" else None
     error, came = await met(kind, at_first(answers(200, GOOD, length=5)), call)
     assert error in {None, DecodeError, lost(kind)[0]}
@@ -268,7 +268,7 @@ async def test_a_success_that_is_longer_than_announced(kind: str) -> None:
 
 
 async def goes_on(peer: Peer) -> None:
-    """Reads what is left of the request, and serves the next."""
+    """Read the rest of the request, and serve the next one."""
     (length,) = re.findall(rb"Content-Length: (\d+)", peer.received)
     await peer.body(int(length))
 
@@ -282,7 +282,7 @@ async def ends(peer: Peer) -> None:
 @pytest.mark.parametrize("status", [400, 429, 503])
 @pytest.mark.parametrize("kind", LARGE)
 async def test_a_refusal_before_the_body_was_read(kind: str, status: int, then: Step) -> None:
-    """What is not read may cost the answer where the connection is closed: then it is lost."""
+    """Closing a connection with unread data may lose the response."""
 
     async def step(peer: Peer) -> None:
         await peer.answer(status, b"no")

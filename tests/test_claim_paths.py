@@ -61,7 +61,7 @@ OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
 
 @pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
 async def test_a_v1_claim_is_requested_at_its_v1_path(call: Call, path: str, answer: bytes) -> None:
-    """That 401 is not an expired token: the same one goes out again."""
+    """This 401 does not mean an expired token: the same token is sent again."""
     async with connect_in_turn(answers(401, OLD), answers(200, answer)) as (client, server):
         await call(client)
     (received,) = server.received

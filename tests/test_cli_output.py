@@ -1,4 +1,4 @@
-"""Output that cannot be written: no traceback, and an exit code that tells of the job."""
+"""Output that cannot be written: no traceback, and the exit code of the job."""
 
 import os
 import subprocess

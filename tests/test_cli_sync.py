@@ -169,7 +169,7 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
 
 @pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
-    """While it waits for more packs, which never come."""
+    """The job waits for more packs, which never come."""
     command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
     with subprocess.Popen(
         [*command, "--packs-from", "-"],
@@ -270,7 +270,7 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
 
 
 def read_all(descriptor: int) -> str:
-    """What the other side of a terminal wrote; Linux ends it with an error."""
+    """Read the other side of a terminal; Linux ends it with an error."""
     seen = b""
     try:
         while data := os.read(descriptor, 65536):

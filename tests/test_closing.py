@@ -175,7 +175,7 @@ asyncio.run(main())
 
 @pytest.mark.slow
 def test_a_client_that_is_never_closed_says_so() -> None:
-    """In a process of its own: aiohttp has more to say about it, and says it late."""
+    """Run in another process, because aiohttp also warns, and late."""
     command = [sys.executable, "-W", "always", "-c", FORGOTTEN]
     said = subprocess.run(command, capture_output=True, text=True, check=True).stderr
     first = next(line for line in said.splitlines() if "ResourceWarning" in line)

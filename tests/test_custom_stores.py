@@ -14,7 +14,7 @@ from mlmsg.sandbox import Sandbox
 
 
 class DatabaseStore:
-    """A store as a user writes one: a row of a database, and no lock but its own."""
+    """A store as a user writes one: a row of a database, with its own lock."""
 
     def __init__(self) -> None:
         self.row: bytes | None = None
@@ -44,7 +44,7 @@ async def test_a_store_may_encode_a_token_as_it_likes(sandbox: Sandbox) -> None:
 async def test_closing_does_not_wait_for_a_refresh_that_was_not_sent(sandbox: Sandbox) -> None:
     store = DatabaseStore()
     client = Client(first_source(store=store), base_url=sandbox.url)
-    async with store.turn, asyncio.timeout(5):  # somebody else holds it
+    async with store.turn, asyncio.timeout(5):  # another caller holds it
         call = asyncio.create_task(client.packs.page(PACK_ID))
         await asyncio.sleep(0)
         call.cancel()

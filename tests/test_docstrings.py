@@ -49,5 +49,4 @@ def test_the_beginnings_are_found_in_every_place(docstring: str, *, is_found: bo
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_no_docstring_begins_with_a_free_relative(path: Path) -> None:
     found = list(docstrings(path.read_text(encoding="utf-8")))
-    assert found
     assert [pair for pair in found if FREE_RELATIVE.match(pair[1])] == []

@@ -41,7 +41,7 @@ def download(client: Client, to: Path, *, overwrite: bool = False) -> Awaitable[
 
 
 def names(folder: Path) -> list[str]:
-    """Everything in a folder, hidden files too."""
+    """Return the names of all files in a folder, hidden ones too."""
     return sorted(one.name for one in folder.iterdir())
 
 

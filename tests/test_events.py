@@ -1,6 +1,6 @@
-"""The event of each attempt: exact values, told once, and nothing private in any of them.
+"""The event of each attempt: exact values, emitted once, and nothing private in any of them.
 
-What went up and came down is what a raw server received and sent. How calls end is test_session's.
+The bytes sent and received are those of a raw server. test_session covers how calls end.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ class Exchanges:
 async def meeting(
     script: Step, on_event: OnEvent | None, token: TokenLike = TOKEN
 ) -> AsyncIterator[Client]:
-    """A client of a raw server; ends what hangs."""
+    """Open a client of a raw server; end hangs."""
     async with (
         asyncio.timeout(5),
         raw_server(script) as server,
@@ -63,7 +63,7 @@ async def meeting(
 
 
 async def fate(call: Call, client: Client) -> str | None:
-    """The name of what the call raised, if it did."""
+    """Return the name of the call's exception, if any."""
     try:
         await call(client)
     except (Exception, asyncio.CancelledError) as error:
@@ -77,7 +77,7 @@ def logged(caplog: Log) -> list[logging.LogRecord]:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: Patch) -> None:
-    """Where files may be saved."""
+    """Change to a folder where files may be saved."""
     monkeypatch.chdir(tmp_path)
 
 
@@ -86,7 +86,7 @@ def granted(token: str | None = None) -> TokenLike:
 
 
 def asked(*tokens: str) -> TokenLike:
-    """A function that returns one token after the other."""
+    """Return a function that returns one token after the other."""
     left = iter(tokens)
 
     async def token() -> str:
@@ -96,7 +96,7 @@ def asked(*tokens: str) -> TokenLike:
 
 
 class Row(NamedTuple):
-    """What is told of an attempt, besides its name, its number and what went up."""
+    """The expected event of an attempt, without its name, its number and its bytes sent."""
 
     status: int | None
     received: int
@@ -119,7 +119,7 @@ async def read(client: Client) -> None:
 
 
 async def left(client: Client, error: type[BaseException] | None = None) -> None:
-    """Leaves an open download after its first bytes."""
+    """Leave an open download after its first bytes."""
     async with client.attachments.open("a.pdf", site_id="MLM") as download:
         await anext(aiter(download))
         if error is not None:
@@ -152,7 +152,7 @@ SAVE: Op = READ[0], lambda one: one.attachments.download("1", "1.pdf", site_id="
 OLDER: Op = f"claims.get GET {V2}", lambda one: one.claims.get(1)
 REFRESH: Op = "auth.refresh POST /oauth/token", PAGE[1]
 
-# What the server does, and what is told of it.
+# The steps of the server, and the expected events.
 thread, stored, file = answers(200, THREAD), answers(200, STORED), answers(200, FILE)
 created, claim, nothing = answers(201, b"{}"), answers(200, b'{"players": []}'), answers(200)
 busy, again = answers(503, b"busy"), Row(503, 4, "retry", "ServerError")
@@ -318,7 +318,7 @@ OUTCOMES = {"echo": answers(401, repr(PRIVATE).encode()), "lost": reset, "odd": 
 
 
 def private(told: Sequence[AttemptEvent], records: Sequence[logging.LogRecord] = ()) -> set[str]:
-    """What is private in all that was told, in whichever form."""
+    """Return every private value in the events, in any form."""
     shown = [logging.Formatter().format(record) + repr(vars(record)) for record in records]
     shown += [repr(one) + msgspec.json.encode(one).decode() for one in told]
     return {word for word in PRIVATE for text in shown if word in text}

@@ -39,7 +39,7 @@ DASK = r"8/8 shards, 32 files\n14 threads, 32 files fetched .* 0 failed, 0 shard
 @pytest.mark.slow
 @pytest.mark.timeout(180)
 def test_the_shards_run_on_a_cluster_of_two_processes() -> None:
-    """In a process of its own, as a cluster starts others from there."""
+    """Run in another process, because a cluster starts more from there."""
     command = [sys.executable, str(ROOT / "examples" / "sync_on_dask.py")]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 0, done.stderr

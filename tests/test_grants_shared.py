@@ -41,7 +41,7 @@ from mlmsg.sandbox import Clock, Fault, Sandbox
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox) -> Sandbox:
-    """One whose time only a test moves."""
+    """Stop the sandbox's clock; only a test moves it."""
     sandbox.clock = Clock(lambda: 0.0)
     return sandbox
 
@@ -251,7 +251,7 @@ async def test_a_grant_that_could_not_be_saved_is_not_lost(sandbox: Sandbox, tim
 async def test_what_could_not_be_saved_does_not_replace_what_is_newer(
     sandbox: Sandbox, others: bool, expected: str
 ) -> None:
-    """A `save` that fails may have been done all the same, and another process have gone on."""
+    """A failed `save` may have succeeded, and another process may have rotated the grant."""
     store = Watched(sandbox, OSError(5, "the answer of the database was lost"), late=True)
     mine, other = source_of(sandbox, store=store), source_of(sandbox, store=store)
     async with client_of(sandbox.url, mine) as one, client_of(sandbox.url, other) as another:

@@ -30,11 +30,11 @@ SAID: Final = {
     "File can not be saved, try it later": ("upload", "again"),
     "File can not be accessed, try it later": ("again later",),
 }
-"""What the hint to each message has to say, after the document's solution."""
+"""The words that each hint must contain, after the document's solution."""
 
 
 def error_text(status: int, message: str) -> tuple[str, str]:
-    """The hint and the whole text of the error for this message."""
+    """Return the hint and the whole text of the error for this message."""
     body: dict[str, object] = {"message": message, "error": None, "status": status, "cause": []}
     error = api_error(status, json.dumps(body).encode(), {}, REQUEST_LINE, 1)
     return error.hint, str(error)

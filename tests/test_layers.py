@@ -91,7 +91,7 @@ def room(path: Path) -> str:
 
 
 def imports(path: Path) -> set[str]:
-    """The absolute names of everything that a module imports."""
+    """Return the absolute names of everything that a module imports."""
     package = ["mlmsg", *path.relative_to(PACKAGE).parent.parts]
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
@@ -105,7 +105,7 @@ def imports(path: Path) -> set[str]:
 
 
 def own_rooms(path: Path) -> set[str]:
-    """The rooms it imports from; what `mlmsg` itself exports comes from the highest."""
+    """Return the rooms that a module imports from; `mlmsg` itself is the highest."""
     names = [name.split(".") for name in imports(path) if name.split(".")[0] == "mlmsg"]
     found = {parts[1] for parts in names if len(parts) > 1}
     return {name if name in RANK else "" for name in found}

@@ -17,11 +17,11 @@ from mlmsg.models._base import UtcStruct
 T = TypeVar("T")
 Reader = Callable[[object], object]
 Forms = Sequence[tuple[object, object]]
-"""What the API writes, and what is read."""
+"""Pairs of the value that the API sends and the value that is read."""
 
 
 def answer_to(request: Request[T]) -> Reader:
-    """What the client makes of a value, as the answer to this request."""
+    """Return a function that reads a value as the response to this request."""
     return lambda value: decode(request, Response(200, {}, json.dumps(value).encode()))
 
 
@@ -37,18 +37,18 @@ CLAIM_FILE = answer_to(_operations.claim_file(1, "a.png"))
 
 
 HERE = object()
-"""Where the value under test stands in a body."""
+"""The place of the value under test in a body."""
 
 
 class Field(NamedTuple):
-    """A field of an answer: how the answer is read, its body, and where the field ends up."""
+    """A field of a response: its reader, the response's body, and the field's path."""
 
     read: Reader
     body: object
     path: str
 
     def of(self, value: object) -> object:
-        """What is read where the API wrote `value`, or left the key out (`MISSING`)."""
+        """Return what is read if the API sends `value`, or leaves the key out (`MISSING`)."""
         return at(self.read(put(self.body, value)), self.path)
 
 
@@ -62,7 +62,7 @@ def put(body: object, value: object) -> object:
 
 
 def at(found: object, path: str) -> object:
-    """What stands at `messages.0.from_.user_id`."""
+    """Return the value at a path such as `messages.0.from_.user_id`."""
     for name in path.split("."):
         found = found[int(name)] if isinstance(found, list) else getattr(found, name)
     return found
@@ -319,7 +319,7 @@ each_optional_key = pytest.mark.parametrize(
 def test_one_odd_value_costs_only_that_value(
     read: Reader, value: object, place: Place, inner: object
 ) -> None:
-    """What holds it reads like the same without the key."""
+    """Check that an odd value reads like a missing key."""
     odd = 17 if isinstance(inner, dict | list) else {"odd": 1}
     assert read(replace_at(value, place, odd)) == read(replace_at(value, place, MISSING))
 
@@ -383,7 +383,7 @@ def test_an_answer_without_what_identifies_it_is_a_decode_error(
 
 
 def test_a_decode_error_says_what_is_missing_and_where() -> None:
-    """In a page of fifty, `Expected str, got null` alone helps nobody."""
+    """In a page of fifty messages, `Expected str, got null` alone does not help."""
     with pytest.raises(DecodeError, match="id") as missing:
         THREAD({"messages": [{"id": "m1"}, {"text": "Hola"}]})
     with pytest.raises(DecodeError, match="id") as odd:

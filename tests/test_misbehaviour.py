@@ -1,4 +1,4 @@
-"""Servers that break the protocol: an error that says so, in bounded time and memory."""
+"""Servers that break the protocol: a clear error, in bounded time and memory."""
 
 import asyncio
 import gzip
@@ -97,7 +97,7 @@ async def test_an_answer_that_is_longer_than_announced_is_not_made_up(length: in
 
 
 async def test_an_unsolicited_response_answers_no_call() -> None:
-    """What comes with an answer, after its end, is not what the next call gets."""
+    """Bytes after the end of a response do not answer the next call."""
     stray = b'HTTP/1.1 200 OK\r\nContent-Length: 31\r\n\r\n{"messages": [{"id": "stray"}]}'
 
     async def script(peer: Peer) -> None:

@@ -31,13 +31,13 @@ PAGES = [
 
 
 def read(value: object) -> ThreadPage:
-    """The page that the client makes of `value`."""
+    """Return the page that the client reads from `value`."""
     body = value if isinstance(value, bytes) else json.dumps(value).encode()
     return decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
 
 
 def message(**fields: object) -> Message:
-    """What the client makes of a message with these keys."""
+    """Return the message that the client reads from these keys."""
     return read({"messages": [{"id": "m1", **fields}]}).messages[0]
 
 

@@ -52,7 +52,7 @@ def body_of(
 
 
 async def written(body: Multipart, seen: bytearray | None = None) -> bytes:
-    """The whole body; `seen` gets what there is of one that fails."""
+    """Return the whole body; `seen` gets the part of a body that fails."""
     whole = bytearray() if seen is None else seen
     async for block in body.chunks():
         whole += block
@@ -62,7 +62,7 @@ async def written(body: Multipart, seen: bytearray | None = None) -> bytes:
 # --- read by three parsers that know nothing of ours ------------------------------------------
 
 Part = tuple[str, str, str, bytes]
-"""The name of the field, the name of the file as it stands in the header, its type, its bytes."""
+"""The field name, the file name as it stands in the header, the type, the bytes."""
 
 
 def by_email(content_type: str, body: bytes) -> list[Part]:
@@ -115,7 +115,7 @@ names = st.lists(
     min_size=1,
     max_size=40,
 ).map("".join)
-"""What the rules let through."""
+"""Names that the rules accept."""
 
 ALMOST = BOUNDARY[:-1].encode()
 chunkings = st.lists(

@@ -1,4 +1,4 @@
-"""What a notebook shows of the answers, and rows for data frames."""
+"""Results as a notebook shows them, and rows for data frames."""
 
 import re
 from datetime import UTC, datetime

@@ -22,19 +22,19 @@ def envelope(**keys: object) -> dict[str, object]:
 
 
 def read(**keys: object) -> Notification:
-    """What `parse` makes of an envelope with these keys."""
+    """Parse an envelope with these keys."""
     return parse(json.dumps(envelope(**keys)).encode())
 
 
 def refused(value: object) -> NotificationError:
-    """What `parse` says of this body."""
+    """Return the error of `parse` for this body."""
     body = value if isinstance(value, bytes | str) else json.dumps(value)
     with pytest.raises(NotificationError) as caught:
         parse(body)
     return caught.value
 
 
-# What it is about ---------------------------------------------------------------------------
+# The subject ---------------------------------------------------------------------------
 
 RESOURCES: Final = [
     ("messages", MESSAGE_ID, "message", MESSAGE_ID),
@@ -106,7 +106,7 @@ def test_a_body_is_bytes_or_text() -> None:
     assert parse(text) == parse(text.encode()) == parse(bytearray(text.encode()))
 
 
-# What is refused ----------------------------------------------------------------------------
+# Invalid bodies ----------------------------------------------------------------------------
 
 FOREIGN: Final = [
     ("messages", "https://evil.example/messages/1"),

@@ -20,7 +20,7 @@ from mlmsg.paging import MAX_STALE_PAGES, Page, walk
 PLACES = st.floats(0, 1)
 COUNTS = st.integers(0, 4) | st.integers(0, 40)
 CHANGE = st.builds(Change, removed=COUNTS, removed_at=PLACES, added=COUNTS, added_at=PLACES)
-# What leaves the total as it is: no total tells of it.
+# A change that keeps the total cannot be seen in it.
 EXCHANGE = st.builds(
     lambda count, at, to: Change(count, at, count, to), st.integers(1, 12), PLACES, PLACES
 )
@@ -43,7 +43,7 @@ PAUSES = st.lists(st.integers(0, 5), max_size=5)
     turns=TURNS,
     pauses=PAUSES,
 )
-@example(  # one gone, one come: the total stays as it is, and 3 moves to where 2 was
+@example(  # one removed, one added: the total stays, and 3 moves to the place of 2
     size=9, limit=3, cap=9, changes=[[], [Change(1, 0, 1, 1)]], shorts=[], concurrency=1, turns=[],
     pauses=[],
 )  # fmt: skip
@@ -233,7 +233,7 @@ async def test_where_a_thread_was_empty_a_while_ago_is_not_its_end() -> None:
 
 
 def untrue(total: int | None, items: Sequence[int] = (3, 2, 1)) -> Thread:
-    """A thread at rest that tells this total, whatever it holds."""
+    """Return a thread at rest whose pages have this total, true or not."""
 
     class Untrue(Thread):
         def answer(self, offset: int, limit: int) -> Batch:

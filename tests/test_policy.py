@@ -1,4 +1,4 @@
-"""What follows from an attempt, how long to wait, and what a `Retry-After` header says."""
+"""The verdict on an attempt, the delay before the next one, and the `Retry-After` header."""
 
 import math
 import time
@@ -50,7 +50,7 @@ def decide(
 
 
 def kinds(verdict: Verdict) -> Verdict | type[Retry]:
-    """The verdict, a retry without its delay."""
+    """Return the verdict, of a retry its type only."""
     return Retry if isinstance(verdict, Retry) else verdict
 
 
@@ -277,7 +277,7 @@ HEADERS: Final[dict[str, tuple[str | None, float | None]]] = {
 
 @pytest.fixture(params=["UTC", "CST6"])
 def zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """Runs a test in two time zones: HTTP dates are GMT wherever the machine stands."""
+    """Run a test in two time zones, because HTTP dates are GMT everywhere."""
     with monkeypatch.context() as patched:
         patched.setenv("TZ", request.param)
         time.tzset()

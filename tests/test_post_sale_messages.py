@@ -93,7 +93,7 @@ async def test_a_pack_is_requested_as_in_the_example(
 
 
 async def test_paging_has_limit_offset_and_total(client: Client, sandbox: Sandbox) -> None:
-    """`limit`: maximum number of results returned. The server's own may be lower."""
+    """`limit`: the most results to return. The server's own limit may be lower."""
     sandbox.max_limit = 3
     paging = (await client.packs.page(PACK_ID, limit=50, offset=2)).paging
     assert paging is not None

@@ -1,4 +1,4 @@
-"""How many pages a walk fetches ahead, when, and what is left of them when it ends.
+"""Prefetching of pages: how many, when, and that nothing is left when the walk ends.
 
 No test waits for a clock: a server answers when the test says so.
 """
@@ -118,7 +118,7 @@ async def test_the_plan_follows_a_total_that_changes() -> None:
 
 @pytest.fixture
 async def reports() -> list[str]:
-    """The errors that the loop reports, such as an exception that was never retrieved."""
+    """Return the errors that the loop reports, such as an exception that was never retrieved."""
     found: list[str] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: found.append(str(context)))

@@ -17,7 +17,7 @@ from mlmsg.sandbox import Sandbox
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with the files that the README names."""
+    """Change to a folder with the files that the README names."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.4 invoice")
     (tmp_path / "evidence.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     monkeypatch.chdir(tmp_path)

@@ -1,4 +1,4 @@
-"""`receive`: a file handed to the caller's own function, anew for each try."""
+"""`download_with`: each attempt calls the caller's handler again with a new download."""
 
 import pytest
 

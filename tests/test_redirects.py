@@ -68,7 +68,7 @@ async def test_a_signed_url_is_requested_as_it_is_written() -> None:
 
 
 async def test_the_token_does_not_leave_by_way_of_another_origin() -> None:
-    """Elsewhere and on to a third one: nobody but the API sees it."""
+    """A redirect to a second server leads to a third one; only the API gets the token."""
 
     async def on(peer: Peer) -> None:
         await redirects(third.url)(peer)
@@ -171,7 +171,7 @@ async def test_nothing_but_a_download_follows(status: int, call: Call) -> None:
 
 
 def told(error: BaseException) -> Iterator[str]:
-    """Everything that an error, and each one it came from, shows of itself."""
+    """Yield everything that an error and its causes show."""
     yield from traceback.format_exception(error)
     seen: list[BaseException] = []
     left: list[BaseException | None] = [error]
@@ -194,7 +194,7 @@ class Source:
 )
 @pytest.mark.parametrize("call", [read_page, send, upload, download])
 async def test_no_frame_of_ours_shows_the_token(call: Call, token: TokenLike) -> None:
-    """Where a traceback is shown with its locals."""
+    """A reporter may show a traceback with its locals."""
     once = RetryPolicy(attempts=1)
     async with (
         raw_server(each(answers(500))) as server,

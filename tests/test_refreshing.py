@@ -42,14 +42,14 @@ from mlmsg.sandbox import Clock, Fault, Sandbox
 
 @pytest.fixture
 def sandbox(sandbox: Sandbox) -> Sandbox:
-    """One whose time only a test moves."""
+    """Stop the sandbox's clock; only a test moves it."""
     sandbox.clock = Clock(lambda: 0.0)
     return sandbox
 
 
 @pytest.fixture
 async def refreshing(sandbox: Sandbox) -> AsyncIterator[Client]:
-    """A client that holds a grant and no access token yet."""
+    """Open a client with a grant and without an access token."""
     async with client_of(sandbox.url, source_of(sandbox)) as client:
         yield client
 
@@ -128,7 +128,7 @@ DOWN = {
 async def test_while_the_token_is_valid_a_failed_refresh_costs_nothing(
     sandbox: Sandbox, refreshing: Client, name: str
 ) -> None:
-    """And there is no second try for half a minute."""
+    """The next attempt comes after half a minute."""
     await read_page(refreshing)
     sandbox.inject(DOWN[name][0])
     for seconds in (21300, 0, 29, 1):
@@ -170,7 +170,7 @@ async def test_an_expired_token_is_not_used_after_a_failed_refresh(
 async def test_a_failed_refresh_is_repeated_only_by_the_next_call(
     sandbox: Sandbox, fault: Fault, error: type[MlmsgError]
 ) -> None:
-    """Nothing of it was done by the server: the refresh token is good still."""
+    """The server executed nothing: the refresh token is still valid."""
     source, brief = source_of(sandbox, EXPIRED), Timeouts(read=0.05)
     sandbox.inject(fault)
     async with (
@@ -196,7 +196,7 @@ LOST = {
 async def test_a_grant_whose_response_was_lost_is_dead(
     sandbox: Sandbox, refreshing: Client, fault: Fault, error: type[MlmsgError], seen: str
 ) -> None:
-    """The next call finds that out, and the ones after it know."""
+    """The next call finds out; later calls fail without a request."""
     sandbox.inject(fault)
     failure = await unavailable(read_page(refreshing))
     assert isinstance(failure.__cause__, error)

@@ -32,7 +32,7 @@ from mlmsg.rules import (
 PERIODS = "Captura de pantalla 2024-08-22 a la(s) 4.12.28 p.m..png"
 
 OBJECTS: Final[dict[str, object]] = {"none": None, "float": 1.5, "bytes": b"1", "list": [1]}
-"""What a caller without a type checker may pass for an int or a text."""
+"""Values that a caller without a type checker may pass as an int or a text."""
 
 
 class Refused(NamedTuple):

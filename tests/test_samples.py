@@ -33,7 +33,7 @@ Reader = Callable[[str], object]
 
 
 def answer_to(request: Request[T]) -> Reader:
-    """Reads a sample as the answer to this request."""
+    """Return a function that reads a sample as the response to this request."""
     return lambda name: decode(request, Response(200, {}, read_sample(name)))
 
 
@@ -58,7 +58,7 @@ ANSWERS = {
     "mensajes_pendientes.modos_de_uso_sin_pendientes": UNREAD,
     "mensajes_pendientes.marcar_mensajes_como_leidos": SELLER_THREAD,
 }
-"""How the answers among the examples are read."""
+"""The reader of each example response."""
 
 TEXTS = (
     "claim_messages.create_a_message_with_attachment_response",
@@ -143,7 +143,7 @@ def test_a_repaired_sample_was_broken(name: str) -> None:
     assert word
 
 
-# What the API answers -----------------------------------------------------------------------
+# Responses -----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ANSWERS)
@@ -185,7 +185,7 @@ def test_an_error_body_is_held_value_by_value(name: str) -> None:
     assert json.loads(error.body) == sample_value(name)
 
 
-# What is sent to it -------------------------------------------------------------------------
+# Requests -------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", POST_SALE_BODIES)

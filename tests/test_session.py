@@ -232,7 +232,7 @@ async def test_no_more_calls_than_connections_run_at_the_same_time() -> None:
     ):
         calls = asyncio.gather(*(client.packs.page(n) for n in range(8)))
         await full.wait()
-        await aside.packs.page(1)  # time enough for a fourth to come in
+        await aside.packs.page(1)  # time enough for a fourth call to arrive
         assert len(here) == 3
         gate.set()
         await calls

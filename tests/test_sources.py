@@ -1,4 +1,4 @@
-"""Every kind of source: what is told of it, what it yields, what is refused, what stays open."""
+"""Every kind of source: its length and name, its bytes, what is refused, and what stays open."""
 
 import io
 import os

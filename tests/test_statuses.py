@@ -1,4 +1,4 @@
-"""What each status means to each kind of call: which error, after how many attempts."""
+"""The error and the number of attempts of each kind of call, by status."""
 
 import asyncio
 import re
@@ -31,11 +31,11 @@ from mlmsg import (
 HOST = "https://api.example"
 ATTEMPTS = 3
 ANSWER = b'{"id": "1_a.png", "messages": []}'
-"""An answer that every one of the operations can read."""
+"""A body that every operation can read."""
 
 
 class Nowhere(asyncio.Transport):
-    """Takes whatever is written."""
+    """A transport that ignores what is written."""
 
     def write(self, data: object) -> None:
         pass
@@ -55,7 +55,7 @@ def _writer() -> StreamWriter:
 
 
 async def _written(_url: object, *, data: object = None, **_rest: object) -> CallbackResult | None:
-    """Writes an upload's body, as aiohttp does and aioresponses does not."""
+    """Write an upload's body, as aiohttp does and aioresponses does not."""
     if isinstance(data, aiohttp.payload.Payload):
         await data.write(_writer())
     return None
@@ -80,7 +80,7 @@ async def client() -> AsyncIterator[Client]:
 def answering(
     mocked: aioresponses, status: int, body: bytes = ANSWER, headers: dict[str, str] | None = None
 ) -> None:
-    """Every request is answered so."""
+    """Answer every request with this response."""
     for method in ("GET", "POST"):
         mocked.add(
             re.compile("."), method, status, body, headers=headers, repeat=True, callback=_written
@@ -102,7 +102,7 @@ ONCE: dict[int, type[ApiError]] = {
     409: ApiError,
     418: ApiError,
 }
-"""Refused for good, whoever asks."""
+"""Errors of every kind of call, after one attempt."""
 
 REPEATED: dict[int, type[ApiError]] = {
     408: ApiError,
@@ -112,7 +112,7 @@ REPEATED: dict[int, type[ApiError]] = {
     503: ServerError,
     504: ServerError,
 }
-"""Tried again, where a second try can do no harm."""
+"""Retried, if a second attempt can do no harm."""
 
 
 @pytest.mark.parametrize("call", NAMES, ids=NAMES.values())

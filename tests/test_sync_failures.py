@@ -1,4 +1,4 @@
-"""What goes wrong: with one file or thread it costs only that, with everything it ends the job."""
+"""Failures: one of a file or a thread costs only that one, one of everything ends the job."""
 
 from collections.abc import AsyncIterator, Iterator
 from multiprocessing.reduction import ForkingPickler
@@ -302,7 +302,7 @@ async def test_a_report_with_failures_can_be_pickled(sandbox: Sandbox, tmp_path:
 
 
 async def test_a_dead_grant_ends_the_job(sandbox: Sandbox, tmp_path: Path) -> None:
-    """Else every one of a million threads would fail in the same way."""
+    """Otherwise each of a million threads would fail in the same way."""
     source = RefreshingToken(sandbox.grant.client_id, sandbox.grant.client_secret, "used-before")
     async with Client(source, base_url=sandbox.url, budget=None) as client:
         with pytest.raises(ReauthorizationRequired):

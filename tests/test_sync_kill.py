@@ -23,7 +23,7 @@ SIZE = 1_300_000  # over one block: written in several steps
 async def job(
     sandbox: Sandbox, packs: list[str], to: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The job in a process of its own, which prints a line for each thing that is done."""
+    """Run the job in another process, which prints a line for each step."""
     program = (
         "import asyncio, sys\n"
         "from mlmsg import Client\n"

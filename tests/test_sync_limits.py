@@ -1,4 +1,4 @@
-"""What the job holds at a time: ids, threads, files, descriptors, memory; and how it lets go."""
+"""The limits of a running job: ids, threads, files, descriptors, memory; and how it ends."""
 
 import asyncio
 import itertools
@@ -102,7 +102,7 @@ async def test_memory_is_bounded(sandbox: Sandbox, client: Client, tmp_path: Pat
 async def test_of_endless_ids_few_are_drawn_ahead(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
-    """Packs that are not there, so each costs one request; the event tells that it is done."""
+    """Packs that do not exist, so each costs one request; an event reports that it is done."""
     drawn = done = most = 0
 
     def endless() -> Iterator[int]:

@@ -29,14 +29,14 @@ NEW = Token(
 
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
-    """A file that holds a grant."""
+    """Write a file with a grant."""
     path = tmp_path / "grant.json"
     path.write_bytes(KEPT)
     return path
 
 
 def names(folder: Path) -> list[str]:
-    """Everything in a folder, hidden files too, but for the lock."""
+    """Return the names of all files in a folder, hidden ones too, without the lock."""
     return sorted(one.name for one in folder.iterdir() if one.suffix != ".lock")
 
 

@@ -51,7 +51,7 @@ async def upload(
 
 
 def first(step: Step) -> Step:
-    """A script: the first connection meets the step, those after it are served well."""
+    """Return a script: the step serves the first connection, the later ones succeed."""
     left = [step]
 
     async def script(peer: Peer) -> None:
@@ -97,7 +97,7 @@ async def test_several_blocks_arrive_with_name_and_type_as_given(
 async def broken_off(
     source: SourceLike, length: int, error: type[Exception], progress: Progress | None = None
 ) -> Exception:
-    """The error of an upload that was tried once, cut its connection, and left its slot free.
+    """Return the error of one attempt, which cut its connection and released its slot.
 
     The announced length was not reached, and the closing boundary not sent.
     """
@@ -228,7 +228,7 @@ def is_open(path: Path) -> bool:
 
 
 async def cancelled(source: SourceLike) -> None:
-    """Cancels an upload on its way to a server that reads no further; the client works on."""
+    """Cancel an upload to a server that reads no further; the client still works."""
     begun = asyncio.Event()
     async with connect(first(forever)) as (client, _):
         task = asyncio.create_task(upload(client, source, LIMIT, lambda *_: begun.set()))
@@ -266,7 +266,7 @@ async def test_a_cancelled_upload_closes_its_file_but_not_the_callers(tmp_path: 
 
 
 async def end_in_order(peer: Peer) -> None:
-    """Ends after reading what still comes, as servers do that care for their answer."""
+    """Close after reading the rest, as servers do to protect their response."""
     peer.end()
     await peer.rest()
 

@@ -12,7 +12,7 @@ from mlmsg.sandbox.packs import Pack
 
 
 def filled(sandbox: Sandbox, size: int = 60) -> Pack:
-    """A pack with so many messages to the seller, ten of which are answered at a time."""
+    """Return a pack of this many messages to the seller; a page has ten of them."""
     sandbox.max_limit = 10
     pack = sandbox.market.add_pack()
     for number in range(size):
@@ -25,7 +25,7 @@ def offsets(sandbox: Sandbox) -> list[int]:
 
 
 def slow(sandbox: Sandbox, offset: int) -> None:
-    """Makes one page come after those that are asked for together with it."""
+    """Delay one page, so that it arrives after those requested with it."""
     sandbox.inject(Fault(action="pass", path=f"offset={offset}", delay=0.1))
 
 
@@ -179,7 +179,7 @@ async def test_marking_requests_no_page_before_it_is_needed(
 
 @pytest.fixture
 def waiting(sandbox: Sandbox) -> list[str]:
-    """The only conversations with unread messages: five, of which two come in one answer."""
+    """Leave five conversations with unread messages; a response lists two of them."""
     for resource in sandbox.market.unread():
         sandbox.market.mark_as_read(resource.resource.split("/")[2])
     sandbox.unread_cap = 2

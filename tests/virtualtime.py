@@ -1,4 +1,4 @@
-"""An event loop whose clock stands still while anything runs, and jumps while all is waiting."""
+"""An event loop in virtual time: its clock moves only while every task is waiting."""
 
 import asyncio
 import selectors
@@ -17,7 +17,7 @@ class _Selector(selectors.DefaultSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Sleeps take no time, and as long as they say; there is nothing to wait for but timers."""
+    """An event loop whose sleeps advance the clock and take no real time; it has only timers."""
 
     def __init__(self) -> None:
         self._clock = _Selector()
@@ -28,6 +28,6 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main: Coroutine[object, object, T]) -> T:
-    """What `main` returns, in virtual time from 0.0."""
+    """Run `main` in virtual time from 0.0, and return its result."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)

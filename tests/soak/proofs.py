@@ -1,4 +1,4 @@
-"""What the server executed, what the callers saw, what the process held, and what they prove."""
+"""Prove from the records of server and callers, and from the process, that nothing went wrong."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ Each of the three clients remembers up to 10,000 ids of messages that it sent.
 
 
 class Truth(msgspec.Struct):
-    """What the server executed.
+    """The record of what the server executed.
 
     Attributes:
         texts: How often each message was sent.
@@ -78,7 +78,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Held:
-    """What the process holds; `memory` in MiB, `objects` in memory blocks of Python."""
+    """The resources of the process; `memory` in MiB, `objects` in memory blocks of Python."""
 
     descriptors: int
     tasks: int
