@@ -13,6 +13,7 @@ from mlmsg._html import Bubble, file_lines, moderation_notes, render_thread
 from ._base import UtcStruct
 from ._blocked import Advice, guidance_for
 from ._flat_message import unflatten
+from ._moderation import moderation_hint
 
 __all__ = [
     "Attachment",
@@ -142,6 +143,21 @@ class Moderation(UtcStruct, frozen=True, kw_only=True, gc=False):
         super().__post_init__()
         if self.source is None and self.by is not None:
             msgspec.structs.force_setattr(self, "source", self.by)
+
+    @property
+    def rejected(self) -> bool:
+        """True if moderation rejected the message: the buyer does not get it."""
+        return (self.status or "").lower() in {"rejected", "blocked"}
+
+    @property
+    def pending(self) -> bool:
+        """True if moderation has not decided yet: the buyer does not see the message."""
+        return (self.status or "").lower() == "pending"
+
+    @property
+    def hint(self) -> str:
+        """What to change, by the reason; `""` if there is none."""
+        return moderation_hint(self.reason)
 
 
 class Attachment(UtcStruct, frozen=True, kw_only=True, gc=False):
@@ -318,6 +334,10 @@ class Upload(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: str
 
 
+_REJECTED = frozenset({"moderated", "rejected", "blocked"})
+_PENDING = frozenset({"in_moderation", "pending", "pending_translation"})
+
+
 class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """The result of a send that the API accepted.
 
@@ -336,6 +356,24 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def id(self) -> str | None:
         """The id of the new message, or None if the response contains none."""
         return self.message.id if self.message else None
+
+    @property
+    def rejected(self) -> bool:
+        """True if moderation rejected the message: the buyer does not get it."""
+        if self.message is None:
+            return False
+        moderation = self.message.message_moderation
+        is_rejected = moderation is not None and moderation.rejected
+        return is_rejected or (self.message.status or "").lower() in _REJECTED
+
+    @property
+    def pending(self) -> bool:
+        """True if moderation or translation is not finished: the buyer does not see it yet."""
+        if self.message is None or self.rejected:
+            return False
+        moderation = self.message.message_moderation
+        is_pending = moderation is not None and moderation.pending
+        return is_pending or (self.message.status or "").lower() in _PENDING
 
 
 def _thread_html(

@@ -16,11 +16,13 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         resource: The path, `/packs/{pack}/sellers/{seller}`, `/packs/{pack}` or `/orders/{order}`.
         count: The number of unread messages, or None if the response has none.
         total: A number that some responses have beside `count`, or instead of it.
+        user_id: The user of the response, if `resource` names no seller.
     """
 
     resource: str
     count: int | None = None
     total: int | None = None
+    user_id: int | None = None
 
     @property
     def pack_id(self) -> int | None:
@@ -29,8 +31,8 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     @property
     def seller_id(self) -> int | None:
-        """The seller in `resource`, or None."""
-        return self._id("sellers?")
+        """The seller in `resource`, otherwise the user of the response, or None."""
+        return self._id("sellers?") or self.user_id
 
     @property
     def order_id(self) -> int | None:
@@ -57,9 +59,12 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     userId: int | None = None  # noqa: N815
 
     def __post_init__(self) -> None:
-        """Copy `userId` to `user_id`."""
+        """Copy `userId` to `user_id`, and `user_id` to the results that name no seller."""
         if self.user_id is None and self.userId is not None:
             msgspec.structs.force_setattr(self, "user_id", self.userId)
+        for result in self.results:
+            if "/seller" not in result.resource:
+                msgspec.structs.force_setattr(result, "user_id", self.user_id)
 
     def _repr_html_(self) -> str:
         headers = ("pack", "order", "seller", "unread")
