@@ -9,7 +9,6 @@ from mirrors import Events, expected, fill, on_disk, without_manifests
 
 from mlmsg import (
     AuthenticationError,
-    BadRequest,
     Client,
     IncompleteDownload,
     MlmsgError,
@@ -143,7 +142,7 @@ async def test_a_refused_token_ends_the_job(
     with pytest.raises(AuthenticationError):
         await sync_attachments(client, packs=some(), to=tmp_path, site_id="MLM")
     sandbox.expired, sandbox.tokens = frozenset(), frozenset({"another"})
-    with pytest.raises(BadRequest):
+    with pytest.raises(AuthenticationError, match="Malformed"):
         await sync_attachments(client, packs=some(), to=tmp_path, site_id="MLM")
 
 

@@ -67,7 +67,7 @@ def _id_of(kind: ThreadKind, value: Id) -> str:
     if isinstance(value, PackRef) and kind == "pack":
         return str(value.pack_id)
     if isinstance(value, Claim) and kind == "claim":
-        value = getattr(value, "id", "")
+        value = value.id or ""
     if isinstance(value, str):
         return str(value)
     if isinstance(value, PackRef | Claim):

@@ -21,7 +21,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from mlmsg.client import Client
-from mlmsg.errors import BadRequest, IncompleteDownload, MlmsgError, RuleError
+from mlmsg.errors import IncompleteDownload, MlmsgError, RuleError
 
 from .ids import Ids, Thread, thread_of
 from .keys import MANIFEST
@@ -188,7 +188,7 @@ class Workers:
 
     def _fail(self, thread: _Thread, filename: str | None, error: Exception) -> None:
         if isinstance(error, MlmsgError):
-            if error.ends_job or _is_malformed_token(error):
+            if error.ends_job:
                 raise error
             if self.outage.note_failure(error, is_thread=filename is None):
                 error.add_note(f"{FAILURES_IN_A_ROW} threads and files failed in a row")
@@ -223,9 +223,3 @@ def _file_event(
     kind: EventKind, thread: _Thread, entry: ManifestEntry, error: Exception | None = None
 ) -> SyncEvent:
     return SyncEvent(kind, thread.id, entry.filename, entry.path, entry.size, error)
-
-
-def _is_malformed_token(error: MlmsgError) -> bool:
-    """Return True for the 400 that answers a malformed token."""
-    is_named = isinstance(error, BadRequest) and "access token" in error.message.replace("_", " ")
-    return is_named or (isinstance(error, BadRequest) and "Access token" in error.message)
