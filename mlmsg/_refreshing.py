@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 
-from ._arguments import check_secret, check_token
+from ._arguments import check_id, check_secret, check_token
 from ._grant import Grant, SendTokenRequest
 from ._refresh_backoff import REFRESH_RETRY_DELAY, token_unavailable
 from ._secrets import as_secret
@@ -80,7 +80,7 @@ class RefreshingToken:
         Raises:
             RuleError: An argument is invalid. The error never repeats it.
         """
-        _check_client_id(client_id)
+        client_id = check_id("client_id", client_id)
         _check_store(store)
         client_secret, refresh_token = as_secret(client_secret), as_secret(refresh_token)
         access_token = as_secret(access_token)
@@ -89,7 +89,7 @@ class RefreshingToken:
             refresh_token=check_secret("refresh token", refresh_token),
         )
         secret = check_secret("client secret", client_secret)
-        self._grant = Grant(str(client_id), secret, initial, store, clock)
+        self._grant = Grant(client_id, secret, initial, store, clock)
         self._task: asyncio.Task[str] | None = None
         self._started = 0.0  # time of the task's event loop
 
@@ -172,11 +172,6 @@ class RefreshingToken:
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
             self._grant.postpone(REFRESH_RETRY_DELAY)
         return self._grant.access_token
-
-
-def _check_client_id(client_id: int | str) -> None:
-    if type(client_id) not in {int, str} or not str(client_id).strip():
-        raise RuleError("`client_id`", type(client_id).__name__, "the application's id, not empty")
 
 
 def _check_store(store: TokenStore | None) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 
 import msgspec
 
+from ._arguments import shorten
 from ._streams import fsync_directory, run_in_thread
 from .errors import RuleError, UsageError
 
@@ -83,15 +84,13 @@ class FileTokenStore:
         """Keep the path. Nothing is opened yet; the folder must exist before the first save.
 
         Args:
-            path: The file. It need not exist.
+            path: The file. It need not exist; `~` is the home folder.
 
         Raises:
-            RuleError: The path is empty.
+            RuleError: The path is empty, or not a path.
             UsageError: The library `filelock` is not installed.
         """
-        if not os.fspath(path):
-            raise RuleError("path of a token store", "an empty path", "the path of a file")
-        self._path = Path(path)
+        self._path = _expanded(path)
         if not _is_installed("filelock"):
             raise UsageError("FileTokenStore needs filelock: pip install 'mlmsg[tokens]'")
 
@@ -165,6 +164,20 @@ class FileTokenStore:
             part.unlink(missing_ok=True)
             raise
         fsync_directory(path.parent)
+
+
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    """Return the path with `~` replaced by the home folder."""
+    rule, limit = "path of a token store", "the path of a file"
+    text = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(text, str):
+        raise RuleError(rule, type(path).__name__, limit)
+    if not text or "\0" in text:
+        raise RuleError(rule, shorten(text), limit)
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # there is no such user, or no home folder
+        raise RuleError(rule, shorten(text), limit, str(error)) from None
 
 
 def _decode(text: bytes) -> Token | None:

@@ -44,6 +44,18 @@ def test_an_invalid_client_id_is_refused(client_id: int) -> None:
         RefreshingToken(client_id, "secret", "refresh")
 
 
+class Index:
+    """A number of another library, such as NumPy's."""
+
+    def __index__(self) -> int:
+        return 12
+
+
+@pytest.mark.parametrize("client_id", [12, "12", Index()])
+def test_a_client_id_is_any_index_or_a_text(client_id: int) -> None:
+    assert RefreshingToken(client_id, "secret", "refresh")._grant.client_id == "12"
+
+
 @pytest.mark.parametrize("token", [Sandbox, Callable, 5])
 def test_an_invalid_token_source_is_refused(token: str) -> None:
     with pytest.raises(RuleError, match="access token"):

@@ -71,6 +71,19 @@ async def test_a_file_written_by_hand_is_loaded(path: Path) -> None:
     assert await FileTokenStore(path).load() == kept
 
 
+async def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", os.fspath(tmp_path))
+    for path in ("~/grant.json", Path("~/grant.json")):
+        await FileTokenStore(path).save(NEW)
+        assert await FileTokenStore(tmp_path / "grant.json").load() == NEW
+
+
+@pytest.mark.parametrize("path", ["", "a\0b", None, 7, b"grant.json", "~no-such-user-here/grant"])
+def test_an_invalid_path_is_refused(path: str) -> None:
+    with pytest.raises(RuleError, match="path of a token store: found"):
+        FileTokenStore(path)
+
+
 @pytest.mark.parametrize("umask", [0, 0o022, 0o077])
 async def test_only_the_owner_reads_it(tmp_path: Path, umask: int) -> None:
     path = tmp_path / "grant.json"
