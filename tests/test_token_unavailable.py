@@ -328,7 +328,7 @@ class Source:
 
 
 FORMS: list[Callable[[Source], TokenLike]] = [lambda source: source, lambda source: source.token]
-JUNK = ["", " ", "a b", "a\n", "ñ", "Bearer abc", None, 7, b"abc", ["abc"], object()]
+JUNK = ["", " ", "a b", "a\n", "ñ", "Bearer abc", None, 7, b"abc", ["abc"], NotImplemented]
 
 
 @pytest.mark.parametrize("form", FORMS, ids=["source", "function"])
