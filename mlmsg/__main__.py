@@ -8,7 +8,7 @@ def main() -> None:
     try:
         from .cli import main as run
     except ModuleNotFoundError as error:
-        if error.name not in {"click", "rich"}:
+        if error.name not in {"click", "platformdirs", "rich"}:
             raise
         print(
             f"mlmsg: the command line needs {error.name}: pip install 'mlmsg[cli]'", file=sys.stderr

@@ -1,8 +1,19 @@
 """Run the command line in a process of its own, as a user does."""
 
+import asyncio
+import json
 import os
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from click.testing import CliRunner, Result
+
+from mlmsg.cli import cli
+from mlmsg.sandbox import Market, Sandbox
 
 PROGRAM = [sys.executable, "-m", "mlmsg"]
 
@@ -42,3 +53,49 @@ def shell(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         env=environment(MLMSG=f"{sys.executable} -m mlmsg", **variables),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Terminal:
+    """Runs commands in this process against a sandbox, which it keeps between them."""
+
+    sandbox: Sandbox
+    domestic: bool = False
+
+    def run(self, *arguments: str, given: str | bytes | None = None, **variables: str) -> Result:
+        """Run a command with the sandbox's address and token."""
+        flags = ["--base-url", self.sandbox.url, *(["--domestic"] if self.domestic else [])]
+        token = {"MLMSG_ACCESS_TOKEN": self.sandbox.token}
+        return invoke(*arguments, *flags, given=given, **{**token, **variables})
+
+    def json(self, *arguments: str) -> object:
+        """Return the JSON document that a command prints."""
+        done = self.run(*arguments, "--json")
+        assert done.exit_code == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def writes(self) -> list[str]:
+        """Return the paths of all requests that changed something."""
+        return [record.path for record in self.sandbox.requests if record.method != "GET"]
+
+
+def invoke(*arguments: str, given: str | bytes | None = None, **variables: str) -> Result:
+    """Run a command in this process."""
+    return CliRunner().invoke(cli, arguments, input=given, env={**NO_ACCOUNT, **variables})
+
+
+@contextmanager
+def running_sandbox(market: Market | None = None) -> Iterator[Sandbox]:
+    """Serve a sandbox in a thread with an event loop of its own."""
+    sandbox = Sandbox(market=market)
+    loop = asyncio.new_event_loop()
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(sandbox.start(), loop).result(10)
+        yield sandbox
+        asyncio.run_coroutine_threadsafe(sandbox.stop(), loop).result(10)
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()

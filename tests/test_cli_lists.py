@@ -32,6 +32,7 @@ TEXTS = {
     "the first column": f"{PACK},2024-08-17,Mariana\n{OTHER},2024-09-03,Beatriz\n",
     "semicolons": f"{PACK};2024-08-17;1,50\n{OTHER};2024-09-03;2,50\n",
     "tabs": f"{PACK}\tMariana\n{OTHER}\tBeatriz\n",
+    "columns of spaces": f"PACK              SITE\n{PACK}  MLM\n{OTHER}  MLB\n",
     "quotes around commas": f'"{PACK}","Mariana, the first"\n"{OTHER}","a ""quote"""\n',
     "a column by its header": f"date,Pack ID,buyer\n2024,{PACK},1\n2025,{OTHER},2\n",
     "the exact column before a plain id": f"id,pack_id\n1,{PACK}\n2,{OTHER}\n",

@@ -223,7 +223,9 @@ MISTAKES = [
     pytest.param(("sync", "--to", "x"), "no PACK or claim is given; to try", id="no pack"),
     pytest.param(("sync", "--to", "x", "1"), "MLMSG_ACCESS_TOKEN is not set", id="no token"),
     pytest.param(("sink",), "No such command 'sink'", id="typo"),
-    pytest.param(("sync", "--sandbox", "--to", __file__), "is a file, not a folder", id="a file"),
+    pytest.param(
+        ("sync", "--sandbox", "--to", __file__), "which is a file, allowed: a folder", id="a file"
+    ),
     pytest.param(("sync", "--sandbox", "--to", "x", "--site-id", "CBT"), "found 'CBT'", id="CBT"),
     pytest.param(("sync", "--sandbox", "--to", "ftp://x/y"), "`to`: found 'ftp://x/y'", id="URL"),
     pytest.param(("sync", "--sandbox", "--to", "x", "--concurrency", "0"), "x>=1", id="none"),

@@ -71,6 +71,7 @@ LIBRARIES: dict[str, set[str]] = {
     "msgspec": set(),
     "multidict": {"_transport"},
     "obstore": {"sync.bucket"},
+    "platformdirs": {"cli"},
     "pytest": {"pytest_plugin"},
     "pytest_asyncio": {"pytest_plugin"},
     "rich": {"cli"},

@@ -6,18 +6,50 @@ import click
 
 from ._command import CommandGroup
 from ._streams import guard_streams
+from .account import whoami
+from .claims import claim, claims
+from .files import download, upload
+from .packs import packs
+from .sandbox import sandbox
+from .sending import reasons, send
 from .sync import sync
+from .threads import mark_read, message, thread, unread
 
 __all__ = ["cli", "main"]
 
 
-@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group("mlmsg", cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlmsg")
 def cli() -> None:
-    """Mercado Libre's post-sale messaging from the command line."""
+    r"""Mercado Libre's post-sale messaging from the command line.
+
+    Every command takes --sandbox to try it without an account. `mlmsg COMMAND --help` lists its
+    options, variables and exit codes.
+
+    Completion of a shell (bash, zsh, fish):
+
+    \b
+      eval "$(_MLMSG_COMPLETE=bash_source mlmsg)"
+    """
 
 
-cli.add_command(sync)
+for command in (
+    whoami,
+    thread,
+    message,
+    send,
+    upload,
+    download,
+    unread,
+    mark_read,
+    reasons,
+    packs,
+    claims,
+    claim,
+    sync,
+    sandbox,
+):
+    cli.add_command(command)
 
 
 def main() -> None:

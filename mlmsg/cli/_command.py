@@ -16,7 +16,13 @@ __all__ = ["Command", "CommandGroup", "Job"]
 
 T = TypeVar("T")
 
-VARIABLES = (("MLMSG_ACCESS_TOKEN", "The access token of the seller."),)
+VARIABLES = (
+    ("MLMSG_ACCESS_TOKEN", "The access token of the seller."),
+    ("MLMSG_GRANT", "The grant file, if --grant is not given."),
+    ("MLMSG_CLIENT_ID", "The application, to refresh a token."),
+    ("MLMSG_CLIENT_SECRET", "The secret of the application."),
+    ("HTTPS_PROXY", "A proxy."),
+)
 """The environment variables of commands that call the API, for the help of each."""
 
 

@@ -10,12 +10,13 @@ from mlmsg.errors import (
     MlmsgError,
     OutcomeUnknown,
     ReauthorizationRequired,
+    RecipientUnknown,
     RuleError,
     TargetExists,
 )
 
 from ._exit_codes import ExitCode
-from ._output import printable, with_hint
+from ._output import in_commands, printable, with_hint
 
 __all__ = ["Failure", "describe", "exit_code_of", "status_of"]
 
@@ -46,15 +47,16 @@ def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code for an error that ended a command."""
     if isinstance(error, Failure):
         return error.code
-    # These two depend on the state of a claim or a file, not on the use of the command.
-    if isinstance(error, RuleError) and not isinstance(error, ActionNotAvailable | LengthMismatch):
+    # These depend on the state of a thread, a claim or a file, not on the use of the command.
+    is_state = isinstance(error, ActionNotAvailable | LengthMismatch | RecipientUnknown)
+    if isinstance(error, RuleError) and not is_state:
         return ExitCode.USAGE
     return ExitCode.FAILED
 
 
 def describe(error: BaseException) -> str:
     """Return one line about an error: what happened, and what the user can do."""
-    return with_hint(printable(_message(error)), _hint(error))
+    return with_hint(printable(in_commands(_message(error))), _hint(error))
 
 
 def status_of(error: BaseException | None) -> int | None:

@@ -1,9 +1,9 @@
 """Lists of ids: one id per line, or the first column of a CSV file, in any usual encoding.
 
-Understood are comments (`#`), blank lines, quotes, a header line, commas, semicolons and tabs as
-separators, every kind of line end, and the encodings UTF-8, UTF-16 and UTF-32 with a byte order
-mark (PowerShell's `>` writes UTF-16). Everything else raises a `ListError`, which names the file
-and the line.
+Understood are comments (`#`), blank lines, quotes, a header line, every kind of line end, and
+columns that are separated by commas, semicolons, tabs or double spaces. The encoding is UTF-8, or
+what a byte order mark says: PowerShell's `>` writes UTF-16. Everything else raises a `ListError`,
+which names the file and the line.
 """
 
 import asyncio
@@ -16,9 +16,11 @@ from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TypeVar
+from typing import BinaryIO, TypeVar
 
 from mlmsg.errors import RuleError
+
+from ._streams import open_stdin
 
 __all__ = ["IdParser", "ListError", "check_list", "is_replayable", "read_ids"]
 
@@ -133,7 +135,9 @@ class IdParser:
     def _split(self, text: str) -> list[str]:
         if self._is_first:
             found = [character for character in text if character in _SEPARATORS]
-            self._separator = found[0] if found else ","
+            self._separator = found[0] if found else "\t"
+        if self._separator == "\t":
+            text = re.sub(r" {2,}", "\t", text)  # the columns of `mlmsg packs`
         try:
             [cells] = csv.reader(
                 [text], delimiter=self._separator, skipinitialspace=True, strict=True
@@ -191,7 +195,7 @@ async def read_ids(path: str, kind: str) -> AsyncGenerator[str, None]:
     """
     parser = IdParser("standard input" if path == "-" else path, kind)
     file = await _run_in_daemon(partial(_open, path))
-    while data := await _run_in_daemon(partial(file.read1, CHUNK_BYTES)):
+    while data := await _run_in_daemon(partial(_read, file)):
         for identifier in parser.feed(data):
             yield identifier
     for identifier in parser.feed(b"", final=True):
@@ -203,9 +207,14 @@ def is_replayable(path: str) -> bool:
     return path != "-" and Path(path).is_file()
 
 
-def _open(path: str) -> io.BufferedReader:
-    # Not `sys.stdin`: Python cannot close it at exit while a thread waits for a line.
-    return open(0, "rb", closefd=False) if path == "-" else Path(path).open("rb")
+def _open(path: str) -> BinaryIO:
+    return open_stdin() if path == "-" else Path(path).open("rb")
+
+
+def _read(file: BinaryIO) -> bytes:
+    """Return some bytes as soon as there are any; `read` alone would wait for a whole chunk."""
+    read1: Callable[[int], bytes] = getattr(file, "read1", file.read)
+    return read1(CHUNK_BYTES)
 
 
 async def _run_in_daemon(function: Callable[[], T]) -> T:

@@ -7,23 +7,30 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from functools import wraps
+from functools import partial, wraps
+from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
+from mlmsg._streams import run_in_thread
+from mlmsg.auth import RefreshingToken
 from mlmsg.budget import RateBudget
-from mlmsg.client import Client
-from mlmsg.sandbox import Sandbox
+from mlmsg.client import BASE_URL, Client
+from mlmsg.sandbox import Sandbox, example_market
 
 from ._exit_codes import ExitCode
 from ._failures import Failure
+from ._grant_file import GrantFile, default_path
 from ._output import print_note
 
-__all__ = ["Connection", "Settings", "api_options", "call", "connect"]
+__all__ = ["Connection", "Settings", "api_options", "call", "connect", "dry_run_option"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+DOMESTIC_SITE = "MLB"
+"""The site of the domestic sandbox."""
 
 ACCESS_TOKEN = "MLMSG_ACCESS_TOKEN"  # noqa: S105  (the name of a variable)
 
@@ -34,7 +41,8 @@ class Settings:
 
     Attributes:
         sandbox: True to use a sandbox in this process.
-        base_url: The address of the API, or None for the default one.
+        base_url: The address of the API, or None for that of the grant, or the default one.
+        grant: The path of the grant file, or None for the default one.
         domestic: True for a domestic seller, False for a seller of Global Selling.
         json: True to print JSON.
         quiet: True to print no notes and no progress.
@@ -43,6 +51,7 @@ class Settings:
 
     sandbox: bool = False
     base_url: str | None = None
+    grant: str | None = None
     domestic: bool = False
     json: bool = False
     quiet: bool = False
@@ -56,19 +65,32 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An open client, and its sandbox if there is one."""
+    """An open client.
+
+    Attributes:
+        client: The client.
+        sandbox: The sandbox that it talks to, or None for an account.
+        is_domestic: True for a domestic seller.
+    """
 
     client: Client
     sandbox: Sandbox | None
+    is_domestic: bool
 
 
 _OPTIONS = (
     click.option("--sandbox", is_flag=True, help="Use a sandbox in this process, not an account."),
     click.option("--base-url", metavar="URL", help="Address of the API, or of a sandbox."),
+    click.option("--grant", metavar="FILE", help="File with the grant of `mlmsg login`."),
     click.option("--domestic", is_flag=True, help="Use the paths of a domestic seller."),
     click.option("--json", is_flag=True, help="Print JSON."),
     click.option("--quiet", is_flag=True, help="Print no notes and no progress."),
     click.option("--verbose", is_flag=True, help="Print every request, and tracebacks."),
+)
+
+
+dry_run_option = click.option(
+    "--dry-run", is_flag=True, help="Check the rules, and send nothing to the API."
 )
 
 
@@ -88,12 +110,12 @@ def api_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, 
     return command
 
 
-def call(settings: Settings, function: Callable[[Client], Awaitable[R]]) -> R:
+def call(settings: Settings, function: Callable[[Connection], Awaitable[R]]) -> R:
     """Return the result of `function` for an open client, in a new event loop."""
 
     async def run() -> R:
         async with connect(settings) as connection:
-            return await function(connection.client)
+            return await function(connection)
 
     return asyncio.run(run())
 
@@ -103,39 +125,48 @@ async def connect(settings: Settings, *, share: int = 1) -> AsyncIterator[Connec
     """Yield a client for the settings; `share` is the number of processes that share its limit.
 
     Raises:
-        Failure: There is no access token.
+        Failure: There is neither an access token nor a grant.
     """
     async with AsyncExitStack() as stack:
-        sandbox = None
-        if settings.sandbox:
-            sandbox = await stack.enter_async_context(Sandbox())
-        client = _client(settings, sandbox, share)
-        yield Connection(await stack.enter_async_context(client), sandbox)
+        if not settings.sandbox:
+            client, is_domestic = await run_in_thread(partial(_client, settings, share))
+            yield Connection(await stack.enter_async_context(client), None, is_domestic)
+            return
+        market = example_market(DOMESTIC_SITE) if settings.domestic else example_market()
+        sandbox = await stack.enter_async_context(Sandbox(market=market))
+        client = Client(
+            sandbox.token,
+            base_url=sandbox.url,
+            budget=None,
+            global_selling=not settings.domestic,
+        )
+        yield Connection(await stack.enter_async_context(client), sandbox, settings.domestic)
 
 
-def _client(settings: Settings, sandbox: Sandbox | None, share: int) -> Client:
-    global_selling = not settings.domestic
-    if sandbox is not None:
-        url, token = sandbox.url, sandbox.token
-        return Client(token, base_url=url, budget=None, global_selling=global_selling)
-    budget = RateBudget().share(share)
-    token = access_token()
-    if settings.base_url is None:
-        return Client(token, budget=budget, global_selling=global_selling)
-    return Client(token, base_url=settings.base_url, budget=budget, global_selling=global_selling)
+def _client(settings: Settings, share: int) -> tuple[Client, bool]:
+    """Return the client of an account, and True if it is a domestic one. This reads files.
 
-
-def access_token() -> str:
-    """Return the access token of the environment.
-
-    Raises:
-        Failure: There is none.
+    The token is in the environment or in a grant file.
     """
-    token = os.environ.get(ACCESS_TOKEN)
+    token: str | RefreshingToken = os.environ.get(ACCESS_TOKEN, "")
+    base_url, is_domestic = settings.base_url, settings.domestic
+    path = Path(settings.grant).expanduser() if settings.grant else default_path()
+    if settings.grant or (not token and path.exists()):
+        file = GrantFile.read(path)
+        token = file.token()
+        base_url = base_url or file.grant.base_url
+        is_domestic = is_domestic or file.grant.is_domestic
     if not token:
-        text = f"{ACCESS_TOKEN} is not set; to try without an account, add --sandbox"
-        raise Failure(text, ExitCode.USAGE)
-    return token
+        text = f"{ACCESS_TOKEN} is not set, and there is no grant; to try without an account, "
+        raise Failure(f"{text}add --sandbox", ExitCode.USAGE)
+    client = Client(
+        token,
+        base_url=base_url or BASE_URL,
+        budget=RateBudget().share(share),
+        global_selling=not is_domestic,
+        trust_env=True,
+    )
+    return client, is_domestic
 
 
 def _log_requests() -> None:

@@ -11,9 +11,9 @@ import io
 import os
 import select
 import sys
-from typing import TextIO
+from typing import BinaryIO, TextIO
 
-__all__ = ["guard_streams", "is_reader_gone", "write_error"]
+__all__ = ["guard_streams", "is_reader_gone", "open_stdin", "write_error"]
 
 
 class _GuardedFile(io.FileIO):
@@ -42,6 +42,18 @@ def guard_streams() -> None:
     _reserve_descriptors()
     sys.stdout = _guarded(sys.stdout, 1)
     sys.stderr = _guarded(sys.stderr, 2)
+
+
+def open_stdin() -> BinaryIO:
+    """Return standard input, for bytes.
+
+    Not `sys.stdin.buffer`: Python cannot close it at exit while a thread waits for a line.
+    """
+    try:
+        is_replaced = sys.stdin is not None and sys.stdin.fileno() != 0
+    except OSError:  # a test's own input
+        is_replaced = True
+    return sys.stdin.buffer if is_replaced else open(0, "rb", closefd=False)
 
 
 def write_error() -> OSError | None:

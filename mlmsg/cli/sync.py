@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import click
 
+from mlmsg._streams import run_in_thread
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import SyncEvent, SyncReport, sync_attachments
 
@@ -100,7 +101,7 @@ def sync(
     verify: bool,
     share: int,
 ) -> ExitCode:
-    """Mirror the attachments of PACKs and claims into a folder or a bucket.
+    """Mirror attachments of packs and claims to a folder or bucket.
 
     Each file becomes packs/PACK/FILE or claims/CLAIM/FILE, with a manifest.json beside it. Files
     that are already there are not downloaded again. Files that Mercado Libre flags as a threat go
@@ -157,7 +158,7 @@ async def _sync(
         if threads is None:
             threads = _all_threads(connection.sandbox)
         packs, claims = threads
-        counts = [kind.check() for kind in threads]
+        counts = [await run_in_thread(kind.check) for kind in threads]
         total = None if None in counts else sum(filter(None, counts))
         with watch(report, total, settings) as show, _stop_at_sigterm():
 

@@ -45,12 +45,16 @@ _LINGERING_SECONDS = 0.5
 
 
 class Sandbox:
-    """An in-process Mercado Libre on 127.0.0.1, at a free port; several can run side by side.
+    """An in-process Mercado Libre on 127.0.0.1; several can run side by side.
 
     Every request needs a token of `tokens`. A missing or unknown token is a 400, a token of
     `expired` a 401; claims respond to a missing token with a 401 as well. Only
     `POST /oauth/token` needs none: it refreshes one of `grants`. An unknown path is a 404 in
     JSON. All attributes may be changed while the sandbox runs.
+
+    Args:
+        market: The packs, files and claims.
+        port: The port to listen at; 0 for a free one.
 
     Attributes:
         market: The packs, files and claims; `example_market()` by default. Every accepted token
@@ -104,7 +108,8 @@ class Sandbox:
             under /marketplace are a 403.
     """
 
-    def __init__(self, *, market: Market | None = None) -> None:
+    def __init__(self, *, market: Market | None = None, port: int = 0) -> None:
+        self._port = port
         self.market: Market = example_market() if market is None else market
         self.token: str = _VALID_BEARER
         self._tokens = {_VALID_BEARER}
@@ -202,10 +207,11 @@ class Sandbox:
             await self._arrival.wait()
 
     async def start(self) -> None:
-        """Listen at a free port; `async with` calls it.
+        """Listen at the port, or at a free one; `async with` calls it.
 
         Raises:
             RuntimeError: The sandbox is already running.
+            OSError: Another program listens at the port.
         """
         if self._runner is not None:
             raise RuntimeError("the sandbox is already running")
@@ -223,7 +229,7 @@ class Sandbox:
             shutdown_timeout=_SHUTDOWN_SECONDS,
         )
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", self._port).start()
         self._url = f"http://127.0.0.1:{self._runner.addresses[0][1]}"
 
     async def stop(self) -> None:

@@ -1,0 +1,97 @@
+"""The file in which the command line keeps a grant, with all that a refresh needs."""
+
+import os
+from pathlib import Path
+from typing import Self
+
+import msgspec
+from platformdirs import user_config_path
+
+from mlmsg._secrets import Secret
+from mlmsg.auth import RefreshingToken
+from mlmsg.errors import RuleError
+from mlmsg.token_store import FileTokenStore, Token
+
+from ._exit_codes import ExitCode
+from ._failures import Failure
+
+__all__ = ["CLIENT_ID", "CLIENT_SECRET", "GRANT", "Grant", "GrantFile", "default_path"]
+
+CLIENT_ID = "MLMSG_CLIENT_ID"
+CLIENT_SECRET = "MLMSG_CLIENT_SECRET"  # noqa: S105  (the name of a variable)
+GRANT = "MLMSG_GRANT"
+
+
+class Grant(Token, frozen=True, kw_only=True):
+    """A token with its application and account, as the file holds them.
+
+    Attributes:
+        client_id: The application's id, or None.
+        client_secret: The application's secret, or None.
+        base_url: The address of the API that issued the grant, or None for the default one.
+        site_id: The site of the account, or None; `CBT` is Global Selling.
+    """
+
+    client_id: str | None = None
+    client_secret: str | None = None
+    base_url: str | None = None
+    site_id: str | None = None
+
+    @property
+    def is_domestic(self) -> bool:
+        """True if the account is known to be a domestic one."""
+        return self.site_id not in {None, "CBT"}
+
+
+class GrantFile(FileTokenStore):
+    """A token store that keeps the application beside the tokens.
+
+    Args:
+        path: The file.
+        grant: The application and the account to keep.
+    """
+
+    def __init__(self, path: Path, grant: Grant) -> None:
+        super().__init__(path)
+        self.grant = grant
+
+    @classmethod
+    def read(cls, path: Path) -> Self:
+        """Return the store for an existing file.
+
+        Raises:
+            RuleError: The file holds something else.
+            OSError: The file cannot be read.
+        """
+        try:
+            return cls(path, msgspec.json.decode(path.read_bytes(), type=Grant))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        found = f"something else in {os.fspath(path)!r}"
+        hint = "Remove the file, and run `mlmsg login`"
+        raise RuleError("grant file", found, "the file that `mlmsg login` wrote", hint)
+
+    async def save(self, token: Token) -> None:
+        """Save a token together with the application and the account."""
+        tokens = {name: getattr(token, name) for name in Token.__struct_fields__}
+        await super().save(msgspec.structs.replace(self.grant, **tokens))
+
+    def token(self) -> RefreshingToken:
+        """Return the token that refreshes itself, and saves each new grant to this file.
+
+        Raises:
+            Failure: The id or the secret of the application is missing.
+        """
+        client_id = os.environ.get(CLIENT_ID) or self.grant.client_id
+        secret = Secret(os.environ.get(CLIENT_SECRET) or self.grant.client_secret or "")
+        if not client_id or not secret:
+            missing = CLIENT_SECRET if client_id else CLIENT_ID
+            text = f"the grant file does not name the application: set {missing}"
+            raise Failure(text, ExitCode.USAGE)
+        return RefreshingToken(client_id, secret, self.grant.refresh_token, store=self)
+
+
+def default_path() -> Path:
+    """Return the path of the grant file: `MLMSG_GRANT`, or in the user's configuration folder."""
+    given = os.environ.get(GRANT)
+    return Path(given).expanduser() if given else user_config_path("mlmsg") / "grant.json"

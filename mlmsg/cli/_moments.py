@@ -1,0 +1,28 @@
+"""Moments on the command line: a date, a time, or how long ago."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+import click
+
+__all__ = ["moment"]
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+
+
+def moment(text: str) -> datetime:
+    """Return the moment that an option names, aware. Without a zone it is in the local one.
+
+    Raises:
+        BadParameter: The text is neither a date, nor a time, nor a duration.
+    """
+    if isinstance(text, datetime):
+        return text
+    text = text.strip()
+    try:
+        if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
+            return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
+        return datetime.fromisoformat(text).astimezone()
+    except (ValueError, OverflowError, OSError):
+        allowed = "a date (2024-08-17), a time (2024-08-17T09:30) or how long ago (30d, 12h)"
+        raise click.BadParameter(f"found {text!r}, allowed: {allowed}") from None

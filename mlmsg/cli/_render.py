@@ -1,0 +1,178 @@
+"""Threads and tables: for people on a terminal, and plain text when piped."""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from rich.align import Align
+from rich.console import Console
+from rich.panel import Panel
+from rich.table import Table
+from rich.text import Text
+
+from mlmsg._html import moderation_notes, size_text
+from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
+
+from ._output import print_line, printable, printable_lines
+
+__all__ = ["Entry", "cell_text", "local_time", "print_pairs", "print_table", "print_thread"]
+
+MAX_WIDTH = 100
+"""Columns of a thread: longer lines are hard to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A message of a thread, as it is shown.
+
+    Attributes:
+        author: The name or role of the sender.
+        is_mine: True for a message of the seller, which is shown on the right.
+        at: The time, or None.
+        text: The text.
+        translation: The text in the reader's language, or `""`.
+        files: One line for each attachment.
+        notes: Remarks on the moderation.
+    """
+
+    author: str
+    is_mine: bool
+    at: datetime | None
+    text: str
+    translation: str
+    files: Sequence[str]
+    notes: Sequence[str]
+
+    @classmethod
+    def of_message(cls, message: Message) -> "Entry":
+        """Return the entry for a message of a pack."""
+        sender = message.from_
+        sender_id = sender.user_id if sender is not None else None
+        name = sender.name if sender is not None else None
+        return cls(
+            author=name or str(sender_id or "unknown"),
+            is_mine=sender_id is not None and sender_id == message.seller_id,
+            at=message.message_date.created if message.message_date else None,
+            text=message.text or "",
+            translation=message.text_translated or "",
+            files=[_file_line(file) for file in message.attachments],
+            notes=moderation_notes(message.status, message.message_moderation),
+        )
+
+    @classmethod
+    def of_claim_message(cls, message: ClaimMessage) -> "Entry":
+        """Return the entry for a message of a claim."""
+        to = f" to {message.receiver_role}" if message.receiver_role else ""
+        return cls(
+            author=f"{message.sender_role or 'unknown'}{to}",
+            is_mine=message.sender_role == "respondent",
+            at=message.message_date or message.date_created,
+            text=message.message or "",
+            translation=message.translated_message or "",
+            files=[_file_line(file) for file in message.attachments or ()],
+            notes=moderation_notes(message.status, message.message_moderation),
+        )
+
+
+def print_thread(entries: Iterable[Entry]) -> None:
+    """Print messages, the oldest first, if all of them have a time."""
+    ordered = list(entries)
+    times = [entry.at.timestamp() for entry in ordered if entry.at is not None]
+    if len(times) == len(ordered):
+        ordered = [ordered[index] for index in sorted(range(len(times)), key=times.__getitem__)]
+    if sys.stdout.isatty():
+        console = _console()
+        for entry in ordered:
+            console.print(_bubble(entry, min(console.width, MAX_WIDTH)))
+    else:
+        for entry in ordered:
+            _print_plain(entry)
+
+
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """Print rows under their headings. When piped, no cell is shortened or wrapped."""
+    cells = [[cell_text(value) for value in row] for row in rows]
+    if sys.stdout.isatty():
+        table = Table(*columns, box=None, pad_edge=False, header_style="bold")
+        for row in cells:
+            table.add_row(*(Text(cell, overflow="fold") for cell in row))
+        _console().print(table)
+        return
+    widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
+    for line in (columns, *cells):
+        padded = (cell.ljust(width) for cell, width in zip(line, widths, strict=True))
+        print_line("  ".join(padded).rstrip())
+
+
+def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
+    """Print names and values, one pair for each line; values of None are left out."""
+    shown = [(name, cell_text(value)) for name, value in pairs if value is not None]
+    width = max((len(name) for name, _ in shown), default=0)
+    for name, value in shown:
+        print_line(f"{name.ljust(width)}  {value}")
+
+
+def local_time(moment: datetime | None) -> str:
+    """Return a time in the zone of this machine, such as `2024-08-17 09:02`."""
+    return "" if moment is None else moment.astimezone().strftime("%Y-%m-%d %H:%M")
+
+
+def cell_text(value: object) -> str:
+    """Return a value as the text of a table: times are local, texts of others printable."""
+    if isinstance(value, datetime):
+        return local_time(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else printable(str(value))
+
+
+def _file_line(file: Attachment | ClaimAttachment) -> str:
+    """Return the name, the size and the id of an attachment on one line."""
+    threat = isinstance(file, Attachment) and file.potential_security_threat
+    about = [size_text(file.size), "flagged as a threat" if threat else ""]
+    details = f" ({', '.join(filter(None, about))})" if any(about) else ""
+    name, file_id = file.original_filename or file.filename or "?", file.filename
+    return printable(f"{name}{details}{f'  {file_id}' if file_id else ''}")
+
+
+def _bubble(entry: Entry, width: int) -> Align:
+    body = Text("\n".join(printable_lines(entry.text)))
+    if entry.translation:
+        body.append("\n" + "\n".join(printable_lines(entry.translation)), style="italic dim")
+    for file in entry.files:
+        body.append(f"\n@ {file}", style="cyan")
+    for note in entry.notes:
+        body.append(f"\n! {printable(note)}", style="bold yellow")
+    title = Text(f"{printable(entry.author)} · {local_time(entry.at)}", style="dim")
+    panel = Panel(
+        body,
+        title=title,
+        title_align="right" if entry.is_mine else "left",
+        border_style="blue" if entry.is_mine else "dim",
+        width=_panel_width(body, title, width * 3 // 4),
+    )
+    return Align(panel, "right" if entry.is_mine else "left", width=width)
+
+
+def _panel_width(body: Text, title: Text, limit: int) -> int:
+    """Return the width that the widest line needs, at most `limit`; a frame takes 4 columns."""
+    widest = max([line.cell_len for line in body.split()] + [title.cell_len + 2])
+    return max(min(widest + 4, limit), 12)
+
+
+def _print_plain(entry: Entry) -> None:
+    print_line(f"[{local_time(entry.at)}] {printable(entry.author)}{' (me)' * entry.is_mine}:")
+    for line in printable_lines(entry.text):
+        print_line(f"  {line}".rstrip())
+    if entry.translation:
+        for line in printable_lines(entry.translation):
+            print_line(f"  > {line}".rstrip())
+    for file in entry.files:
+        print_line(f"  @ {file}")
+    for note in entry.notes:
+        print_line(f"  ! {printable(note)}")
+
+
+def _console() -> Console:
+    return Console(file=sys.stdout, highlight=False, markup=False, emoji=False)

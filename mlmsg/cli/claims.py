@@ -1,0 +1,254 @@
+"""`mlmsg claims` and `mlmsg claim …`: claims, their messages and files."""
+
+from datetime import datetime
+
+import click
+
+from mlmsg.downloads import Saved
+from mlmsg.models import Claim, ClaimAttachment, ClaimDetail, ClaimMessages, ClaimUpload
+from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_text
+
+from ._command import Command, CommandGroup
+from ._exit_codes import ExitCode
+from ._files import SOURCE, overwrite_option, print_checked, print_saved, target_option
+from ._listing import print_rows, since_option, until_option
+from ._output import print_json, print_line, printable
+from ._render import Entry, print_pairs, print_thread
+from ._sending import check_files, delivered, file_option, print_sent, read_text
+from ._settings import Connection, Settings, api_options, call, dry_run_option
+from ._transfer import transfer
+
+__all__ = ["claim", "claims"]
+
+COLUMNS = (("CLAIM", 10), ("UPDATED", 16), ("STATUS", 6), ("STAGE", 7), ("TYPE", 11), ("ABOUT", 22))
+
+
+@click.command(cls=Command)
+@since_option
+@until_option
+@click.option("--status", type=click.Choice(["opened", "closed"]), help="Only claims in it.")
+@api_options
+def claims(
+    settings: Settings, since: datetime, until: datetime | None, status: str | None
+) -> ExitCode:
+    """List the claims of the seller, by their last update."""
+
+    async def run(connection: Connection) -> ExitCode:
+        found = connection.client.claims.all(since=since, until=until, status=status)
+        return await print_rows(settings, COLUMNS, found, _row)
+
+    return call(settings, run)
+
+
+@click.group(cls=CommandGroup)
+def claim() -> None:
+    """Read a claim, and write to its parties."""
+
+
+@claim.command("show")
+@click.argument("claim_id", metavar="CLAIM")
+@api_options
+def show(settings: Settings, claim_id: str) -> None:
+    """Show a CLAIM: its state, its parties and what each may do now.
+
+    The JSON document has the keys claim and detail.
+    """
+
+    async def run(connection: Connection) -> tuple[Claim, ClaimDetail]:
+        client = connection.client
+        return await client.claims.get(claim_id), await client.claims.detail(claim_id)
+
+    found, detail = call(settings, run)
+    if settings.json:
+        print_json({"claim": found, "detail": detail})
+        return
+    print_pairs(
+        [
+            ("claim", found.id or claim_id),
+            ("title", detail.title),
+            ("problem", detail.problem),
+            ("description", detail.description),
+            ("status", found.status),
+            ("stage", found.stage),
+            ("type", found.type),
+            ("about", _about(found) or None),
+            ("reason", found.reason_id),
+            ("to act", detail.action_responsible),
+            ("due", detail.due_date),
+            ("created", found.date_created),
+            ("updated", found.last_updated),
+        ]
+        + [
+            (player.role or "player", f"{player.user_id}: {_actions(found, player.role)}")
+            for player in found.players
+        ]
+    )
+
+
+@claim.command("messages")
+@click.argument("claim_id", metavar="CLAIM")
+@api_options
+def messages(settings: Settings, claim_id: str) -> None:
+    """Show the messages of a CLAIM, the oldest first."""
+
+    async def run(connection: Connection) -> ClaimMessages:
+        return await connection.client.claims.messages(claim_id)
+
+    found = call(settings, run)
+    if settings.json:
+        print_json(found)
+        return
+    print_thread(map(Entry.of_claim_message, found))
+    if not found:
+        settings.note(f"claim {claim_id} has no messages")
+
+
+@claim.command("send")
+@click.argument("claim_id", metavar="CLAIM")
+@click.argument("text")
+@click.option(
+    "--to",
+    "role",
+    type=click.Choice(list(RECEIVERS)),
+    default="complainant",
+    show_default=True,
+    help="The role of the receiver.",
+)
+@file_option
+@dry_run_option
+@api_options
+def send(
+    settings: Settings,
+    claim_id: str,
+    text: str,
+    role: str,
+    files: tuple[str, ...],
+    dry_run: bool,
+) -> ExitCode:
+    """Send TEXT to a party of a CLAIM, once.
+
+    A TEXT of - is read from standard input. The claim is read first: it may accept no message to
+    that role now.
+    """
+    text = read_text(text)
+
+    async def run(connection: Connection) -> ExitCode:
+        check_text(text)
+        checked = await check_files(files, CLAIM_FILES)
+        if dry_run:
+            _print_dry_run(settings, claim_id, text, role, [file.name for file in checked])
+            return ExitCode.OK
+        sending = connection.client.claims.send(
+            claim_id, text, receiver_role=role, files=files, check=True
+        )
+        return print_sent(await delivered(sending, settings.note), settings)
+
+    return call(settings, run)
+
+
+@claim.command("upload")
+@click.argument("claim_id", metavar="CLAIM")
+@click.argument("file", type=SOURCE)
+@click.option("--name", metavar="NAME", help="The name to store it under.")
+@dry_run_option
+@api_options
+def upload(settings: Settings, claim_id: str, file: str, name: str | None, dry_run: bool) -> None:
+    """Upload a FILE for a later message of a CLAIM, and print its name.
+
+    A claim takes JPG, PNG and PDF files of 5 MB at most.
+    """
+
+    async def run(connection: Connection) -> ClaimUpload | None:
+        [checked] = await check_files([file], CLAIM_FILES, name)
+        if dry_run:
+            print_checked(checked, settings)
+            return None
+        with transfer(checked.name, settings) as progress:
+            return await connection.client.claims.upload(
+                claim_id, file, filename=name, progress=progress
+            )
+
+    stored = call(settings, run)
+    if stored is None:
+        return
+    if settings.json:
+        print_json(stored)
+    else:
+        print_line(stored.file_name)
+
+
+@claim.command("download")
+@click.argument("claim_id", metavar="CLAIM")
+@click.argument("file_name", metavar="FILE")
+@target_option
+@overwrite_option
+@api_options
+def download(settings: Settings, claim_id: str, file_name: str, to: str, overwrite: bool) -> None:
+    """Download a FILE of a CLAIM.
+
+    `mlmsg claim messages` shows the names.
+    """
+
+    async def run(connection: Connection) -> Saved:
+        with transfer(file_name, settings) as progress:
+            return await connection.client.claims.download(
+                claim_id, file_name, to, overwrite=overwrite, progress=progress
+            )
+
+    print_saved(call(settings, run), settings)
+
+
+@claim.command("info")
+@click.argument("claim_id", metavar="CLAIM")
+@click.argument("file_name", metavar="FILE")
+@api_options
+def info(settings: Settings, claim_id: str, file_name: str) -> None:
+    """Show the type, size, date and original name of a FILE of a CLAIM."""
+
+    async def run(connection: Connection) -> ClaimAttachment:
+        return await connection.client.claims.attachment(claim_id, file_name)
+
+    found = call(settings, run)
+    if settings.json:
+        print_json(found)
+        return
+    print_pairs(
+        [
+            ("file", found.filename or file_name),
+            ("original name", found.original_filename),
+            ("type", found.type),
+            ("size", None if found.size is None else f"{found.size} bytes"),
+            ("date", found.date_created),
+        ]
+    )
+
+
+def _row(found: Claim) -> tuple[object, ...]:
+    return (
+        found.id,
+        found.last_updated,
+        found.status,
+        found.stage,
+        found.type,
+        _about(found),
+    )
+
+
+def _about(found: Claim) -> str:
+    return " ".join(str(part) for part in (found.resource, found.resource_id) if part)
+
+
+def _actions(found: Claim, role: str | None) -> str:
+    return ", ".join(sorted(found.actions_of([role]))) or "nothing to do now"
+
+
+def _print_dry_run(
+    settings: Settings, claim_id: str, text: str, role: str, files: list[str]
+) -> None:
+    if settings.json:
+        document = {"dry_run": True, "claim": claim_id, "to": role, "text": text, "files": files}
+        print_json(document)
+    elif not settings.quiet:
+        attached = f" with {', '.join(files)}" if files else ""
+        line = f"dry run: the {role} of claim {claim_id} would receive {text!r}{attached}"
+        print_line(printable(line))

@@ -1,0 +1,80 @@
+"""The help of every command: options, variables, exit codes, completion."""
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import click
+import pytest
+from commands import PROGRAM, environment, invoke
+
+from mlmsg.cli import cli
+
+FLAGS = {"--sandbox", "--base-url", "--grant", "--domestic", "--json", "--quiet", "--verbose"}
+WRITES = {"send", "upload", "mark-read", "claim send", "claim upload", "reasons"}
+WITHOUT_ACCOUNT = {"sandbox"}
+
+
+def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        if isinstance(command, click.Group):
+            yield from commands(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
+
+
+COMMANDS = dict(commands())
+EXPECTED = {
+    "whoami", "thread", "message", "send", "upload", "download", "unread", "mark-read", "reasons",
+    "packs", "claims", "sync", "sandbox", "claim show", "claim messages", "claim send",
+    "claim upload", "claim download", "claim info",
+}  # fmt: skip
+
+
+def test_all_commands_are_there() -> None:
+    assert set(COMMANDS) >= EXPECTED
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_a_command_names_its_options_variables_and_exit_codes(name: str) -> None:
+    done = invoke(*name.split(), "--help")
+    assert done.exit_code == 0
+    for code in ("0 ", "1 ", "2 ", "3 ", "130 "):
+        assert f"\n  {code}" in done.stdout.partition("Exit codes:")[2]
+    if name not in WITHOUT_ACCOUNT:
+        assert set(done.stdout.split()) >= FLAGS
+        assert "MLMSG_ACCESS_TOKEN" in done.stdout
+    assert ("--dry-run" in done.stdout) is (name in WRITES)
+    assert max(map(len, done.stdout.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_no_secret_is_an_option(name: str) -> None:
+    options = [option for parameter in COMMANDS[name].params for option in parameter.opts]
+    assert not [option for option in options if "token" in option or "secret" in option]
+
+
+@pytest.mark.parametrize("group", [(), ("claim",)])
+def test_the_summary_of_a_command_is_not_cut(group: tuple[str, ...]) -> None:
+    done = invoke(*group, "--help")
+    assert "..." not in done.stdout.partition("Commands:")[2]
+
+
+@pytest.mark.parametrize(("shell", "current"), [("bash", "1"), ("zsh", "1"), ("fish", "th")])
+def test_a_shell_completes_the_commands(shell: str, current: str) -> None:
+    variables = environment(
+        _MLMSG_COMPLETE=f"{shell}_complete", COMP_WORDS="mlmsg th", COMP_CWORD=current
+    )
+    done = subprocess.run(PROGRAM, capture_output=True, text=True, check=False, env=variables)
+    assert "thread" in done.stdout
+
+
+def test_help_opens_no_connection_and_reads_no_account() -> None:
+    done = subprocess.run(
+        [*PROGRAM, "thread", "--help"],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={**os.environ, "MLMSG_GRANT": "/nonexistent/grant.json"},
+    )
+    assert done.returncode == 0

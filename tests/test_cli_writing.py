@@ -1,0 +1,254 @@
+"""Commands that write: what reaches the API, dry runs, lost answers, and moderation."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from commands import Terminal, running_sandbox
+
+from mlmsg.cli import _sending
+from mlmsg.sandbox import Fault, example_market
+
+PACK = "2000007001000022"
+UNREAD, SELLER = "2000007001000033", "700100200"
+CLAIM = "5204000011"
+
+
+@pytest.fixture
+def terminal(monkeypatch: pytest.MonkeyPatch) -> Iterator[Terminal]:
+    monkeypatch.setattr(_sending, "RECONCILE_DELAYS", (0.0, 0.0))
+    with running_sandbox() as sandbox:
+        yield Terminal(sandbox)
+
+
+@pytest.fixture
+def domestic() -> Iterator[Terminal]:
+    with running_sandbox(example_market("MLB")) as sandbox:
+        yield Terminal(sandbox, domestic=True)
+
+
+@pytest.fixture
+def picture(tmp_path: Path) -> str:
+    path = tmp_path / "foto.png"
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(100))
+    return str(path)
+
+
+def test_a_message_is_sent_with_its_files(terminal: Terminal, picture: str) -> None:
+    done = terminal.run("send", PACK, "¡Hola!", "--translated", "Hi!", "--file", picture)
+    message = terminal.sandbox.market.packs[PACK].messages[0]
+    assert (done.exit_code, done.stdout) == (0, f"sent as {message.id}\n")
+    assert (message.text, message.text_translated) == ("¡Hola!", "Hi!")
+    assert [file.original_filename for file in message.message_attachments or ()] == ["foto.png"]
+    upload = next(one for one in terminal.sandbox.requests if one.path.endswith("/attachments"))
+    assert upload.query["site_id"] == "MLB"  # that of the thread
+
+
+def test_a_text_is_read_from_standard_input(terminal: Terminal) -> None:
+    done = terminal.run("send", PACK, "-", given="línea 1\nlínea 2\n")
+    assert done.exit_code == 0
+    assert terminal.sandbox.market.packs[PACK].messages[0].text == "línea 1\nlínea 2"
+    done = terminal.run("send", PACK, "-", given=b"uno\nse\xf1or")
+    assert (done.exit_code, done.stderr) == (
+        2,
+        "Error: standard input, line 2: found bytes that are not UTF-8\n",
+    )
+
+
+def test_a_domestic_message_goes_to_the_buyer_or_to_the_given_user(domestic: Terminal) -> None:
+    assert domestic.run("send", "2000007002000011", "Olá").exit_code == 0
+    assert domestic.run("send", "2000007002000011", "Olá", "--to", "700500011").exit_code == 0
+    assert len(domestic.writes()) == 2
+
+
+def test_an_unknown_recipient_is_explained_in_options_and_commands(domestic: Terminal) -> None:
+    done = domestic.run("send", "2000007002000033", "Olá")
+    assert done.exit_code == 1
+    assert "Add --to, the user id of the buyer or agent; or start with `mlmsg reasons`" in (
+        done.stderr
+    )
+    done = domestic.run("send", "2000007002000044", "Olá")
+    assert done.stderr.endswith("Start the conversation with a reason: `mlmsg reasons PACK`\n")
+
+
+DRY_RUNS = {
+    "send": ("send", PACK, "Hola", "--file", "PICTURE"),
+    "upload": ("upload", "PICTURE"),
+    "mark-read": ("mark-read", UNREAD, SELLER),
+    "claim send": ("claim", "send", CLAIM, "Hola", "--file", "PICTURE"),
+    "claim upload": ("claim", "upload", CLAIM, "PICTURE"),
+}
+
+
+@pytest.mark.parametrize("command", DRY_RUNS)
+def test_a_dry_run_writes_nothing(command: str, terminal: Terminal, picture: str) -> None:
+    arguments = [picture if word == "PICTURE" else word for word in DRY_RUNS[command]]
+    before = terminal.sandbox.market.unread()
+    done = terminal.run(*arguments, "--dry-run")
+    assert done.exit_code == 0, done.stderr
+    assert "dry run: " in done.stdout + done.stderr
+    document = terminal.json(*arguments, "--dry-run")
+    assert isinstance(document, dict)
+    assert document["dry_run"] is True
+    assert not terminal.writes()
+    assert terminal.sandbox.market.unread() == before
+
+
+BROKEN = {
+    "an empty text": (("send", PACK, ""), "an empty text"),
+    "an empty file": (("send", PACK, "Hola", "--file", "EMPTY"), "0 bytes (empty)"),
+    "a file that is not there": (("send", PACK, "Hola", "--file", "none.png"), "does not exist"),
+    "too many files": (("send", PACK, "Hola", *["--file", "PICTURE"] * 26), "found 26"),
+    "a name of an upload": (("upload", "PICTURE", "--name", "a/b.png"), "found 'a/b.png'"),
+    "a kind of a claim's file": (("claim", "upload", CLAIM, "TEXT"), "kind of a claim file"),
+    "a recipient": (("send", PACK, "Hola", "--to", "5"), "--to is for domestic sellers"),
+    "a role": (("claim", "send", CLAIM, "Hola", "--to", "judge"), "'judge' is not one of"),
+    "a site": (("upload", "PICTURE", "--site-id", "CBT"), "found 'CBT'"),
+}
+
+
+@pytest.mark.parametrize("dry", [False, True])
+@pytest.mark.parametrize("case", set(BROKEN) - {"a site"})
+def test_a_broken_rule_is_found_before_anything_is_sent(
+    case: str, terminal: Terminal, picture: str, tmp_path: Path, *, dry: bool
+) -> None:
+    arguments, words = BROKEN[case]
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.txt").write_text("text")
+    names = {"PICTURE": picture, "EMPTY": f"{tmp_path}/empty.png", "TEXT": f"{tmp_path}/text.txt"}
+    flags = ["--dry-run"] if dry else []
+    done = terminal.run(*(names.get(word, word) for word in arguments), *flags)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert words in done.stderr
+    assert not terminal.writes()
+
+
+def test_a_lost_answer_is_looked_up_in_the_thread(terminal: Terminal) -> None:
+    terminal.sandbox.inject(Fault(action="lose", method="POST"))
+    done = terminal.run("send", PACK, "Una sola vez")
+    messages = terminal.sandbox.market.packs[PACK].messages
+    assert [message.text for message in messages].count("Una sola vez") == 1
+    assert (done.exit_code, done.stdout) == (0, f"sent as {messages[0].id}\n")
+    assert done.stderr == "the answer was lost; searching the thread for the message\n"
+
+
+def test_a_message_that_is_not_there_may_or_may_not_have_been_delivered(
+    terminal: Terminal,
+) -> None:
+    terminal.sandbox.inject(Fault(action="drop", method="POST"))
+    done = terminal.run("send", PACK, "Quizás", "--quiet")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: the message may or may not have been delivered: ")
+    assert done.stderr.endswith("Read the thread before you send the message again\n")
+
+
+def test_a_rejected_message_is_a_failure(terminal: Terminal) -> None:
+    terminal.sandbox.send_rejection = "OUT_OF_PLACE_LANGUAGE"
+    done = terminal.run("send", PACK, "…")
+    assert done.exit_code == 1
+    assert done.stdout.startswith("sent as ")
+    assert "moderation: rejected" in done.stderr
+    assert "OUT_OF_PLACE_LANGUAGE" in done.stderr
+
+
+def test_a_conversation_is_marked_as_read(terminal: Terminal) -> None:
+    done = terminal.run("mark-read", UNREAD, SELLER)
+    assert done.exit_code == 0
+    assert f"marked pack {UNREAD} of seller {SELLER} as read" in done.stdout
+    assert UNREAD not in terminal.run("unread").stdout
+
+
+def test_a_file_is_uploaded(terminal: Terminal, picture: str) -> None:
+    done = terminal.run("upload", picture, "--name", "Caja dañada.png")
+    stored = terminal.sandbox.market.files[done.stdout.strip()]
+    assert stored.original_filename == "Caja dañada.png"
+    assert stored.data == Path(picture).read_bytes()
+    document = terminal.json("upload", picture)
+    assert isinstance(document, dict)
+    assert document["id"] in terminal.sandbox.market.files
+
+
+def test_a_message_of_a_claim_is_sent_with_its_files(terminal: Terminal, picture: str) -> None:
+    done = terminal.run("claim", "send", CLAIM, "Hola", "--file", picture)
+    message = terminal.sandbox.market.claims[CLAIM].messages[0]
+    assert done.exit_code == 0, done.stderr
+    assert (message.message, message.receiver_role) == ("Hola", "complainant")
+    assert len(message.attachments) == 1
+
+
+def test_a_role_that_the_claim_does_not_accept_now_is_a_failure(terminal: Terminal) -> None:
+    done = terminal.run("claim", "send", CLAIM, "Hola", "--to", "mediator")
+    assert done.exit_code == 1
+    assert "allowed: a message to complainant" in done.stderr
+    assert not terminal.writes()
+
+
+def test_a_file_of_a_claim_is_uploaded(terminal: Terminal, picture: str) -> None:
+    name = terminal.run("claim", "upload", CLAIM, picture).stdout.strip()
+    assert name in terminal.sandbox.market.claims[CLAIM].files
+
+
+def test_a_conversation_is_started_by_a_reason(domestic: Terminal) -> None:
+    pack = "2000007002000044"
+    dry = domestic.run("reasons", pack, "--send", "OTHER", "--text", "Olá", "--dry-run")
+    assert dry.exit_code == 0
+    assert not domestic.writes()
+    done = domestic.run("reasons", pack, "--send", "other", "--text", "Olá")
+    assert done.exit_code == 0, done.stderr
+    assert done.stdout.startswith("sent as ")
+    again = domestic.run("reasons", pack, "--send", "OTHER", "--text", "Olá")
+    assert again.exit_code in {1, 2}
+
+
+def test_a_template_needs_no_id_if_there_is_only_one(domestic: Terminal) -> None:
+    done = domestic.run("reasons", "2000007002000044", "--send", "REQUEST_VARIANTS")
+    assert done.exit_code == 0, done.stderr
+
+
+REASONS = [
+    pytest.param(("--text", "Olá"), "belong to --send", id="text alone"),
+    pytest.param(("--send", "NONE"), "found 'NONE', allowed: REQUEST_VARIANTS", id="unknown"),
+    pytest.param(("--send", "DELIVERY_PROMISE", "--var", "a"), "allowed: ID=NUMBER", id="variable"),
+    pytest.param(("--send", "OTHER"), "`text`", id="no text"),
+]
+
+
+@pytest.mark.parametrize(("arguments", "words"), REASONS)
+def test_wrong_use_of_a_reason_is_explained(
+    arguments: tuple[str, ...], words: str, domestic: Terminal
+) -> None:
+    done = domestic.run("reasons", "2000007002000044", *arguments)
+    assert done.exit_code == 2
+    assert words in done.stderr
+    assert not domestic.writes()
+
+
+def test_an_attachment_is_downloaded(terminal: Terminal, tmp_path: Path) -> None:
+    name, stored = next(iter(terminal.sandbox.market.files.items()))
+    done = terminal.run("download", name, "--to", f"{tmp_path}/a.png")
+    assert done.exit_code == 0, done.stderr
+    assert (tmp_path / "a.png").read_bytes() == stored.data
+    again = terminal.run("download", name, "--to", f"{tmp_path}/a.png")
+    assert (again.exit_code, again.stderr) == (
+        1,
+        f"Error: '{tmp_path}/a.png' exists. Add --overwrite to replace it\n",
+    )
+    document = terminal.json("download", name, "--to", f"{tmp_path}/a.png", "--overwrite")
+    assert isinstance(document, dict)
+    assert (document["path"], document["size"]) == (f"{tmp_path}/a.png", len(stored.data))
+
+
+def test_a_file_of_a_claim_is_downloaded_to_a_folder(terminal: Terminal, tmp_path: Path) -> None:
+    name, stored = next(iter(terminal.sandbox.market.claims[CLAIM].files.items()))
+    done = terminal.run("claim", "download", CLAIM, name, "--to", f"{tmp_path}/new/")
+    assert done.exit_code == 0, done.stderr
+    assert [path.read_bytes() for path in (tmp_path / "new").iterdir()] == [stored.data]
+
+
+def test_a_domestic_file_is_downloaded_from_the_site_of_the_account(
+    domestic: Terminal, tmp_path: Path
+) -> None:
+    stored = domestic.sandbox.market.add_file(b"data", "a.bin")
+    done = domestic.run("download", stored.id, "--to", str(tmp_path))
+    assert done.exit_code == 0, done.stderr
+    assert domestic.sandbox.requests[-1].query["site_id"] == "MLB"
