@@ -6,7 +6,7 @@ import pytest
 from calls import PACK_ID, SELLER_ID
 from seeds import assert_holds, request_lines, sample_fault, sample_value
 
-from mlmsg import ApiError, BadRequest, Client, NotFound, RuleError
+from mlmsg import ApiError, AuthenticationError, BadRequest, Client, NotFound, RuleError
 from mlmsg.sandbox import Fault, Sandbox
 
 # "Messages pending reading" -----------------------------------------------------------------
@@ -174,7 +174,7 @@ async def test_without_a_role_all_cases_are_requested(client: Client, sandbox: S
 async def test_without_a_token_the_api_answers_400(client: Client, sandbox: Sandbox) -> None:
     """This is a private resource: without access_token, you will get error 400."""
     sandbox.inject(sample_fault("post_sale_messages.get_attachment_without_token", 400))
-    with pytest.raises(BadRequest, match="Access token is required"):
+    with pytest.raises(AuthenticationError, match="Access token is required"):
         await client.unread.list()
 
 
