@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from .rules import SNIFF_BYTES
 
-__all__ = ["SNIFF_BYTES", "Announced", "document_in"]
+__all__ = ["SNIFF_BYTES", "Announced", "document_in", "may_be_document"]
 
 _HTML = re.compile(
     rb"(?is)(?:\xef\xbb\xbf)?\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)*"
@@ -67,6 +67,15 @@ class Announced:
         """True if the name or the type says anything about the format."""
         has_extension = re.search(r"\.\w{1,8}$", self.name) is not None
         return has_extension or _UNKNOWN_TYPES.match(self.type or "") is None
+
+
+def may_be_document(head: bytes) -> bool:
+    """Return False if the first bytes already show that this is no HTML page and no JSON document.
+
+    Then a reader need not wait for more of them.
+    """
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()[:1]
+    return not start or start in b'<{["n'
 
 
 def document_in(

@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def parse(body: bytes) -> object:
-    """Decode JSON, also with a byte order mark, raw control characters or broken characters.
+    """Decode JSON, also with a byte order mark, raw control characters or half characters.
 
     Bytes that are not UTF-8 and halves of surrogate pairs become `?` or the replacement character.
     NaN, Infinity and numbers that Python cannot represent become None.
@@ -46,7 +46,7 @@ def _text(body: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return body.decode(encoding, "replace")
-    return body.decode("utf-8", "replace")
+    return body.decode()
 
 
 _BYTE_ORDER_MARKS = (

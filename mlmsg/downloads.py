@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ._arguments import check_callback, expand_user
-from ._content import SNIFF_BYTES, Announced, document_in
+from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
 from ._multipart import Progress
 from ._partial_file import receive_file
 from ._streams import run_in_thread
@@ -111,7 +111,7 @@ class Download:
                         yield chunk
                         continue
                     head += chunk
-                    if len(head) >= SNIFF_BYTES:
+                    if len(head) >= SNIFF_BYTES or not may_be_document(head):
                         self._check_content(head, self.size)
                         is_checked = True
                         yield head

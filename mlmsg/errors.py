@@ -259,9 +259,9 @@ class ApiError(MlmsgError):
         self.attempts = attempts
         self.hint: str = hint
 
-    def add_hint(self, hint: str) -> None:
-        """Append a sentence to the hint."""
-        self.hint = ". ".join(filter(None, (self.hint, hint)))
+    def add_hint(self, hint: str, *, replace: bool = False) -> None:
+        """Append a sentence to the hint, or replace the hint by it."""
+        self.hint = hint if replace else ". ".join(filter(None, (self.hint, hint)))
         self.args: tuple[object, ...] = (*self.args[:-1], self.hint)
 
     @property

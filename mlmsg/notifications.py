@@ -71,7 +71,7 @@ class _Envelope(msgspec.Struct, kw_only=True):
 
 
 _ID = r"[A-Za-z0-9_-]+"
-_CLAIM = r"claims/([0-9]+)(?:/[A-Za-z0-9_-]+)*"
+_CLAIM = r"claims/([0-9]+)(?:/[a-z][a-z_-]*)*"
 """A claim, and the parts of it that a path may name after its id."""
 
 _TOPICS: dict[str, tuple[Kind, re.Pattern[str]]] = {

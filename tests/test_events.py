@@ -294,7 +294,9 @@ async def test_events_are_emitted_in_the_context_of_the_call() -> None:
 
     async def answer(peer: Peer) -> None:
         while head := (await peer.request())[0]:
-            await peer.answer(200, REFRESHED if b"/oauth" in head else STORED)
+            is_file = head.startswith(b"GET")
+            answer = REFRESHED if b"/oauth" in head else FILE if is_file else STORED
+            await peer.answer(200, answer)
 
     def on_event(event: AttemptEvent) -> None:
         heard.append((event.operation, event.attempt, caller.get()))

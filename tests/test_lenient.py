@@ -125,7 +125,8 @@ ROWS: Final[list[tuple[str, Field, Forms]]] = [
     ("its pack", unread("resource", "pack_id"),
      [("/packs/12/sellers/34", 12), ("/packs/12", 12), ("/orders/12", None)]),
     ("its seller", unread("resource", "seller_id"),
-     [("/packs/12/sellers/34", 34), ("/packs/12", None), ("/orders/12", None)]),
+     # A row without a seller belongs to the user of the response.
+     [("/packs/12/sellers/34", 34), ("/packs/12", 1), ("/orders/12", 1)]),
     ("its order", unread("resource", "order_id"), [("/orders/12", 12), ("/packs/12", None)]),
     ("count", unread("count", "count", resource="/packs/1"), [(3, 3), (MISSING, None)]),
     ("total", unread("total", "total", resource="/packs/1"), [(3, 3), (MISSING, None)]),

@@ -21,7 +21,6 @@ ODD: Final[dict[str, tuple[bytes, str]]] = {
     "a byte order mark": (codecs.BOM_UTF8 + PAGE % b"ab", "ab"),
     "UTF-16 with its mark": ((PAGE % b"ab").decode().encode("utf-16"), "ab"),
     "UTF-32 with its mark": ((PAGE % b"ab").decode().encode("utf-32"), "ab"),
-    "a Latin-1 byte": (PAGE % b"cami\xf3n", "cami\ufffdn"),
     "half a surrogate pair": (PAGE % b"a\\ud83db", "a?b"),
     "NaN beside it": (b'{"messages": [{"id": "m1", "text": "a", "x": NaN}]}', "a"),
 }
@@ -44,7 +43,9 @@ def test_error_bodies_and_notifications_are_read_too(mark: bytes, character: byt
     assert parse(raw).id == "abc"
 
 
-@pytest.mark.parametrize("body", [b"", b"{", b"\xff", codecs.BOM_UTF8, b"{'a': 1}", b"[1,]"])
+@pytest.mark.parametrize(
+    "body", [b"", b"{", b"\xff", PAGE % b"cami\xf3n", codecs.BOM_UTF8, b"{'a': 1}", b"[1,]"]
+)
 def test_what_is_no_json_is_still_an_error(body: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))

@@ -23,7 +23,7 @@ from sources import (
     rule_error_of,
 )
 
-from mlmsg import Client, LengthMismatch, RuleError
+from mlmsg import Client, LengthMismatch, RuleError, UsageError
 from mlmsg._streams import Buffer
 from mlmsg.rules import CLAIM_FILES, POST_SALE_FILES, FileRules
 from mlmsg.uploads import SourceLike, open_source
@@ -182,13 +182,18 @@ async def texts() -> AsyncIterator[str]:
         (lambda: io.StringIO("text"), "a file in text mode"),
         (lambda: io.TextIOWrapper(io.BytesIO(b"text")), "a file in text mode"),
         (lambda: anyio.wrap_file(io.StringIO("text")), "a file in text mode"),
-        (lambda: Client("a-token").attachments.open("1_a.png", "MLM"), "ContextManager"),
     ],
 )
 async def test_what_has_no_bytes_is_refused_by_name(
     wrong: Callable[[], SourceLike], found: str
 ) -> None:
     assert found in (await rule_error_of(wrong())).found
+
+
+async def test_a_download_that_is_not_open_says_how_to_open_it() -> None:
+    with pytest.raises(UsageError, match=r"async with client\.attachments\.open"):
+        opening = Client("a-token").attachments.open("1_a.png", "MLM")
+        await Client("a-token").attachments.upload(opening, site_id="MLM")  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("path", ["/dev/null", "fifo"])

@@ -300,4 +300,4 @@ def _explain_refusal(error: ApiError, text: str, status: ConversationStatus | No
         if names:
             error.add_hint(f"Outside of ISO-8859-1 and emoji: {names}")
     if isinstance(error, PermissionDenied) and status is not None and status.status == "blocked":
-        error.add_hint(status.hint)
+        error.add_hint(status.hint, replace=True)

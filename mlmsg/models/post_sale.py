@@ -156,7 +156,7 @@ class Moderation(UtcStruct, frozen=True, kw_only=True, gc=False):
 
     @property
     def hint(self) -> str:
-        """What to change, by the reason; `""` if there is none."""
+        """The advice for the reason; `""` without a reason."""
         return moderation_hint(self.reason)
 
 
