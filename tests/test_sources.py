@@ -191,8 +191,8 @@ async def test_what_has_no_bytes_is_refused_by_name(
 
 
 async def test_a_download_that_is_not_open_says_how_to_open_it() -> None:
+    opening = Client("a-token").attachments.open("1_a.png", "MLM")
     with pytest.raises(UsageError, match=r"async with client\.attachments\.open"):
-        opening = Client("a-token").attachments.open("1_a.png", "MLM")
         await Client("a-token").attachments.upload(opening, site_id="MLM")  # type: ignore[arg-type]
 
 
