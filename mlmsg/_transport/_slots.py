@@ -7,7 +7,8 @@ the same client, and would otherwise wait for a slot that only its own progress 
 - A nested call borrows the slot that a surrounding exchange has lent. This is the common case, and
   the limit holds.
 - If every slot is lent and nothing has moved for `STALL_SECONDS`, code of the caller may wait for a
-  call of an unrelated task. Then one more slot is opened, for as long as such exchanges last.
+  call of an unrelated task. Then one more slot is opened, for as long as such exchanges last. If
+  that does not help, two more are opened, then four, and so on.
 """
 
 import asyncio
@@ -77,7 +78,8 @@ class ConnectionSlots:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._extra = 0  # slots opened after a stall
+        self._extra = 0  # slots opened after stalls
+        self._stalls = 0  # stalls since the last exchange ended
         self._counted = 0  # held slots that are not borrowed
         self._active = 0  # held slots that are not lent
         self._lenders = 0  # held slots that were lent at least once
@@ -128,6 +130,7 @@ class ConnectionSlots:
         self._active -= not slot.is_lent
         self._lenders -= slot.was_lent
         self._extra = min(self._extra, self._lenders)
+        self._stalls = 0
         slot.is_held = slot.is_lent = False
         heir, slot.borrower = slot.borrower, None  # it goes on in the place of this slot
         if heir is not None:
@@ -180,7 +183,9 @@ class ConnectionSlots:
 
     def _end_stall(self) -> None:
         self._stall_timer = None
-        self._extra += 1
-        # The newest call is the likeliest one that code of the caller waits for.
-        self._admit(*self._waiting.pop())
+        for _ in range(min(2**self._stalls, len(self._waiting))):
+            self._extra += 1
+            # The newest call is the likeliest one that code of the caller waits for.
+            self._admit(*self._waiting.pop())
+        self._stalls += 1
         self._watch_for_stall()
