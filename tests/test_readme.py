@@ -3,15 +3,18 @@
 import ast
 import inspect
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 import readme
 from anyio import to_thread
+from click.testing import CliRunner
 from user_tests import run_pytest
 
 import mlmsg
 from mlmsg import Client
+from mlmsg.cli import cli
 from mlmsg.sandbox import Sandbox
 
 
@@ -104,6 +107,21 @@ def test_the_first_two_shell_blocks_are_one_command_each() -> None:
     assert run_it.count("\n") == test_it.count("\n") == 1
     assert "mlmsg sync --sandbox --to" in run_it
     assert "pytest" in test_it
+
+
+def test_the_command_lines_are_understood() -> None:
+    lines = [line for block in readme.blocks("sh") for line in block.splitlines()]
+    commands = [line for line in lines if line.startswith("mlmsg ")]
+    assert commands
+    for command in commands:
+        # Options are parsed before --help is obeyed.
+        result = CliRunner().invoke(cli, [*shlex.split(command)[1:], "--help"])
+        assert result.exit_code == 0, result.output
+
+
+def test_the_table_of_commands_names_every_command() -> None:
+    named = set(re.findall(r"`([a-z-]+)[^`]*`", readme.section("The command line")))
+    assert set(cli.commands) - named == set()
 
 
 def test_the_links_inside_the_readme_have_targets() -> None:

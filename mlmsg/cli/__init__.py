@@ -21,7 +21,7 @@ __all__ = ["cli", "main"]
 @click.group("mlmsg", cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="mlmsg")
 def cli() -> None:
-    r"""Mercado Libre's post-sale messaging from the command line.
+    """Mercado Libre's post-sale messaging from the command line.
 
     Every command takes --sandbox to try it without an account. `mlmsg COMMAND --help` lists its
     options, variables and exit codes.
@@ -30,10 +30,10 @@ def cli() -> None:
 
     \b
       eval "$(_MLMSG_COMPLETE=bash_source mlmsg)"
-    """
+    """  # noqa: D301  (click wants the character itself before a paragraph that it must not wrap)
 
 
-for command in (
+for _command in (
     whoami,
     thread,
     message,
@@ -49,7 +49,7 @@ for command in (
     sync,
     sandbox,
 ):
-    cli.add_command(command)
+    cli.add_command(_command)
 
 
 def main() -> None:
