@@ -377,7 +377,9 @@ async def test_events_tell_every_step_in_order(
 ) -> None:
     fill(sandbox.market, 1, files=2)
     events = Events()
-    await sync_attachments(client, packs=[1000, 8], to=tmp_path, site_id="MLM", on_event=events)
+    await sync_attachments(
+        client, packs=[1000, 8], claims=[8], to=tmp_path, site_id="MLM", on_event=events
+    )
     thread = ThreadId("pack", "1000")
     mine = [event for event in events.all if event.thread == thread]
     assert [event.kind for event in mine] == ["downloaded", "downloaded", "thread"]
@@ -385,7 +387,9 @@ async def test_events_tell_every_step_in_order(
         f"packs/1000/{event.filename}" for event in mine[:2]
     }
     assert {event.size for event in mine} == {1000, 0}
-    (failed,) = [event for event in events.all if event.thread.id == "8"]
+    (empty,) = [event for event in events.all if event.thread == ThreadId("pack", "8")]
+    assert (empty.kind, empty.newest) == ("thread", None)
+    (failed,) = [event for event in events.all if event.thread == ThreadId("claim", "8")]
     assert (failed.kind, failed.filename) == ("failed", None)
     assert "404" in str(failed.error)
 

@@ -1,5 +1,6 @@
 """The client and its groups of operations: rules first, then a request, then the session."""
 
+from contextlib import AbstractContextManager
 from importlib.metadata import version
 from ssl import SSLContext
 from types import TracebackType
@@ -148,6 +149,13 @@ class Client:
         state = "closed" if self._session.is_closed else "open"
         family = "domestic" if self._is_domestic else "Global Selling"
         return f"<mlmsg.Client {self._base_url}, {family}, {state}>"
+
+    def listen(self, listener: OnEvent) -> AbstractContextManager[None]:
+        """Pass an `AttemptEvent` for each attempt to `listener`, until the end of the block.
+
+        The events of all calls of the client are passed, in addition to `on_event`.
+        """
+        return self._session.listen(listener)
 
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used again."""

@@ -29,6 +29,7 @@ from .ids import Id, Ids
 from .job import sync_attachments
 from .manifest import Listed, Manifest, ManifestEntry
 from .report import EventKind, Failure, SyncEvent, SyncReport, ThreadId, ThreadKind, merge_reports
+from .seller import sync_seller
 from .shards import Shard, plan_shards, run_shard
 from .target import TargetError, TargetLike
 
@@ -51,4 +52,5 @@ __all__ = [
     "plan_shards",
     "run_shard",
     "sync_attachments",
+    "sync_seller",
 ]

@@ -79,7 +79,8 @@ async def sync_attachments(
     target = await open_target(to)
     try:
         workers = Workers(client, target, site_id, verify, on_event)
-        await workers.run({"pack": packs, "claim": claims}, concurrency)
+        with client.listen(workers.report.count_call):
+            await workers.run({"pack": packs, "claim": claims}, concurrency)
     finally:
         await target.close()
     return workers.report

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 from mlmsg.client import Client
 from mlmsg.downloads import Download
+from mlmsg.errors import BadRequest, NotFound
 from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
 
 from .manifest import Listed
@@ -17,18 +18,37 @@ R = TypeVar("R")
 
 
 async def list_attachments(
-    client: Client, thread: ThreadId, site_id: str | None
+    client: Client,
+    thread: ThreadId,
+    site_id: str | None,
+    note_date: Callable[[Message], object],
 ) -> AsyncGenerator[Listed, None]:
-    """Yield every attachment of the thread; one that is in two messages is yielded twice."""
+    """Yield every attachment of the thread; one that is in two messages is yielded twice.
+
+    A pack without messages, which the API answers with 404, has none. `note_date` is called with
+    each message of a pack.
+    """
     if thread.kind == "claim":
         for claim_message in await client.claims.messages(thread.id):
             for attachment in claim_message.attachments or ():
                 yield _of_claim(claim_message, attachment)
         return
-    async with aclosing(client.packs.messages(thread.id)) as messages:
-        async for message in messages:
-            for file in message.attachments:
-                yield _of_pack(message, file, site_id)
+    pack_id, is_empty = thread.id, True
+    while True:
+        try:
+            async with aclosing(client.packs.messages(pack_id)) as messages:
+                async for message in messages:
+                    is_empty = False
+                    note_date(message)
+                    for file in message.attachments:
+                        yield _of_pack(message, file, site_id)
+        except NotFound:
+            if not is_empty:
+                raise
+        except BadRequest as error:
+            pack_id = _pack_of_order(error, pack_id)
+            continue
+        return
 
 
 async def fetch(
@@ -38,6 +58,18 @@ async def fetch(
     if thread.kind == "claim" or file.site_id is None:
         return await client.claims.download_with(thread.id, file.filename, handler)
     return await client.attachments.download_with(file.filename, handler, site_id=file.site_id)
+
+
+def _pack_of_order(error: BadRequest, order_id: str) -> str:
+    """Return the pack that an error names: the given id was that of an order in a pack.
+
+    Not verified: whether the paths of messages name the pack in `cause`, as those of orders do.
+    """
+    named = str(error.cause[0]) if error.cause else ""
+    is_order = "order_belong_pack" in f"{error.code} {error.message}" and named.isdecimal()
+    if is_order and named != order_id:
+        return named
+    raise error
 
 
 def _of_pack(message: Message, attachment: Attachment, site_id: str | None) -> Listed:

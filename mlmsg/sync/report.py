@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Literal, TypeAlias
 
 from mlmsg._html import render_table, size_text
+from mlmsg.events import AttemptEvent
 
 from .keys import segment
 
@@ -22,6 +24,9 @@ ThreadKind: TypeAlias = Literal["pack", "claim"]
 
 EventKind: TypeAlias = Literal["downloaded", "skipped", "mismatch", "failed", "manifest", "thread"]
 """The kind of a step; see `SyncEvent`."""
+
+MIN_WAIT_SECONDS = 0.001
+"""Seconds that a request must have waited for the rate budget to count as one that waited."""
 
 MAX_FAILURES = 10_000
 """Failures that a report stores. The number is limited so that they cannot fill the memory."""
@@ -80,6 +85,7 @@ class SyncEvent:
         path: The path of the file in the target, or None.
         size: The bytes of the file, or 0.
         error: The error, or None.
+        newest: The time of the newest message of a pack that was read completely, or None.
     """
 
     kind: EventKind
@@ -88,6 +94,7 @@ class SyncEvent:
     path: str | None = None
     size: int = 0
     error: Exception | None = None
+    newest: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -102,6 +109,8 @@ class SyncReport:
         failed: The first 10,000 files and threads that could not be mirrored.
         omitted_failures: The number of failures beyond those in `failed`.
         bytes: The bytes of the files fetched.
+        calls: The number of API requests, by operation.
+        waits: The number of requests that the rate budget made wait.
     """
 
     threads: int = 0
@@ -110,6 +119,8 @@ class SyncReport:
     failed: list[Failure] = field(default_factory=list)
     omitted_failures: int = 0
     bytes: int = 0
+    calls: dict[str, int] = field(default_factory=dict, compare=False)
+    waits: int = field(default=0, compare=False)
     mismatched: int = 0
 
     def add(self, event: SyncEvent) -> None:
@@ -126,6 +137,11 @@ class SyncReport:
         elif event.kind == "failed" and event.error is not None:
             self._keep([Failure(event.thread, event.filename, event.error)])
 
+    def count_call(self, event: AttemptEvent) -> None:
+        """Count one request of the API."""
+        self.calls[event.operation] = self.calls.get(event.operation, 0) + 1
+        self.waits += event.waited >= MIN_WAIT_SECONDS
+
     def include(self, other: "SyncReport") -> None:
         """Add the report of another job."""
         self.threads += other.threads
@@ -134,6 +150,9 @@ class SyncReport:
         self.bytes += other.bytes
         self.mismatched += other.mismatched
         self.omitted_failures += other.omitted_failures
+        self.waits += other.waits
+        for operation, count in other.calls.items():
+            self.calls[operation] = self.calls.get(operation, 0) + count
         self._keep(other.failed)
 
     def _repr_html_(self) -> str:

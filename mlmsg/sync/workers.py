@@ -13,6 +13,7 @@ import logging
 from collections.abc import AsyncIterable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 
 import anyio
@@ -22,6 +23,7 @@ from anyio.streams.memory import MemoryObjectSendStream as Send
 
 from mlmsg.client import Client
 from mlmsg.errors import IncompleteDownload, MlmsgError, RuleError
+from mlmsg.models import Message
 
 from .ids import Ids, Thread, thread_of
 from .keys import MANIFEST
@@ -49,6 +51,13 @@ class _Thread:
     is_loaded: bool = False
     seen: set[str] = field(default_factory=set)
     in_quarantine: list[Listed] = field(default_factory=list)
+    newest: datetime | None = None
+
+    def note_date(self, message: Message) -> None:
+        """Remember the time of the newest message."""
+        moment = message.message_date.created if message.message_date else None
+        if moment is not None and (self.newest is None or moment > self.newest):
+            self.newest = moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +118,8 @@ class Workers:
 
     async def _walk(self, thread: _Thread, wanted: Send[_FetchTask]) -> None:
         try:
-            async with aclosing(list_attachments(self.client, thread.id, thread.site_id)) as files:
+            listed = list_attachments(self.client, thread.id, thread.site_id, thread.note_date)
+            async with aclosing(listed) as files:
                 async for file in files:
                     self.outage.note_response()
                     await self._queue_if_missing(thread, file, wanted)
@@ -183,7 +193,7 @@ class Workers:
             self._fail(thread, None, error)
         else:
             if thread.is_walked:
-                self._emit(SyncEvent("thread", thread.id))
+                self._emit(SyncEvent("thread", thread.id, newest=thread.newest))
         self.open.discard(thread.id)
 
     def _fail(self, thread: _Thread, filename: str | None, error: Exception) -> None:
