@@ -10,13 +10,12 @@ import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass, replace
-from email.message import Message
-from email.utils import collapse_rfc2231_value
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from ._arguments import check_callback, expand_user
 from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
+from ._disposition import filename_in
 from ._multipart import Progress
 from ._partial_file import receive_file
 from ._streams import run_in_thread
@@ -64,7 +63,7 @@ class Download:
         plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
         self.size: int | None = int(length) if plain and length.isdecimal() else None
         self.content_type: str = response.headers.get("Content-Type", "application/octet-stream")
-        self.filename: str = _disposition(response.headers.get("Content-Disposition")) or name
+        self.filename: str = filename_in(response.headers.get("Content-Disposition")) or name
         has_extension = PurePosixPath(name).suffix != ""
         self._announced = Announced(name if has_extension else self.filename)
         self._stream = response.stream
@@ -218,19 +217,3 @@ def _is_folder(path: str) -> bool:
         raise RuleError("target of a download", "an empty path", "a folder or the path of a file")
     separators = tuple(filter(None, (os.sep, os.altsep)))
     return path.endswith(separators) or Path(path).is_dir()
-
-
-def _disposition(header: str | None) -> str | None:
-    """Return the file name in a `Content-Disposition` header, or None."""
-    if header is None:
-        return None
-    message = Message()
-    message["Content-Disposition"] = header
-    names = [
-        value
-        for key, value in message.get_params([], header="Content-Disposition")
-        if key.lower() == "filename"
-    ]
-    # `filename*=UTF-8''…` is parsed as a triple. It takes precedence over a plain `filename`.
-    names.sort(key=lambda name: isinstance(name, tuple), reverse=True)
-    return collapse_rfc2231_value(names[0]) or None if names else None

@@ -4,6 +4,7 @@ A manifest is written after the files that it names, with its entries sorted by 
 lenient: of a damaged manifest, the readable entries are kept.
 """
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -98,23 +99,36 @@ def read_manifest(data: bytes) -> tuple[list[ManifestEntry], msgspec.DecodeError
     damage: msgspec.DecodeError | None = None
     try:
         manifest = _DECODER.decode(data)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         damage = msgspec.DecodeError(str(error))
-        try:
-            manifest = _lenient.convert(_lenient.parse(data), _Readable)
-        except (msgspec.DecodeError, RecursionError):
-            manifest = _Readable()
+        manifest = _read_leniently(data)
     if manifest.version > VERSION:
         hint = "A later mlmsg wrote it: use that one for this target"
         raise RuleError("version of a manifest", str(manifest.version), str(VERSION), hint)
     return manifest.files, damage
 
 
+def _read_leniently(data: bytes) -> "_Readable":
+    try:
+        return _lenient.convert(_lenient.parse(data), _Readable)
+    except (msgspec.DecodeError, RecursionError):
+        # The file is not JSON any more, but most of its entries still are. They contain no objects.
+        entries = (_read_entry(match[0]) for match in re.finditer(rb"\{[^{}]*\}", data))
+        return _Readable(files=[entry for entry in entries if entry is not None])
+
+
+def _read_entry(data: bytes) -> ManifestEntry | None:
+    try:
+        return _lenient.convert(_lenient.parse(data), ManifestEntry)
+    except msgspec.DecodeError:
+        return None
+
+
 class _Readable(msgspec.Struct, frozen=True, kw_only=True):
     """The part of a manifest that is read again."""
 
     version: int = VERSION
-    files: list[ManifestEntry] = []
+    files: list[ManifestEntry]
 
 
 _DECODER = msgspec.json.Decoder(_Readable)

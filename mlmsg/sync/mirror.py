@@ -48,7 +48,7 @@ class Mirror:
             return None
         entries, damage = read_manifest(manifest)
         self._entries = self._by_path(entries)
-        self._is_damaged = damage is not None
+        self._is_damaged = damage is not None or len(self._entries) != len(entries)
         return damage
 
     def flag(self, file: Listed) -> None:
@@ -189,9 +189,13 @@ class Mirror:
         return file.potential_security_threat or file.filename in self._flagged
 
     def _by_path(self, entries: Iterable[ManifestEntry]) -> dict[str, ManifestEntry]:
-        """Return the entries of this thread by their paths."""
-        folders = {self._folder, self._quarantine}
-        return {entry.path: entry for entry in entries if entry.path.rpartition("/")[0] in folders}
+        """Return the entries by their paths. Leave out those whose path cannot be right."""
+        return {entry.path: entry for entry in entries if self._is_path_of(entry)}
+
+    def _is_path_of(self, entry: ManifestEntry) -> bool:
+        folder, _, name = entry.path.rpartition("/")
+        is_inside = folder in {self._folder, self._quarantine}
+        return is_inside and (name == entry.filename or name == segment(entry.filename))
 
 
 def _is_plausible(file: Listed, found: Inspection) -> bool:
