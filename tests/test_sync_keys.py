@@ -1,7 +1,9 @@
 """Keys of the mirror: safe everywhere, inside their thread, and never shared."""
 
 import string
+import unicodedata
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +26,44 @@ def test_a_segment_is_safe_and_says_the_same_each_time(name: str) -> None:
 @given(st.sets(st.text(alphabet="aàA.-_ /\\%#~\x00\ud800", min_size=1, max_size=4), max_size=40))
 def test_names_that_are_made_safe_alike_stay_apart(names: set[str]) -> None:
     assert len({segment(name) for name in names}) == len(names)
+
+
+def folded(name: str) -> str:
+    """Return what a file system may make of a name: case, Unicode form, dots and spaces."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKD", name).casefold()).rstrip(
+        ". "
+    )
+
+
+FOLDED = [
+    ("A.jpg", "a.jpg"),
+    ("a.JPG", "a.jpg"),
+    ("CAFE.pdf", "cafe.PDF"),
+    ("caf\u00e9.pdf", "cafe\u0301.pdf"),
+    ("CAF\u00c9.pdf", "cafe\u0301.pdf"),
+    ("stra\u00dfe.pdf", "strasse.pdf"),
+    ("\ufb01le.pdf", "file.pdf"),
+    ("\u212a.pdf", "k.pdf"),
+    ("a.", "a"),
+    ("a ", "a"),
+    ("a. .", "a"),
+    ("con", "CON"),
+    ("i\u0307.png", "\u0130.png"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), FOLDED)
+def test_names_that_a_file_system_folds_stay_apart(one: str, other: str) -> None:
+    assert folded(one) == folded(other)
+    assert folded(segment(one)) != folded(segment(other))
+
+
+LETTERS = "aAbB\u00e0\u00c0\u0301\u0130i\u0131\u212a\u00df. _-1"
+
+
+@given(st.sets(st.text(alphabet=LETTERS, min_size=1, max_size=5), max_size=40))
+def test_any_names_stay_apart_when_they_are_folded(names: set[str]) -> None:
+    assert len({folded(segment(name)) for name in names}) == len(names)
 
 
 def test_ordinary_names_stay_as_they_are() -> None:

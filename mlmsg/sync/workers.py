@@ -47,6 +47,7 @@ class _Thread:
     site_id: str | None
     mirror: Mirror
     holders: int = 1
+    has_response: bool = False
     is_walked: bool = False
     is_loaded: bool = False
     seen: set[str] = field(default_factory=set)
@@ -121,15 +122,21 @@ class Workers:
             listed = list_attachments(self.client, thread.id, thread.site_id, thread.note_date)
             async with aclosing(listed) as files:
                 async for file in files:
-                    self.outage.note_response()
+                    self._note_response(thread)
                     await self._queue_if_missing(thread, file, wanted)
-            self.outage.note_response()
+            self._note_response(thread)
             thread.is_walked = True
             for file in thread.in_quarantine:
                 await self._queue(thread, file, wanted)
         except _OWN_FAILURES as error:
             self._fail(thread, None, error)
         await self._release(thread)
+
+    def _note_response(self, thread: _Thread) -> None:
+        # Once for a thread: its other files are yielded later, but arrived with the same response.
+        if not thread.has_response:
+            thread.has_response = True
+            self.outage.note_response()
 
     async def _queue_if_missing(
         self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]

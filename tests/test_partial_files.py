@@ -1,0 +1,145 @@
+"""Partial files: each has a name of its own, and only those of ended processes are swept."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from mlmsg._partial_file import STALE_SECONDS, PartialFile, make_folder, sweep
+from mlmsg.errors import TargetExists
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from mlmsg._partial_file import PartialFile
+part = PartialFile(Path(sys.argv[1]))
+part.write([b"half"])
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def sweep_all(folder: Path) -> None:
+    sweep(folder, names(folder))
+
+
+@pytest.mark.slow
+def test_the_partial_file_of_a_killed_process_is_swept_and_that_of_a_living_one_is_not(
+    tmp_path: Path,
+) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, str(tmp_path / "x")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
+        sweep_all(tmp_path)
+        assert len(names(tmp_path)) == 1
+        process.send_signal(signal.SIGKILL)
+    sweep_all(tmp_path)
+    assert names(tmp_path) == []
+
+
+def test_a_partial_file_of_this_process_is_not_swept(tmp_path: Path) -> None:
+    parts = [PartialFile(tmp_path / "x") for _ in range(3)]
+    for number, part in enumerate(parts):
+        part.write([b"%d" % number])
+    sweep_all(tmp_path)
+    assert len(names(tmp_path)) == 3
+    parts[0].commit(overwrite=False)
+    with pytest.raises(TargetExists):
+        parts[1].commit(overwrite=False)
+    parts[1].discard()
+    parts[2].commit(overwrite=True)
+    sweep_all(tmp_path)
+    assert names(tmp_path) == ["x"]
+    assert (tmp_path / "x").read_bytes() == b"2"
+
+
+OTHER_NAMES = [
+    ".mlmsg-0-1.part",
+    ".mlmsg-00000000-0000000000000000.part2",
+    "x.part",
+    ".hidden",
+    "a.jpg",
+]
+
+
+def test_nothing_else_is_swept(tmp_path: Path) -> None:
+    for name in OTHER_NAMES:
+        (tmp_path / name).write_text("x")
+        os.utime(tmp_path / name, (0, 0))
+    sweep_all(tmp_path)
+    assert names(tmp_path) == sorted(OTHER_NAMES)
+
+
+@pytest.mark.parametrize(("age", "left"), [(0.0, 1), (STALE_SECONDS + 60, 0)])
+def test_a_partial_file_of_another_machine_is_swept_when_it_is_old(
+    tmp_path: Path, age: float, left: int
+) -> None:
+    path = tmp_path / ".mlmsg-ffffffff-0123456789abcdef.part"
+    path.write_text("half")
+    os.utime(path, (time.time() - age,) * 2)
+    sweep_all(tmp_path)
+    assert len(names(tmp_path)) == left
+
+
+def test_a_file_that_was_swept_before_it_was_locked_is_created_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[Path] = []
+    real = Path.open
+
+    def swept_once(path: Path, mode: str) -> object:
+        file = real(path, mode)
+        opened.append(path)
+        if len(opened) == 1:
+            path.unlink()
+        return file
+
+    monkeypatch.setattr(Path, "open", swept_once)
+    part = PartialFile(tmp_path / "x")
+    part.write([b"whole"])
+    part.commit(overwrite=False)
+    assert len(opened) == 2
+    assert (tmp_path / "x").read_bytes() == b"whole"
+
+
+def test_a_file_system_without_links_and_locks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_args: object) -> None:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr("mlmsg._partial_file.fcntl.flock", refuse)
+    monkeypatch.setattr(os, "link", refuse)
+    for expected in (None, TargetExists):
+        part = PartialFile(tmp_path / "x")
+        part.write([b"whole"])
+        sweep_all(tmp_path)  # it is young
+        if expected is None:
+            part.commit(overwrite=False)
+        else:
+            with pytest.raises(expected):
+                part.commit(overwrite=False)
+            part.discard()
+    assert names(tmp_path) == ["x"]
+
+
+def test_folders_are_created_once(tmp_path: Path) -> None:
+    assert make_folder(tmp_path / "a/b") == {tmp_path, tmp_path / "a"}
+    assert make_folder(tmp_path / "a/b") == set()
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(FileExistsError):
+        make_folder(tmp_path / "file")
+    with pytest.raises(OSError):
+        make_folder(tmp_path / "file/below")
