@@ -161,7 +161,9 @@ async def read_silent(
             yield chunk
     finally:
         pending.cancel()
+        _mark_retrieved(pending)
         closed = thread.stop(close or bool)
+        closed.add_done_callback(_mark_retrieved)
         await asyncio.wait({closed}, timeout=GRACE_SECONDS)
         if closed.done():
             closed.result()
@@ -193,10 +195,15 @@ async def wait_until_done(task: "asyncio.Future[T]") -> None:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
             cancelled = error
-    if not task.cancelled():
-        task.exception()  # marks it as retrieved, so that asyncio does not report it
+    _mark_retrieved(task)
     if cancelled is not None:
         raise cancelled
+
+
+def _mark_retrieved(future: "asyncio.Future[T]") -> None:
+    """Keep asyncio from reporting that nobody retrieved the exception of a future."""
+    if not future.cancelled():
+        future.exception()
 
 
 def fsync_directory(folder: Path) -> None:
