@@ -2,6 +2,7 @@
 
 import asyncio
 import importlib
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -28,6 +29,16 @@ async def no_task_left() -> AsyncIterator[None]:
     own = {asyncio.current_task()}
     left = {task for task in asyncio.all_tasks() - before - own if not task.done()}
     assert not left, f"tasks left running: {left}"
+
+
+@pytest.fixture(autouse=True)
+def log_settings_restored() -> Iterator[None]:
+    """Restore the package's logger, which the command line sets up for its whole process."""
+    logger = logging.getLogger("mlmsg")
+    level, handlers = logger.level, logger.handlers[:]
+    yield
+    logger.setLevel(level)
+    logger.handlers[:] = handlers
 
 
 @pytest.fixture
