@@ -68,6 +68,7 @@ print("ok")
 """
 
 
+@pytest.mark.slow
 def test_another_process_has_one_budget_of_its_own() -> None:
     budget = RateBudget(reads=3, writes=4, burst=3)
     data = pickle.dumps((pickle.dumps(budget), pickle.dumps(RateBudget())))
@@ -96,6 +97,7 @@ def most_within(times: list[float], seconds: float) -> int:
     return max(bisect_left(times, start + seconds) - i for i, start in enumerate(times))
 
 
+@pytest.mark.slow
 def test_shards_one_after_the_other_keep_within_one_budget() -> None:
     """Each has its own event loop and copy, and none of them is referenced in between."""
     budget = RateBudget(reads=20, writes=20, per=0.4, burst=20)
@@ -107,6 +109,7 @@ def test_shards_one_after_the_other_keep_within_one_budget() -> None:
     assert most_within(times, 0.4) <= 20
 
 
+@pytest.mark.slow
 def test_shards_in_threads_at_the_same_time_keep_within_one_budget() -> None:
     budget = RateBudget(reads=20, writes=20, per=0.4, burst=10)
     data = pickle.dumps(budget)
@@ -121,6 +124,7 @@ def test_shards_in_threads_at_the_same_time_keep_within_one_budget() -> None:
     assert max(times) - min(times) < 3.0  # 75 of them need 1.5 s
 
 
+@pytest.mark.slow
 def test_a_budget_that_was_not_used_lately_is_forgotten() -> None:
     now = [1000.0]
     budget = RateBudget(reads=2, writes=2, per=60.0, clock=lambda: now[0])
@@ -221,6 +225,7 @@ stop = True
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_process_never_hangs_on_the_lock_of_another_thread() -> None:
     subprocess.run([sys.executable, "-c", FORKING], check=True, timeout=60)

@@ -60,6 +60,7 @@ def test_the_summary_of_a_command_is_not_cut(group: tuple[str, ...]) -> None:
     assert "..." not in done.stdout.partition("Commands:")[2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shell", "current"), [("bash", "1"), ("zsh", "1"), ("fish", "th")])
 def test_a_shell_completes_the_commands(shell: str, current: str) -> None:
     variables = environment(
@@ -69,6 +70,7 @@ def test_a_shell_completes_the_commands(shell: str, current: str) -> None:
     assert "thread" in done.stdout
 
 
+@pytest.mark.slow
 def test_help_opens_no_connection_and_reads_no_account() -> None:
     done = subprocess.run(
         [*PROGRAM, "thread", "--help"],

@@ -241,6 +241,7 @@ async def test_claims_are_requested_under_the_domestic_path(
     assert all(r.path.startswith("/post-purchase/v1/claims/") for r in domestic.requests)
 
 
+@pytest.mark.slow
 async def test_reads_and_sends_share_the_budget(domestic: Sandbox) -> None:
     budget = RateBudget(reads=5, writes=5, per=0.2, burst=1)
     async with Client(

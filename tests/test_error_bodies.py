@@ -64,6 +64,7 @@ JSON = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(JSON, st.integers(0, 3))
 def test_no_body_is_too_odd(value: object, depth: int) -> None:
     for _ in range(depth):

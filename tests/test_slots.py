@@ -233,6 +233,7 @@ NESTED = [
 ]
 
 
+@pytest.mark.slow
 @LIMITS
 @pytest.mark.parametrize("scenario", NESTED)
 async def test_nested_calls_end(scenario: Callable[[Client], Awaitable[None]], limit: int) -> None:

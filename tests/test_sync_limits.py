@@ -42,6 +42,7 @@ class Meter:
             self.running -= 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("concurrency", [1, 3, 16])
 async def test_so_many_files_are_in_flight_and_no_more(
     sandbox: Sandbox,

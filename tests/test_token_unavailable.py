@@ -100,6 +100,7 @@ async def test_the_error_names_the_refresh_the_cause_and_the_advice(
     assert "sandbox-" not in f"{error} {error!r} {error.__cause__} {error.__cause__!r}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("fault", "cause", "text"), ALL.values(), ids=ALL)
 async def test_a_job_ends_with_one_error_and_hardly_a_token_request(
     sandbox: Sandbox, tmp_path: Path, fault: Fault, cause: type[MlmsgError], text: str
@@ -194,6 +195,7 @@ async def gather(url: str, source: TokenLike, retry: RetryPolicy, calls: int = 5
         return await asyncio.gather(*pending, return_exceptions=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("attempts", [1, 4])
 async def test_a_429_holds_all_callers_in_one_wait_and_fails_none(
     sandbox: Sandbox, attempts: int
@@ -222,6 +224,7 @@ async def waiting_call(sandbox: Sandbox) -> AsyncIterator[tuple[Client, asyncio.
         yield client, call
 
 
+@pytest.mark.slow
 async def test_calls_that_come_during_the_pause_wait_for_its_end(sandbox: Sandbox) -> None:
     sandbox.inject(limited(1, "0.3"))
     async with waiting_call(sandbox) as (client, first):
@@ -341,6 +344,7 @@ async def test_a_source_that_returns_no_token_ends_the_job(
     assert sandbox.requests == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", FORMS, ids=["source", "function"])
 async def test_an_error_of_a_source_ends_the_job_unchanged(
     sandbox: Sandbox, tmp_path: Path, form: Callable[[Source], TokenLike]
@@ -391,6 +395,7 @@ async def test_a_token_without_a_refresh_token_is_used_to_its_end(sandbox: Sandb
     assert traffic(sandbox) == ".t"
 
 
+@pytest.mark.slow
 async def test_a_slow_refresh_delays_only_the_calls_of_its_first_seconds(
     monkeypatch: pytest.MonkeyPatch, sandbox: Sandbox
 ) -> None:

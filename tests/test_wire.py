@@ -377,6 +377,7 @@ ANY_JSON = st.recursive(
 FIELDS = [field.encode_name for field in msgspec.structs.fields(Message) if field.name != "id"]
 
 
+@pytest.mark.slow
 @settings(deadline=None)
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_body_makes_an_accepted_send_an_error(body: bytes) -> None:
