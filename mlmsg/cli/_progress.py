@@ -62,13 +62,15 @@ def summary(report: SyncReport, to: str, error: Exception | None, settings: Sett
     if settings.json:
         counts = {"threads": report.threads, "downloaded": report.downloaded}
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
+        counts |= {"requests": sum(report.calls.values()), "waited": report.waits}
         level = "error" if failed or error else "info"
         print_json_line(_stamp("report", level) | {"to": to} | counts | _error_fields(error))
     elif not settings.quiet:
         print_line(
             f"mirrored into {printable(to)}: threads {report.threads}, "
             f"files downloaded {report.downloaded} ({decimal(report.bytes)}), "
-            f"already there {report.skipped}, failed {failed}"
+            f"already there {report.skipped}, failed {failed}, "
+            f"API requests {sum(report.calls.values())} ({report.waits} waited for the rate limit)"
         )
 
 

@@ -1,16 +1,18 @@
 """`mlmsg sync`: mirror the attachments of packs and claims into a folder or a bucket."""
 
 import asyncio
+import re
 import signal
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 import click
 
 from mlmsg._streams import run_in_thread
 from mlmsg.sandbox import Sandbox
-from mlmsg.sync import SyncEvent, SyncReport, sync_attachments
+from mlmsg.sync import SyncEvent, SyncReport, sync_attachments, sync_seller
 
 from ._command import Job
 from ._exit_codes import ExitCode
@@ -20,6 +22,25 @@ from ._progress import summary, watch
 from ._settings import Settings, api_options, connect
 
 __all__ = ["sync"]
+
+
+def _parse_since(
+    _context: click.Context, _option: click.Parameter, value: str | None
+) -> datetime | None:
+    """Return the time, aware, in UTC."""
+    if value is None:
+        return None
+    match = re.fullmatch(r"([0-9]{1,5})([hdw])", value)
+    if match is not None:
+        unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
+        return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError:
+        text = f"found {value!r}, allowed: 30d, 12h, 4w or 2026-01-31"
+        raise click.BadParameter(text) from None
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+
 
 LIST = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
 
@@ -64,6 +85,9 @@ class _Options:
     concurrency: int
     verify: bool
     share: int
+    since: datetime | None = None
+    full: bool = False
+    app_id: str | None = None
 
 
 @click.command(cls=Job)
@@ -71,6 +95,15 @@ class _Options:
 @click.option("--claim", "claims", multiple=True, metavar="CLAIM", help="A claim; may be repeated.")
 @click.option("--packs-from", type=LIST, help="List of packs; - reads standard input.")
 @click.option("--claims-from", type=LIST, help="List of claims; - reads standard input.")
+@click.option("--all", "everything", is_flag=True, help="Find all packs and claims by itself.")
+@click.option(
+    "--since",
+    callback=_parse_since,
+    metavar="TIME",
+    help="With --all: earliest update, such as 30d, 12h or 2026-01-31.",
+)
+@click.option("--full", is_flag=True, help="With --all: read every thread again.")
+@click.option("--app-id", metavar="ID", help="With --all: read the missed notifications too.")
 @click.option("--to", required=True, help="Target folder, or a URL such as s3://bucket/prefix.")
 @click.option("--site-id", default="MLM", show_default=True, help="Site of the packs.")
 @click.option(
@@ -95,6 +128,10 @@ def sync(
     claims: tuple[str, ...],
     packs_from: str | None,
     claims_from: str | None,
+    everything: bool,
+    since: datetime | None,
+    full: bool,
+    app_id: str | None,
     to: str,
     site_id: str,
     concurrency: int,
@@ -110,6 +147,9 @@ def sync(
     A list has one id per line, or is a CSV file: its first column, or the column pack_id or
     claim_id, holds the ids. Blank lines and # comments are skipped.
 
+    With --all, no list is needed: all packs and claims that were updated since --since are found.
+    A later run with the same target reads only the threads that can have changed.
+
     With --sandbox no account is needed: the command starts a sandbox, and mirrors all of its
     threads unless packs or claims are given.
 
@@ -118,16 +158,24 @@ def sync(
     """
     if packs_from == claims_from == "-":
         raise click.UsageError("standard input holds either packs or claims: use a file for one")
+    has_ids = bool(packs or claims or packs_from or claims_from)
+    if everything != (since is not None) or (everything and has_ids):
+        raise click.UsageError("--all needs --since, and no PACK, claim or list beside it")
+    if not everything and (full or app_id):
+        raise click.UsageError("--full and --app-id need --all")
+    options = _Options(to, site_id, concurrency, verify, share, since, full, app_id)
+    if everything:
+        return _run(settings, [], options)
     threads: list[_Threads] | None = [
         _Threads("pack", tuple(dict.fromkeys(packs)), packs_from),
         _Threads("claim", tuple(dict.fromkeys(claims)), claims_from),
     ]
-    if not (packs or claims or packs_from or claims_from):
+    if not has_ids:
         if not settings.sandbox:
             text = "no PACK or claim is given; to try without an account, add --sandbox"
             raise click.UsageError(text)
         threads = None
-    return _run(settings, threads, _Options(to, site_id, concurrency, verify, share))
+    return _run(settings, threads, options)
 
 
 def _run(settings: Settings, threads: list[_Threads] | None, options: _Options) -> ExitCode:
@@ -157,15 +205,28 @@ async def _sync(
     async with connect(settings, share=options.share) as connection:
         if threads is None:
             threads = _all_threads(connection.sandbox)
-        packs, claims = threads
         counts = [await run_in_thread(kind.check) for kind in threads]
-        total = None if None in counts else sum(filter(None, counts))
-        with watch(report, total, settings) as show, _stop_at_sigterm():
+        total = None if None in counts or not counts else sum(filter(None, counts))
+        counting = connection.client.listen(report.count_call)
+        with watch(report, total, settings) as show, _stop_at_sigterm(), counting:
 
             def record(event: SyncEvent) -> None:
                 report.add(event)
                 show(event)
 
+            if options.since is not None:
+                await sync_seller(
+                    connection.client,
+                    to=options.to,
+                    since=options.since,
+                    full=options.full,
+                    app_id=options.app_id,
+                    concurrency=options.concurrency,
+                    verify=options.verify,
+                    on_event=record,
+                )
+                return
+            packs, claims = threads
             await sync_attachments(
                 connection.client,
                 packs=packs.ids(),
