@@ -5,7 +5,9 @@ of the client, so that a wrong path or a wrong field cannot pass its own test.
 
 It serves both families of sellers over one market. `Sandbox()` has a Global Selling seller,
 `Sandbox(market=example_market(site_id="MLB"))` a domestic one, with a blocked thread for each
-advice. `Market.block`, `Market.migrate` and `Pack.guide` prepare other states of a thread.
+advice. `Sandbox(market=generated_market(packs=10_000, claims=500))` has as many sales as
+a test wants, made when they are asked for. `Market.block`, `Market.migrate` and `Pack.guide`
+prepare other states of a thread.
 
     async with Sandbox() as sandbox:
         sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
@@ -21,6 +23,7 @@ from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Action, Fault
 from mlmsg.sandbox.feeds import MissedFeed
+from mlmsg.sandbox.generated import generated_market
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.market import Market
 from mlmsg.sandbox.orders import Order
@@ -83,4 +86,5 @@ __all__ = [
     "UnreadCount",
     "Variable",
     "example_market",
+    "generated_market",
 ]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from mlmsg.sandbox.claims import Claim
 from mlmsg.sandbox.schemas.claims import Role
-from mlmsg.sandbox.schemas.dates import parse_date, to_milliseconds
+from mlmsg.sandbox.schemas.dates import date_to_milliseconds
 
 __all__ = ["ClaimRow", "claim_row"]
 
@@ -44,8 +44,8 @@ def claim_row(claim: Claim) -> ClaimRow:
     players: dict[Role, int] = {player.role: player.user_id for player in claim.players}
     return ClaimRow(
         id=int(claim.id),
-        date_created=to_milliseconds(parse_date(claim.date_created)),
-        last_updated=to_milliseconds(parse_date(claim.last_updated)),
+        date_created=date_to_milliseconds(claim.date_created),
+        last_updated=date_to_milliseconds(claim.last_updated),
         type=claim.type,
         stage=claim.stage,
         status=claim.status,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mlmsg.sandbox.schemas.dates import parse_date, to_milliseconds
+from mlmsg.sandbox.schemas.dates import date_to_milliseconds, parse_date
 from mlmsg.sandbox.schemas.orders import OrderDetails, Reference
 
 __all__ = ["CANCELLED", "Order", "SaleRow", "sale_row"]
@@ -95,16 +95,16 @@ class SaleRow(NamedTuple):
 
 def sale_row(number: int, orders: Sequence[Order]) -> SaleRow:
     """Return the row of the orders of one sale in their present state."""
-    created = min(to_milliseconds(parse_date(order.date_created)) for order in orders)
+    created = min(date_to_milliseconds(order.date_created) for order in orders)
     closed = max(
-        -1 if order.date_closed is None else to_milliseconds(parse_date(order.date_closed))
+        -1 if order.date_closed is None else date_to_milliseconds(order.date_closed)
         for order in orders
     )
     first = orders[0]
     return SaleRow(
         id=number,
         date_created=created,
-        last_updated=max(to_milliseconds(parse_date(order.last_updated)) for order in orders),
+        last_updated=max(date_to_milliseconds(order.last_updated) for order in orders),
         date_closed=closed,
         date_placed=created if closed < 0 else closed,
         seller_id=first.seller_id,

@@ -62,6 +62,7 @@ class Records(MutableMapping[str, V]):
         self._keeps = keeps
         self._kept: dict[str, V] = {}
         self._removed: set[str] = set()
+        self._replaced: set[str] = set()
 
     @property
     def kept(self) -> dict[str, V]:
@@ -71,7 +72,7 @@ class Records(MutableMapping[str, V]):
     @property
     def replaced(self) -> set[str]:
         """The ids of the source whose values are kept or removed."""
-        return self._removed.union(key for key in self._kept if key in self._source)
+        return self._replaced
 
     def peek(self, key: str) -> V | None:
         """Return the value with this id, or None; do not change it."""
@@ -81,20 +82,24 @@ class Records(MutableMapping[str, V]):
 
     def derived(self) -> Iterator[str]:
         """Yield the ids of the source whose values are neither kept nor removed."""
-        gone = self.replaced
-        return (key for key in self._source if key not in gone)
+        return (key for key in self._source if key not in self._replaced)
 
     def __getitem__(self, key: str) -> V:
+        if key in self._kept:
+            return self._kept[key]
         value = self.peek(key)
         if value is None:
             raise KeyError(key)
         if self._keeps:
             self._kept[key] = value
+            self._replaced.add(key)
         return value
 
     def __setitem__(self, key: str, value: V) -> None:
         self._kept[key] = value
         self._removed.discard(key)
+        if key in self._source:
+            self._replaced.add(key)
 
     def __delitem__(self, key: str) -> None:
         if key not in self:
@@ -102,6 +107,7 @@ class Records(MutableMapping[str, V]):
         self._kept.pop(key, None)
         if key in self._source:
             self._removed.add(key)
+            self._replaced.add(key)
 
     def __contains__(self, key: object) -> bool:
         return key in self._kept or (key not in self._removed and key in self._source)
@@ -117,10 +123,8 @@ class Records(MutableMapping[str, V]):
         return reversed(list(self))
 
     def __len__(self) -> int:
-        if not len(self._source):
-            return len(self._kept)
-        added = sum(key not in self._source for key in self._kept)
-        return len(self._source) - len(self._removed) + added
+        # The ids of the source that are replaced, but not removed, are kept.
+        return len(self._source) - len(self._replaced) + len(self._kept)
 
     def __repr__(self) -> str:
         return f"<Records: {len(self)}, of which {len(self._kept)} are kept>"

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Hashable, Iterable, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from itertools import islice
+from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["Condition", "Found", "Index", "Query", "Row", "Span"]
@@ -107,6 +108,8 @@ class Index(Generic[R]):
             changed: The rows that are not those of the index.
             replaced: The ids of the rows of the index that do not count any more.
         """
+        self._read_rows()
+        changed, replaced = self._leave_out_equal(changed, replaced)
         kept = self._select(query)
         added = sorted(filter(query.matches, changed), key=query.key)
         gone = self._positions(query, kept, replaced)
@@ -124,8 +127,21 @@ class Index(Generic[R]):
                 rows = rows[first:last]
         for span in query.spans:
             if span.date != query.sort:
-                rows = [row for row in rows if span.contains(row)]
+                date = attrgetter(span.date)
+                rows = [row for row in rows if span.first <= date(row) <= span.last]
         return rows
+
+    def _leave_out_equal(
+        self, changed: Iterable[R], replaced: Collection[int]
+    ) -> tuple[list[R], list[int]]:
+        """Return the changed and the replaced rows without those that are as they were."""
+        others, same = [], set()
+        for row in changed:
+            if self._by_id.get(row.id) == row:
+                same.add(row.id)
+            else:
+                others.append(row)
+        return others, [number for number in replaced if number not in same]
 
     def _order(self, query: Query[R]) -> list[R]:
         name = (query.conditions, query.sort)

@@ -202,12 +202,10 @@ class Threads(MarketBase):
     def message(self, message_id: str) -> Message | None:
         """Return the message with this id in any pack, or None."""
         # Without an index, because tests change the lists of messages directly.
-        packs = list(self.packs.kept.values())
+        kept = self.packs.kept.values()
         pack_id = self._archive.pack_of_message(message_id)
-        if pack_id is not None and pack_id not in self.packs.kept:
-            pack = self.packs.peek(pack_id)
-            packs += [] if pack is None else [pack]
-        threads = (pack.messages for pack in packs)
+        pack = None if pack_id is None else self.packs.peek(pack_id)
+        threads = [one.messages for one in (*kept, pack) if one is not None]
         return next((m for thread in threads for m in thread if m.id == message_id), None)
 
     def unread(self, role: str | None = None) -> list[UnreadCount]:

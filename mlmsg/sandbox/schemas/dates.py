@@ -2,8 +2,17 @@
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 
-__all__ = ["add_milliseconds", "format_claim_date", "format_utc", "parse_date", "to_milliseconds"]
+__all__ = [
+    "add_milliseconds",
+    "date_to_milliseconds",
+    "format_claim_date",
+    "format_utc",
+    "from_milliseconds",
+    "parse_date",
+    "to_milliseconds",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -48,3 +57,18 @@ def parse_date(date: str) -> datetime:
 def to_milliseconds(moment: datetime) -> int:
     """Return the whole milliseconds since 1970 of an aware datetime."""
     return (moment - _EPOCH) // _MILLISECOND
+
+
+@lru_cache(maxsize=65_536)
+def date_to_milliseconds(date: str) -> int:
+    """Return the whole milliseconds since 1970 of a date in any of these formats.
+
+    Raises:
+        ValueError: The date has no zone, or is no date.
+    """
+    return to_milliseconds(parse_date(date))
+
+
+def from_milliseconds(number: int) -> datetime:
+    """Return the datetime in UTC of milliseconds since 1970."""
+    return _EPOCH + number * _MILLISECOND
