@@ -41,10 +41,10 @@ def test_a_job_is_completed_whatever_becomes_of_its_output(case: str, tmp_path: 
 
 @pytest.mark.slow
 def test_the_exit_code_tells_of_the_job_also_without_a_reader(tmp_path: Path) -> None:
-    done = shell("$MLMSG sync --sandbox --to $TO 404404 | true; exit ${PIPESTATUS[0]}",
+    done = shell("$MLMSG sync --sandbox --to $TO --claim 404404 | true; exit ${PIPESTATUS[0]}",
                  TO=str(tmp_path))  # fmt: skip
     assert done.returncode == 1
-    assert done.stderr.startswith("failed: packs/404404: 404")
+    assert done.stderr.startswith("failed: claims/404404: 404")
 
 
 @pytest.mark.slow

@@ -34,7 +34,8 @@ def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     *lines, summary = done.stdout.splitlines()
     assert summary == (
         f"mirrored into {tmp_path / 'mirror'}: threads 7, files downloaded "
-        f"{len(FILES)} ({size / 1000:.1f} kB), already there 0, failed 0"
+        f"{len(FILES)} ({size / 1000:.1f} kB), already there 0, failed 0, "
+        "API requests 25 (0 waited for the rate limit)"
     )
     assert {line.split()[1] for line in lines} == set(FILES)
 
@@ -86,17 +87,17 @@ def test_what_is_named_is_mirrored_and_nothing_else(
 
 
 @pytest.mark.slow
-def test_a_pack_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "404404", PACK)
+def test_a_claim_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
+    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "--claim", "404404", PACK)
     assert done.returncode == 1
-    assert "failed: packs/404404: 404 " in done.stderr
+    assert "failed: claims/404404: 404 " in done.stderr
     assert "threads 1, " in done.stdout
     assert "failed 1" in done.stdout
 
 
 @pytest.mark.slow
 def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "404")
+    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
     assert (done.returncode, done.stderr) == (1, "")
     *steps, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert [step["event"] for step in steps].count("downloaded") == 4
@@ -104,7 +105,7 @@ def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
         path for path in FILES if f"/{PACK}/" in path
     }
     (failed,) = [step for step in steps if step["event"] == "failed"]
-    assert (failed["kind"], failed["id"], failed["filename"]) == ("pack", "404", None)
+    assert (failed["kind"], failed["id"], failed["filename"]) == ("claim", "404", None)
     assert "404" in failed["error"]
     assert (last["event"], last["threads"], last["downloaded"], last["failed"]) == (
         ("report", 1, 4, 1)
@@ -113,7 +114,7 @@ def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_each_line_of_json_has_a_time_and_a_level_and_errors_their_kind(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "404")
+    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(datetime.fromisoformat(line["time"]).tzinfo is UTC for line in lines)
     (failed,) = [line for line in lines if line["event"] == "failed"]
@@ -135,9 +136,9 @@ def test_a_stopped_job_ends_with_a_report_that_says_why(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_quiet_prints_problems_only(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "404")
+    done = mlmsg("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "--claim", "404")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.startswith("failed: packs/404: 404")
+    assert done.stderr.startswith("failed: claims/404: 404")
 
 
 @pytest.mark.slow
@@ -258,7 +259,7 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     claims = [word for claim in MARKET.claims for word in ("--claim", claim)]
     command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
     with subprocess.Popen(
-        [*command, "404", *MARKET.packs, *claims],
+        [*command, "--claim", "404", *MARKET.packs, *claims],
         stdout=follower,
         stderr=follower,
         env=environment(TERM="xterm-256color", COLUMNS="120"),
@@ -267,7 +268,7 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
         seen = read_all(leader)
     assert process.returncode == 1
     assert re.search(r"8/8 threads, 16 files, 2\d\d\.\d kB, .*/s, 1 failed", seen)
-    assert "failed: packs/404: 404 " in seen
+    assert "failed: claims/404: 404 " in seen
     assert "threads 7, files downloaded" in seen
 
 
