@@ -5,6 +5,7 @@ import re
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
+import obstore
 import pytest
 import requests
 from aiohttp import web
@@ -36,18 +37,19 @@ def endpoint() -> Iterator[str]:
 
 
 class S3:
-    """The bucket, seen by another client than obstore."""
+    """The bucket, seen by its own client."""
 
     def __init__(self, endpoint: str) -> None:
         self._endpoint = endpoint
         self._get("PUT", f"/{NAME}")
 
     def files(self) -> dict[str, bytes]:
-        listed = self._get("GET", f"/{NAME}?list-type=2")
-        return {key: self._get("GET", f"/{NAME}/{key}") for key in keys_in(listed)}
+        bucket = store(self._endpoint)
+        listed = obstore.list(bucket).collect()
+        return {one["path"]: bytes(obstore.get(bucket, one["path"]).bytes()) for one in listed}
 
     def uploads(self) -> list[str]:
-        return keys_in(self._get("GET", f"/{NAME}?uploads"))
+        return re.findall(r"<Key>(.*?)</Key>", self._get("GET", f"/{NAME}?uploads").decode())
 
     def clear(self) -> None:
         self._get("POST", "/moto-api/reset")
@@ -56,10 +58,6 @@ class S3:
         response = requests.request(method, self._endpoint + path, timeout=10)
         response.raise_for_status()
         return response.content
-
-
-def keys_in(listing: bytes) -> list[str]:
-    return re.findall(r"<Key>(.*?)</Key>", listing.decode())
 
 
 @pytest.fixture
