@@ -146,6 +146,8 @@ class Client:
         self.notifications: Notifications = Notifications(self._session)
 
     def __repr__(self) -> str:
+        if not hasattr(self, "notifications"):  # a traceback of `__init__` shows its locals
+            return "<mlmsg.Client, not initialized>"
         state = "closed" if self._session.is_closed else "open"
         family = "domestic" if self._is_domestic else "Global Selling"
         return f"<mlmsg.Client {self._base_url}, {family}, {state}>"
