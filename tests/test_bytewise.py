@@ -50,7 +50,7 @@ LENGTH = b"Content-Length: %d\r\n\r\n" % len(GOOD)
 CHUNKED = b"Transfer-Encoding: chunked\r\n\r\n"
 
 Reading = Callable[[Peer], Awaitable[object]]
-Fared = tuple[type[MlmsgError] | None, int]
+Outcome = tuple[type[MlmsgError] | None, int]
 """The exception that a call raised, and its number of requests."""
 
 
@@ -98,7 +98,7 @@ def at_first(step: Step, reading: Reading = Peer.request) -> Step:
     return script
 
 
-def says(data: bytes, *, reset: bool = False) -> Step:
+def sends_echo(data: bytes, *, reset: bool = False) -> Step:
     """Return the step that sends bytes and closes; `ECHO` becomes the request's secrets."""
 
     async def step(peer: Peer) -> None:
@@ -114,9 +114,9 @@ def requests(server: RawServer, kind: str) -> int:
     return posts if kind == "refresh" else server.requests
 
 
-async def met(
+async def make_call(
     kind: str, script: Step, call: Call | None = None, *, attempts: int = 2, read: float = 5.0
-) -> Fared:
+) -> Outcome:
     """Make a call; return its error and its requests. Check that the next call works."""
     error: BaseException | None = None
     now = [1000.0]
@@ -162,14 +162,14 @@ def nothing_is_logged_of_a_secret(caplog: pytest.LogCaptureFixture) -> Iterator[
     assert INSIDE not in caplog.text
 
 
-def lost(kind: str) -> Fared:
+def lost(kind: str) -> Outcome:
     """Return the outcome of a call that may or may not have been executed."""
     if kind in ONCE:
         return OutcomeUnknown if kind == "send" else TransportError, 1
     return None, 2
 
 
-def refused(kind: str, status: int) -> Fared:
+def refused(kind: str, status: int) -> Outcome:
     """Return the outcome of a call that is answered with that status."""
     if status == 429 or (status >= 500 and kind not in ONCE):
         return None, 2
@@ -181,25 +181,27 @@ def refused(kind: str, status: int) -> Fared:
 # --- no answer, or none that can be read as one ----------------------------------------------
 
 LOST = {
-    "closed without an answer": says(b""),
-    "reset without an answer": says(b"", reset=True),
-    "closed in the status line": says(b"HTTP/1.1 20"),
-    "reset in the headers": says(HEAD + b"X-Echo: " + ECHO, reset=True),
-    "closed in the headers": says(HEAD + b"X-Echo: " + ECHO + b"\r\n"),
-    "another protocol": says(b"SSH-2.0-" + ECHO + b"\r\n"),
-    "nonsense": says(b"\x00\xff\x16\x03\r\n\r\n\r\n" + ECHO),
-    "a status of two digits": says(b"HTTP/1.1 20 " + ECHO + b"\r\n\r\n"),
-    "a header without a colon": says(HEAD + ECHO + b"\r\n" + LENGTH + GOOD),
-    "a header with a zero byte": says(HEAD + b"X-Echo: \x00" + ECHO + b"\r\n" + LENGTH + GOOD),
-    "two lengths": says(HEAD + b"Content-Length: 5\r\n" + LENGTH + GOOD),
-    "no number for a length": says(HEAD + b"Content-Length: " + ECHO + b"\r\n\r\n" + GOOD),
+    "closed without an answer": sends_echo(b""),
+    "reset without an answer": sends_echo(b"", reset=True),
+    "closed in the status line": sends_echo(b"HTTP/1.1 20"),
+    "reset in the headers": sends_echo(HEAD + b"X-Echo: " + ECHO, reset=True),
+    "closed in the headers": sends_echo(HEAD + b"X-Echo: " + ECHO + b"\r\n"),
+    "another protocol": sends_echo(b"SSH-2.0-" + ECHO + b"\r\n"),
+    "nonsense": sends_echo(b"\x00\xff\x16\x03\r\n\r\n\r\n" + ECHO),
+    "a status of two digits": sends_echo(b"HTTP/1.1 20 " + ECHO + b"\r\n\r\n"),
+    "a header without a colon": sends_echo(HEAD + ECHO + b"\r\n" + LENGTH + GOOD),
+    "a header with a zero byte": sends_echo(
+        HEAD + b"X-Echo: \x00" + ECHO + b"\r\n" + LENGTH + GOOD
+    ),
+    "two lengths": sends_echo(HEAD + b"Content-Length: 5\r\n" + LENGTH + GOOD),
+    "no number for a length": sends_echo(HEAD + b"Content-Length: " + ECHO + b"\r\n\r\n" + GOOD),
 }
 
 
 @each_kind
 @pytest.mark.parametrize("case", LOST)
 async def test_an_answer_that_is_lost(case: str, kind: str) -> None:
-    assert await met(kind, at_first(LOST[case])) == lost(kind)
+    assert await make_call(kind, at_first(LOST[case])) == lost(kind)
 
 
 @each_kind
@@ -211,20 +213,20 @@ async def test_a_connection_that_ends_before_the_request_was_read(
     async def reading(peer: Peer) -> None:
         await peer.body(size)
 
-    error, _ = await met(kind, at_first(sends(b"", reset=reset), reading))
+    error, _ = await make_call(kind, at_first(sends(b"", reset=reset), reading))
     assert error is lost(kind)[0]
 
 
 # --- an answer that is cut -------------------------------------------------------------------
 
 CUT = {
-    "reset in the body": says(HEAD + LENGTH + GOOD[:-9], reset=True),
-    "closed in the body": says(HEAD + LENGTH + GOOD[:-9]),
-    "closed before the body": says(HEAD + LENGTH),
-    "closed in a chunk": says(HEAD + CHUNKED + b"%x\r\n" % len(GOOD) + GOOD[:-9]),
-    "closed after a chunk": says(HEAD + CHUNKED + b"5\r\n" + GOOD[:5] + b"\r\n"),
+    "reset in the body": sends_echo(HEAD + LENGTH + GOOD[:-9], reset=True),
+    "closed in the body": sends_echo(HEAD + LENGTH + GOOD[:-9]),
+    "closed before the body": sends_echo(HEAD + LENGTH),
+    "closed in a chunk": sends_echo(HEAD + CHUNKED + b"%x\r\n" % len(GOOD) + GOOD[:-9]),
+    "closed after a chunk": sends_echo(HEAD + CHUNKED + b"5\r\n" + GOOD[:5] + b"\r\n"),
     "no gzip": answers(200, GOOD, "Content-Encoding: gzip"),
-    "reset, no length": says(HEAD + b"Connection: close\r\n\r\n" + GOOD[:-9], reset=True),
+    "reset, no length": sends_echo(HEAD + b"Connection: close\r\n\r\n" + GOOD[:-9], reset=True),
 }
 
 
@@ -232,7 +234,7 @@ CUT = {
 @pytest.mark.parametrize("case", CUT)
 async def test_a_success_that_is_cut(case: str, kind: str) -> None:
     """A send is one by its status alone; of a refresh there is no knowing what it got."""
-    error, came = await met(kind, at_first(CUT[case]))
+    error, came = await make_call(kind, at_first(CUT[case]))
     assert came == (1 if kind in ONCE else 2)
     assert error in ({DecodeError, TransportError} if kind == "refresh" else {None})
 
@@ -242,15 +244,15 @@ async def test_a_success_that_is_cut(case: str, kind: str) -> None:
 async def test_a_success_in_chunks_that_are_none(size: bytes, kind: str) -> None:
     """The timing of the bytes decides whether the status was read before."""
     chunks = CHUNKED + size + b"\r\n" + GOOD + b"\r\n0\r\n\r\n"
-    error, came = await met(kind, at_first(says(HEAD + chunks)))
+    error, came = await make_call(kind, at_first(sends_echo(HEAD + chunks)))
     assert came == (1 if kind in ONCE else 2)
     assert error in ({lost(kind)[0], DecodeError} if kind == "refresh" else {lost(kind)[0], None})
 
 
 @pytest.mark.parametrize("kind", sorted(ONCE))
 async def test_the_complete_part_of_a_truncated_response_is_used(kind: str) -> None:
-    step = says(HEAD + b"Content-Length: 999\r\n\r\n" + GOOD)
-    assert await met(kind, at_first(step)) == (None, 1)
+    step = sends_echo(HEAD + b"Content-Length: 999\r\n\r\n" + GOOD)
+    assert await make_call(kind, at_first(step)) == (None, 1)
 
 
 @each_kind
@@ -258,15 +260,15 @@ async def test_the_complete_part_of_a_truncated_response_is_used(kind: str) -> N
 @pytest.mark.parametrize("reset", [False, True], ids=["closed", "reset"])
 async def test_a_refusal_that_is_cut(status: int, kind: str, *, reset: bool) -> None:
     start = b"HTTP/1.1 %d No: %s\r\nX-Echo: %s\r\n" % (status, ECHO, ECHO)
-    step = says(start + b"Content-Length: 999\r\n\r\nno: " + ECHO, reset=reset)
-    assert await met(kind, at_first(step)) == refused(kind, status)
+    step = sends_echo(start + b"Content-Length: 999\r\n\r\nno: " + ECHO, reset=reset)
+    assert await make_call(kind, at_first(step)) == refused(kind, status)
 
 
 @each_kind
 async def test_a_success_that_is_longer_than_announced(kind: str) -> None:
     """Extra bytes never answer the next call; their arrival time decides about this one."""
     call = read if kind == "download" else None
-    error, came = await met(kind, at_first(answers(200, GOOD, length=5)), call)
+    error, came = await make_call(kind, at_first(answers(200, GOOD, length=5)), call)
     assert error in {None, DecodeError, lost(kind)[0]}
     assert came == 1 or kind not in ONCE
 
@@ -295,7 +297,7 @@ async def test_a_refusal_before_the_body_was_read(kind: str, status: int, then: 
         await peer.answer(status, b"no")
         await then(peer)
 
-    fared = await met(kind, at_first(step, Peer.head), LARGE[kind])
+    fared = await make_call(kind, at_first(step, Peer.head), LARGE[kind])
     assert fared == refused(kind, status) or (then is Peer.close and fared[0] is lost(kind)[0])
 
 
@@ -319,7 +321,7 @@ async def test_an_answer_without_end_is_read_up_to_a_limit(
     kind: str, start: bytes, more: bytes, error: type[MlmsgError] | None, most: int
 ) -> None:
     step = Endless(start, more)
-    assert await met(kind, at_first(step), attempts=1) == (error, 1)
+    assert await make_call(kind, at_first(step), attempts=1) == (error, 1)
     assert step.sent < most * MIB
 
 
@@ -331,7 +333,7 @@ async def test_an_answer_that_drips_faster_than_the_timeout(kind: str) -> None:
             await asyncio.sleep(0.003)  # 0.6 s in all
             await peer.send(bytes([byte]))
 
-    assert await met(kind, at_first(drip), read=0.3) == (None, 1)
+    assert await make_call(kind, at_first(drip), read=0.3) == (None, 1)
 
 
 STALLED = {
@@ -350,7 +352,7 @@ async def test_an_answer_that_stops_coming(where: str, kind: str) -> None:
         await peer.send(STALLED[where])
         await peer.rest()
 
-    error, came = await met(kind, at_first(stall), read=0.1)
+    error, came = await make_call(kind, at_first(stall), read=0.1)
     assert came == lost(kind)[1]
     if where in {"before the answer", "in the headers"}:
         assert error is (TimedOut if kind == "refresh" else lost(kind)[0])
@@ -361,7 +363,7 @@ async def test_an_answer_that_stops_coming(where: str, kind: str) -> None:
 @each_kind
 async def test_hints_before_the_answer_are_none(kind: str) -> None:
     hints = b"HTTP/1.1 103 Early Hints\r\nLink: </a.css>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n"
-    assert await met(kind, at_first(says(hints + HEAD + LENGTH + GOOD))) == (None, 1)
+    assert await make_call(kind, at_first(sends_echo(hints + HEAD + LENGTH + GOOD))) == (None, 1)
 
 
 # --- a kept connection that dies -------------------------------------------------------------
@@ -371,7 +373,7 @@ async def test_hints_before_the_answer_are_none(kind: str) -> None:
 @pytest.mark.parametrize("idle", [False, True], ids=["with the next request", "while idle"])
 @pytest.mark.parametrize("kind", ["upload", "download", "refresh"])
 async def test_a_kept_connection_that_dies(kind: str, *, idle: bool, reset: bool) -> None:
-    """The call that wanted it goes out again where it may; a refresh is left to the next call."""
+    """The call is sent again where it may; a refresh is left to the next call."""
     answered, dead = asyncio.Event(), asyncio.Event()
 
     async def script(peer: Peer) -> None:
@@ -393,7 +395,7 @@ async def test_a_kept_connection_that_dies(kind: str, *, idle: bool, reset: bool
             await dead.wait()
         await CALLS[kind](client)
 
-    error, came = await met(kind, script, call)
+    error, came = await make_call(kind, script, call)
     if kind == "refresh":
         assert error is TransportError or (error is None and idle)
         assert came <= 2

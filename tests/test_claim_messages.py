@@ -85,7 +85,7 @@ async def test_the_result_of_the_moderation(client: Client, sandbox: Sandbox, wo
 
 # "Replying to Messages and Attaching Files" -------------------------------------------------
 
-TAKEN: Final[dict[str, tuple[str, bytes]]] = {
+ACCEPTED: Final[dict[str, tuple[str, bytes]]] = {
     "JPG": ("photo.jpg", JPG),
     "JPEG in capitals": ("PHOTO.JPEG", JPG),
     "PNG": ("picture.png", PNG),
@@ -111,7 +111,7 @@ REFUSED: Final[dict[str, tuple[str, bytes, str]]] = {
 }
 
 
-@pytest.mark.parametrize(("name", "data"), TAKEN.values(), ids=TAKEN)
+@pytest.mark.parametrize(("name", "data"), ACCEPTED.values(), ids=ACCEPTED)
 async def test_a_file_that_keeps_the_rules_is_accepted(
     client: Client, sandbox: Sandbox, name: str, data: bytes
 ) -> None:

@@ -44,7 +44,7 @@ async def test_an_id_that_would_leave_its_segment_is_refused_before_sending(
 # The older path -----------------------------------------------------------------------------
 
 OLD = b'{"message": "This claim must be read with Claims 1.0", "status": 401}'
-OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
+V1_CALLS: Final[dict[str, tuple[Call, str, bytes]]] = {
     "messages": (lambda client: client.claims.messages(1), "/messages", b"[]"),
     "get": (lambda client: client.claims.get(1), "", b'{"players": []}'),
     "open": (
@@ -59,7 +59,7 @@ OLDER: Final[dict[str, tuple[Call, str, bytes]]] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
+@pytest.mark.parametrize(("call", "path", "answer"), V1_CALLS.values(), ids=V1_CALLS)
 async def test_a_v1_claim_is_requested_at_its_v1_path(call: Call, path: str, answer: bytes) -> None:
     """This 401 does not mean an expired token: the same token is sent again."""
     async with connect_in_turn(answers(401, OLD), answers(200, answer)) as (client, server):
@@ -90,7 +90,7 @@ async def test_a_v1_claim_gets_the_same_bytes_and_the_same_message() -> None:
     assert received.count(message) == 2
 
 
-@pytest.mark.parametrize(("call", "path", "answer"), OLDER.values(), ids=OLDER)
+@pytest.mark.parametrize(("call", "path", "answer"), V1_CALLS.values(), ids=V1_CALLS)
 async def test_any_other_401_is_an_authentication_error_at_once(
     client: Client, sandbox: Sandbox, call: Call, path: str, answer: bytes
 ) -> None:

@@ -163,9 +163,9 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
     with watch(SyncReport(), None, Settings()) as show:
         show(SyncEvent("failed", ThreadId("pack", "1"), "a\x1b]0;b.jpg", error=error))
         show(SyncEvent("downloaded", ThreadId("pack", "1"), "a\rb.jpg"))
-    told = capsys.readouterr()
-    assert told.err == "failed: packs/1/a ]0;b.jpg: 404 no [2J such file\n"
-    assert told.out == "downloaded packs/1/a b.jpg\n"
+    output = capsys.readouterr()
+    assert output.err == "failed: packs/1/a ]0;b.jpg: 404 no [2J such file\n"
+    assert output.out == "downloaded packs/1/a b.jpg\n"
 
 
 @pytest.mark.slow
@@ -187,9 +187,9 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
         for _ in range(4):
             assert process.stdout.readline().startswith("downloaded ")
         process.send_signal(signal.SIGINT)
-        told = process.stderr.read()
+        output = process.stderr.read()
         assert process.wait(timeout=20) == 130
-    assert told == "Error: interrupted; run the same command again to continue\n"
+    assert output == "Error: interrupted; run the same command again to continue\n"
 
 
 @pytest.mark.slow

@@ -84,15 +84,15 @@ WHOLE = {
 
 @pytest.mark.parametrize("kind", WHOLE)
 async def test_progress_ends_with_the_whole(tmp_path: Path, kind: str) -> None:
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     async with connect(each(WHOLE[kind])) as (client, _server):
         await client.attachments.download(
-            "a", tmp_path, site_id="MLM", progress=lambda done, total: told.append((done, total))
+            "a", tmp_path, site_id="MLM", progress=lambda done, total: reports.append((done, total))
         )
-    assert len(told) > 1
-    assert [done for done, _ in told] == sorted({done for done, _ in told})
-    assert told[-1][0] == len(DATA)
-    assert {total for _, total in told} == {len(DATA) if kind == "announced" else None}
+    assert len(reports) > 1
+    assert [done for done, _ in reports] == sorted({done for done, _ in reports})
+    assert reports[-1][0] == len(DATA)
+    assert {total for _, total in reports} == {len(DATA) if kind == "announced" else None}
 
 
 async def test_what_the_server_compressed_is_unpacked(tmp_path: Path) -> None:
@@ -189,14 +189,14 @@ async def test_a_file_that_exists_is_refused_before_any_request(
 async def test_a_file_that_comes_to_be_meanwhile(
     tmp_path: Path, *, overwrite: bool, late: bool
 ) -> None:
-    target, begun = tmp_path / "a.bin", asyncio.Event()
+    target, started = tmp_path / "a.bin", asyncio.Event()
 
     async def step(peer: Peer) -> None:
         if not late:
             target.write_bytes(b"theirs")
         await peer.send(HEAD + LENGTH + DATA[:2_000_000])
         if late:
-            await begun.wait()
+            await started.wait()
             target.write_bytes(b"theirs")
         await peer.send(DATA[2_000_000:])
 
@@ -204,7 +204,7 @@ async def test_a_file_that_comes_to_be_meanwhile(
     async with connect(in_turn(step), attempts=4) as (client, _server):
         with nullcontext() if overwrite else pytest.raises(TargetExists):
             await client.attachments.download(
-                "a.bin", to, site_id="MLM", overwrite=overwrite, progress=lambda *_: begun.set()
+                "a.bin", to, site_id="MLM", overwrite=overwrite, progress=lambda *_: started.set()
             )
     assert names(tmp_path) == ["a.bin"]
     assert target.read_bytes() == (DATA if overwrite else b"theirs")
@@ -313,15 +313,15 @@ async def stalled(peer: Peer) -> None:
 
 @pytest.mark.parametrize("old", [True, False], ids=["over an old one", "anew"])
 async def test_a_cancelled_save_leaves_nothing(tmp_path: Path, *, old: bool) -> None:
-    target, begun = tmp_path / "x", asyncio.Event()
+    target, started = tmp_path / "x", asyncio.Event()
     if old:
         target.write_bytes(b"the old one")
     async with connect(in_turn(stalled, answers(200, DATA))) as (client, _server):
         saving = client.attachments.download(
-            "a", target, site_id="MLM", overwrite=True, progress=lambda *_: begun.set()
+            "a", target, site_id="MLM", overwrite=True, progress=lambda *_: started.set()
         )
         task = asyncio.create_task(saving)
-        await begun.wait()
+        await started.wait()
         assert len(names(tmp_path)) == 1 + old  # the hidden part is there
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -356,14 +356,14 @@ async def test_a_download_is_read_once(
             await TAKE[again](opened, tmp_path / "again")
 
 
-@pytest.mark.parametrize("take", TAKE.values(), ids=TAKE)
+@pytest.mark.parametrize("read_with", TAKE.values(), ids=TAKE)
 async def test_a_download_is_read_inside_its_block(
-    client: Client, stored: StoredFile, tmp_path: Path, take: Take
+    client: Client, stored: StoredFile, tmp_path: Path, read_with: Take
 ) -> None:
     async with client.attachments.open(stored.id, "MLM") as opened:
         pass
     with pytest.raises(UsageError, match="block"):
-        await take(opened, tmp_path)
+        await read_with(opened, tmp_path)
 
 
 async def test_a_download_that_is_left_early_gives_its_slot_back() -> None:

@@ -149,7 +149,7 @@ LEFT: Op = READ[0], left
 FAILED: Op = READ[0], partial(left, error=KeyError)
 CANCELLED: Op = READ[0], partial(left, error=asyncio.CancelledError)
 SAVE: Op = READ[0], lambda one: one.attachments.download("1", "1.pdf", site_id="MLM")
-OLDER: Op = f"claims.get GET {V2}", lambda one: one.claims.get(1)
+V1_CLAIM: Op = f"claims.get GET {V2}", lambda one: one.claims.get(1)
 REFRESH: Op = "auth.refresh POST /oauth/token", PAGE[1]
 
 # The steps of the server, and the expected events.
@@ -185,7 +185,7 @@ CASES = {
     "source": Case(BROKEN, [reset], [Row(None, 0, "fail", "KeyError")]),
     "token": Case(PAGE, [refused], [another._replace(verdict="fail")]),
     "tokens": Case(SEND, [refused, created], [another, Row(201, 2)], partial(asked, "one", "two")),
-    "older": Case(OLDER, [MOVED, claim], [another._replace(received=39), Row(200, 15)]),
+    "older": Case(V1_CLAIM, [MOVED, claim], [another._replace(received=39), Row(200, 15)]),
     "refresh": Case(REFRESH, [absent], [Row(404, 2, "fail", "NotFound")], granted),
     "unknown": Case(SEND, [busy], [again._replace(verdict="unknown")]),
     "unknown, lost": Case(SEND, [reset], [lost._replace(verdict="unknown")]),
@@ -198,70 +198,70 @@ CASES = {
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES)
 @pytest.mark.parametrize("failing", [False, True], ids=["", "failing"])
 async def test_each_attempt_emits_one_event(case: Case, failing: bool, caplog: Log) -> None:
-    server, told = Exchanges(*case.steps), list[AttemptEvent]()
-    told_of, call = case.operation
+    server, events = Exchanges(*case.steps), list[AttemptEvent]()
+    name, call = case.operation
 
     def on_event(event: AttemptEvent) -> None:
-        told.append(event)
+        events.append(event)
         if failing:
             raise ZeroDivisionError
 
     async with meeting(server, on_event, case.token()) as client:
         ended = await fate(call, client)
-        sizes = [await server.sizes.get() for _ in told]
-    for number, (event, row, size) in enumerate(zip(told, case.rows, sizes, strict=True), 1):
+        sizes = [await server.sizes.get() for _ in events]
+    for number, (event, row, size) in enumerate(zip(events, case.rows, sizes, strict=True), 1):
         template = event.template.replace(V1, V2)  # that they differ is another test's
-        assert f"{event.operation} {event.method} {template}" == told_of
+        assert f"{event.operation} {event.method} {template}" == name
         assert event == replace(event, attempt=number, sent=size, **row._asdict())
     _, _, verdict, error, *_ = case.rows[-1]
     if case.operation is REFRESH:
         error = "TokenUnavailable"  # the call's error; the event names that of the attempt
     assert ended == {"accept": None, "unknown": "OutcomeUnknown"}.get(verdict, error)
-    lines = [f"on_event failed for {told_of.split()[0]}"] * len(told) if failing else []
+    lines = [f"on_event failed for {name.split()[0]}"] * len(events) if failing else []
     assert [record.getMessage() for record in logged(caplog)] == lines
 
 
 async def test_the_event_of_a_v1_claim_has_the_v1_path() -> None:
-    told = list[AttemptEvent]()
-    async with meeting(Exchanges(MOVED, claim), told.append) as client:
+    events = list[AttemptEvent]()
+    async with meeting(Exchanges(MOVED, claim), events.append) as client:
         await client.claims.get(1)
-    assert [one.template for one in told] == [V2, V1]
+    assert [one.template for one in events] == [V2, V1]
 
 
 @pytest.mark.parametrize("call", [PAGE[1], SEND[1]], ids=["read", "send"])
 async def test_without_a_connection_nothing_went_up(call: Call) -> None:
     async with raw_server(reset) as server:
         pass
-    told = list[AttemptEvent]()
-    async with Client(TOKEN, base_url=server.url, retry=AT_ONCE, on_event=told.append) as client:
+    events = list[AttemptEvent]()
+    async with Client(TOKEN, base_url=server.url, retry=AT_ONCE, on_event=events.append) as client:
         assert await fate(call, client) == "TransportError"
-    assert {(one.status, one.sent, one.received) for one in told} == {(None, 0, 0)}
-    assert [one.verdict for one in told] == ["retry", "retry", "retry", "fail"]
+    assert {(one.status, one.sent, one.received) for one in events} == {(None, 0, 0)}
+    assert [one.verdict for one in events] == ["retry", "retry", "retry", "fail"]
 
 
 async def test_a_cancelled_call_emits_an_event() -> None:
-    told = list[AttemptEvent]()
+    events = list[AttemptEvent]()
 
     async def silence(peer: Peer) -> None:
         task.cancel()
         await peer.rest()
 
-    async with meeting(Exchanges(silence), told.append) as client:
+    async with meeting(Exchanges(silence), events.append) as client:
         task = asyncio.create_task(fate(PAGE[1], client))
         assert await task == "CancelledError"
-    assert [(one.status, one.verdict) for one in told] == [(None, "cancel")]
+    assert [(one.status, one.verdict) for one in events] == [(None, "cancel")]
 
 
 async def test_what_is_refused_here_is_no_attempt() -> None:
-    told = list[AttemptEvent]()
-    async with meeting(Exchanges(), told.append) as client:
+    events = list[AttemptEvent]()
+    async with meeting(Exchanges(), events.append) as client:
         with pytest.raises(RuleError):
             await client.packs.page(1, limit=0)
-    assert told == []
+    assert events == []
 
 
 async def test_the_time_of_an_attempt_ends_with_its_body(monkeypatch: Patch) -> None:
-    clock, told = SimpleNamespace(now=1000.0, time=time.time), list[AttemptEvent]()
+    clock, events = SimpleNamespace(now=1000.0, time=time.time), list[AttemptEvent]()
     clock.monotonic = lambda: clock.now
 
     async def passed(_: object) -> None:
@@ -273,20 +273,20 @@ async def test_the_time_of_an_attempt_ends_with_its_body(monkeypatch: Patch) -> 
 
     async def late(peer: Peer) -> None:
         clock.now += 2
-        await (file if told else busy)(peer)
+        await (file if events else busy)(peer)
 
     def progress(*_: object) -> None:
         clock.now += 5
 
     monkeypatch.setattr(_session, "time", clock)
     monkeypatch.setattr("mlmsg.budget.RateLimiter.acquire", passed)
-    async with meeting(Exchanges(late, late, late), told.append, token) as client:
+    async with meeting(Exchanges(late, late, late), events.append, token) as client:
         async with client.attachments.open("a.pdf", site_id="MLM") as download:
             await download.read()
             progress()
-            assert len(told) == 1
+            assert len(events) == 1
         await client.attachments.download("1", "1.pdf", site_id="MLM", progress=progress)
-    assert [one.elapsed for one in told] == [2, 7, 7]
+    assert [one.elapsed for one in events] == [2, 7, 7]
 
 
 async def test_events_are_emitted_in_the_context_of_the_call() -> None:
@@ -321,10 +321,10 @@ SPEAKING: dict[str, Call] = {
 OUTCOMES = {"echo": answers(401, repr(PRIVATE).encode()), "lost": reset, "odd": answers(200, b"[")}
 
 
-def private(told: Sequence[AttemptEvent], records: Sequence[logging.LogRecord] = ()) -> set[str]:
+def private(events: Sequence[AttemptEvent], records: Sequence[logging.LogRecord] = ()) -> set[str]:
     """Return every private value in the events, in any form."""
     shown = [logging.Formatter().format(record) + repr(vars(record)) for record in records]
-    shown += [repr(one) + msgspec.json.encode(one).decode() for one in told]
+    shown += [repr(one) + msgspec.json.encode(one).decode() for one in events]
     return {word for word in PRIVATE for text in shown if word in text}
 
 
@@ -332,11 +332,11 @@ def private(told: Sequence[AttemptEvent], records: Sequence[logging.LogRecord] =
 @pytest.mark.parametrize("step", OUTCOMES.values(), ids=OUTCOMES)
 async def test_no_event_holds_anything_private(step: Step, call: Call, caplog: Log) -> None:
     caplog.set_level(logging.DEBUG, "mlmsg")
-    told = list[AttemptEvent]()
-    async with meeting(Exchanges(*[step] * 4), told.append, granted(TOKEN)) as client:
+    events = list[AttemptEvent]()
+    async with meeting(Exchanges(*[step] * 4), events.append, granted(TOKEN)) as client:
         await fate(call, client)
-    assert len(told) == len(logged(caplog)) > 0
-    assert private(told, logged(caplog)) == set()
+    assert len(events) == len(logged(caplog)) > 0
+    assert private(events, logged(caplog)) == set()
 
 
 async def test_a_callback_that_raises_logs_nothing_private(caplog: Log) -> None:

@@ -9,7 +9,7 @@ from seeds import SOLUTIONS
 
 from mlmsg._error_bodies import api_error
 
-SAID: Final = {
+HINT_WORDS: Final = {
     "Attachment empty or null": ("attach", "file"),
     "File name cannot include characters such as: /, \\": ("file name", "/", "\\"),
     "File size exceeds 25 Mb": ("25 MB",),
@@ -41,7 +41,7 @@ def error_text(status: int, message: str) -> tuple[str, str]:
 
 
 def test_the_table_has_a_row_for_each_error_of_the_document() -> None:
-    assert list(SAID) == [message for _, message, _ in SOLUTIONS]
+    assert list(HINT_WORDS) == [message for _, message, _ in SOLUTIONS]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_the_table_has_a_row_for_each_error_of_the_document() -> None:
 def test_each_documented_error_says_what_to_do(status: int, message: str, solution: str) -> None:
     filled = message.format(id="2c92808469fea23a", resource_id="/packs/2315686468")
     hint, text = error_text(status, filled)
-    for words in SAID[message]:
+    for words in HINT_WORDS[message]:
         assert words.lower() in hint.lower(), solution
     assert hint in text
     assert filled in text

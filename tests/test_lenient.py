@@ -31,7 +31,7 @@ MESSAGE = answer_to(_operations.message("m1"))
 UPLOAD = answer_to(_operations.upload("MLM", empty_form()))
 UNREAD = answer_to(_operations.unread("seller"))
 CLAIM = answer_to(_operations.claim(1))
-SAID = answer_to(_operations.claim_messages(1))
+CLAIM_MESSAGES = answer_to(_operations.claim_messages(1))
 CLAIM_UPLOAD = answer_to(_operations.claim_upload(1, empty_form()))
 CLAIM_FILE = answer_to(_operations.claim_file(1, "a.png"))
 
@@ -92,12 +92,14 @@ def unread(key: str, path: str, **keys: object) -> Field:
 
 def said(key: str) -> Field:
     """A field of a claim's one message."""
-    return Field(SAID, [{key: HERE}], f"0.{key}")
+    return Field(CLAIM_MESSAGES, [{key: HERE}], f"0.{key}")
 
 
 def judged(key: str) -> Field:
     """A field of what moderation made of a claim's message."""
-    return Field(SAID, [{"message_moderation": {key: HERE}}], f"0.message_moderation.{key}")
+    return Field(
+        CLAIM_MESSAGES, [{"message_moderation": {key: HERE}}], f"0.message_moderation.{key}"
+    )
 
 
 def same(*values: object) -> Forms:
@@ -218,7 +220,7 @@ DATED: Final = {
     "conversation": status("status_date", "status_date"),
     "claim message": said("date_created"),
     "date_created": Field(
-        SAID, [{"attachments": [{"date_created": HERE}]}], "0.attachments.0.date_created"
+        CLAIM_MESSAGES, [{"attachments": [{"date_created": HERE}]}], "0.attachments.0.date_created"
     ),
     "claim moderation": judged("date_moderated"),
     "claim file": Field(CLAIM_FILE, {"date_created": HERE}, "date_created"),
@@ -260,7 +262,7 @@ def test_dates_of_all_forms_in_one_object_can_be_compared() -> None:
         "last_updated": "2024-08-22T18:36:49-0400",
         "date_read": "2024-08-22T22:36:50.000000001Z",
     }
-    found = SAID([dates])
+    found = CLAIM_MESSAGES([dates])
     known = [one for name in dates if isinstance(one := at(found, f"0.{name}"), datetime)]
     assert len(known) == 4
     assert known == sorted(known)
@@ -278,9 +280,11 @@ SPOKEN: Final = {
     "flat message": Field(MESSAGE, {"id": "m1", "text": HERE}, "text"),
     "claim message": said("message"),
     "translated_message": said("translated_message"),
-    "file": Field(SAID, [{"attachments": [{"type": HERE}]}], "0.attachments.0.type"),
+    "file": Field(CLAIM_MESSAGES, [{"attachments": [{"type": HERE}]}], "0.attachments.0.type"),
     "text beside an odd value": message("text", text=HERE, client_id="odd"),
-    "said beside an odd value": Field(SAID, [{"message": HERE, "repeated": "odd"}], "0.message"),
+    "said beside an odd value": Field(
+        CLAIM_MESSAGES, [{"message": HERE, "repeated": "odd"}], "0.message"
+    ),
 }
 
 
@@ -300,7 +304,10 @@ WHOLE: Final[dict[str, tuple[Reader, object]]] = {
     "seller thread": (SELLER_THREAD, sample_value("pending_messages.mark_messages_as_read")),
     "message": (MESSAGE, sample_value("post_sale_messages.get_message_by_id")),
     "unread": (UNREAD, sample_value("pending_messages.use_modes")),
-    "claim messages": (SAID, sample_value("claim_messages.retrieve_all_messages_of_a_claim")),
+    "claim messages": (
+        CLAIM_MESSAGES,
+        sample_value("claim_messages.retrieve_all_messages_of_a_claim"),
+    ),
     "claim file": (CLAIM_FILE, sample_value("claim_messages.get_file_information")),
     "claim upload": (CLAIM_UPLOAD, sample_value("claim_messages.uploading_attachments")),
     "claim": (CLAIM, {"stage": "claim", "status": "opened", "players": [PLAYER]}),
@@ -368,7 +375,7 @@ NAMELESS: Final[dict[str, tuple[Reader, object]]] = {
     "no upload id": (UPLOAD, {}),
     "no results": (UNREAD, {"user_id": 1}),
     "a result without its resource": (UNREAD, {"results": [{"count": 1}]}),
-    "claim messages that are no list": (SAID, {"messages": []}),
+    "claim messages that are no list": (CLAIM_MESSAGES, {"messages": []}),
     "a claim upload without a name": (CLAIM_UPLOAD, {"user_id": 1}),
     "a claim upload with an empty name": (CLAIM_UPLOAD, {"file_name": ""}),
     "a claim without players": (CLAIM, {"stage": "claim"}),

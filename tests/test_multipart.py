@@ -221,11 +221,11 @@ async def test_a_block_that_is_no_bytes_is_refused(way: AsSource, block: Buffer)
 
 
 async def test_progress_is_reported_after_each_block_and_restarts() -> None:
-    told: list[tuple[int, int | None]] = []
-    body = body_of(ScriptedSource([b"ab", b"cd"]), 4, progress=lambda *both: told.append(both))
+    reports: list[tuple[int, int | None]] = []
+    body = body_of(ScriptedSource([b"ab", b"cd"]), 4, progress=lambda *both: reports.append(both))
     await written(body)
     await written(body)
-    assert told == [(2, 4), (4, 4)] * 2
+    assert reports == [(2, 4), (4, 4)] * 2
 
 
 @pytest.mark.parametrize("whose", ["source", "progress"])

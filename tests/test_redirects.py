@@ -170,7 +170,7 @@ async def test_nothing_but_a_download_follows(status: int, call: Call) -> None:
 # --- servers that repeat the token ---------------------------------------------------------
 
 
-def told(error: BaseException) -> Iterator[str]:
+def visible_texts(error: BaseException) -> Iterator[str]:
     """Yield everything that an error and its causes show."""
     yield from traceback.format_exception(error)
     seen: list[BaseException] = []
@@ -240,7 +240,7 @@ async def test_no_error_and_no_log_line_holds_the_token(
         try:
             await call(client)
         except MlmsgError as error:
-            shown += told(error)
+            shown += visible_texts(error)
     assert [text for text in (*shown, caplog.text) if TOKEN in text] == []
 
 

@@ -235,7 +235,7 @@ async def test_a_429_proves_that_nothing_was_done_and_is_repeated(
 
 async def test_a_failed_connection_is_retried() -> None:
     script = in_turn(answers(200, FRESH), answer_page)
-    told: list[AttemptEvent] = []
+    events: list[AttemptEvent] = []
     tasks: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -244,8 +244,8 @@ async def test_a_failed_connection_is_retried() -> None:
         await peer.close()
 
     def listen(event: AttemptEvent) -> None:
-        told.append(event)
-        if len(told) == 2:
+        events.append(event)
+        if len(events) == 2:
             tasks.append(asyncio.create_task(server.start_serving()))
 
     # Bound, but not listening until the second attempt has failed.
@@ -255,8 +255,8 @@ async def test_a_failed_connection_is_retried() -> None:
         source = RefreshingToken(1, "secret", "refresh")
         async with Client(source, base_url=url, retry=AT_ONCE, on_event=listen) as client:
             await read_page(client)
-    assert [event.verdict for event in told] == ["retry", "retry", "accept", "accept"]
-    assert [event.operation for event in told] == ["auth.refresh"] * 3 + ["packs.page"]
+    assert [event.verdict for event in events] == ["retry", "retry", "accept", "accept"]
+    assert [event.operation for event in events] == ["auth.refresh"] * 3 + ["packs.page"]
 
 
 # --- a 401 ---------------------------------------------------------------------------------

@@ -35,7 +35,7 @@ async def stack() -> AsyncIterator[Stack]:
         yield stack
 
 
-# --- what is told of a source, and what it yields -------------------------------------------
+# --- what is properties of a source, and what it yields -------------------------------------------
 
 
 @each_kind
@@ -43,8 +43,8 @@ async def test_a_source_yields_its_bytes_as_often_as_it_says(
     kind: Kind, stack: Stack, tmp_path: Path
 ) -> None:
     async with open_source(await kind.make(stack, tmp_path), POST_SALE_FILES) as source:
-        told = (source.length, source.filename, source.content_type)
-        assert told == (len(DATA), kind.filename, kind.content_type)
+        properties = (source.length, source.filename, source.content_type)
+        assert properties == (len(DATA), kind.filename, kind.content_type)
         assert source.replayable is (kind.unknown or not kind.once)  # a copy can be read again
         for _ in range(1 + source.replayable):
             assert await read_all(source) == DATA

@@ -101,9 +101,9 @@ async def test_two_processes_share_a_target_and_one_is_killed(
     mine, yours = packs[::2], packs[1::2]
     async with asyncio.timeout(60), job(sandbox, mine, tmp_path) as process:
         await killed_after(2, sandbox, yours, tmp_path)
-        told, _ = await process.communicate()
+        output, _ = await process.communicate()
         assert process.returncode == 0
-        assert told.count(b"downloaded") == len(mine) * FILES
+        assert output.count(b"downloaded") == len(mine) * FILES
         report = await sync_attachments(client, packs=yours, to=tmp_path, site_id="MLM")
     assert report.failed == []
     whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}

@@ -236,6 +236,6 @@ async def test_a_failure_of_the_target_says_where_in_one_line(tmp_path: Path) ->
 async def nothing_swallowed() -> AsyncIterator[None]:
     """Fails a test after which the loop had something to complain about."""
     complaints: list[object] = []
-    asyncio.get_running_loop().set_exception_handler(lambda _, told: complaints.append(told))
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
     yield
     assert not complaints

@@ -36,7 +36,7 @@ OURS = os.fspath(Path(mlmsg.__file__).parent)
 SECRET = re.compile("sandbox.(secret|refresh|token)|kept-")
 
 
-def told(error: BaseException) -> str:
+def visible_text(error: BaseException) -> str:
     """All that could be shown of it: its texts, and the variables of our frames."""
     left, seen = [error], list[BaseException]()
     while left:
@@ -98,7 +98,8 @@ async def test_a_refresh_that_fails_shows_no_secret(
     ) as client:
         error = await failed(client)
     assert len(events) > 1
-    shown = f"{told(error)} {caplog.text} {events} {source!r} {client!r} {pickle.dumps(error)!r}"
+    parts = visible_text(error), caplog.text, events, source, client, pickle.dumps(error)
+    shown = "".join(map(repr, parts))
     assert SECRET.search(shown) is None
 
 
@@ -107,7 +108,7 @@ async def test_an_echo_of_the_form_shows_no_secret(sandbox: Sandbox) -> None:
     source = RefreshingToken(1, "sandbox-secret+/", "sandbox-refresh-0001")
     async with client_of(sandbox.url, source) as client:
         error = await failed(client)
-    assert SECRET.search(told(error)) is None
+    assert SECRET.search(visible_text(error)) is None
 
 
 OTHERS = [
@@ -133,7 +134,7 @@ async def test_a_call_that_fails_shows_no_secret(
     path.write_bytes(b'{"access_token": "kept-access", "refresh_token": "kept-refresh"')
     async with client_of(sandbox.url, make(path)) as client:
         error = await failed(client)
-    assert SECRET.search(f"{told(error)} {caplog.text}") is None
+    assert SECRET.search(f"{visible_text(error)} {caplog.text}") is None
 
 
 @pytest.mark.parametrize("bad", range(3))
@@ -142,7 +143,7 @@ def test_what_is_refused_at_once_shows_no_secret(bad: int) -> None:
     secrets[bad] += " "
     with pytest.raises(RuleError) as caught:
         RefreshingToken(1, secrets[0], secrets[1], secrets[2])
-    assert SECRET.search(told(caught.value)) is None
+    assert SECRET.search(visible_text(caught.value)) is None
 
 
 @pytest.mark.slow
@@ -155,8 +156,8 @@ async def test_a_traceback_of_rich_shows_no_secret(sandbox: Sandbox, body: objec
     async with client_of(sandbox.url, source) as client:
         error = await failed(client)
     file, trace = StringIO(), error.__traceback__
-    told = Traceback.from_exception(type(error), error, trace, show_locals=True, width=250)
-    Console(file=file, width=250).print(told)
+    rendered = Traceback.from_exception(type(error), error, trace, show_locals=True, width=250)
+    Console(file=file, width=250).print(rendered)
     assert SECRET.search(file.getvalue()) is None
 
 

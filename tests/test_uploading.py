@@ -203,11 +203,11 @@ async def test_a_reset_in_the_middle_is_tried_again_where_it_can_be(tries: int) 
 
 
 async def test_progress_rises_to_the_whole_and_begins_again_with_a_retry() -> None:
-    told: list[tuple[int, int | None]] = []
+    reports: list[tuple[int, int | None]] = []
     async with connect(in_turn(answers(500), answers(200, DONE)), attempts=2) as (client, _):
-        await upload(client, LARGE, progress=lambda *both: told.append(both))
-    rising = sorted(set(told))
-    assert told == rising * 2
+        await upload(client, LARGE, progress=lambda *both: reports.append(both))
+    rising = sorted(set(reports))
+    assert reports == rising * 2
     assert (len(rising) > 3, rising[-1]) == (True, (len(LARGE), len(LARGE)))
 
 
@@ -229,10 +229,10 @@ def is_open(path: Path) -> bool:
 
 async def cancelled(source: SourceLike) -> None:
     """Cancel an upload to a server that reads no further; the client still works."""
-    begun = asyncio.Event()
+    started = asyncio.Event()
     async with connect(first(forever)) as (client, _):
-        task = asyncio.create_task(upload(client, source, LIMIT, lambda *_: begun.set()))
-        await begun.wait()
+        task = asyncio.create_task(upload(client, source, LIMIT, lambda *_: started.set()))
+        await started.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
@@ -361,11 +361,11 @@ async def test_files_are_uploaded_side_by_side_and_sent_once_in_their_order(tmp_
 
 
 async def test_the_first_failing_upload_ends_the_others_and_nothing_is_sent(tmp_path: Path) -> None:
-    begun, cut = asyncio.Barrier(3), asyncio.Barrier(3)
+    started, cut = asyncio.Barrier(3), asyncio.Barrier(3)
 
     async def script(peer: Peer) -> None:
         _, body = await peer.request()
-        await begun.wait()
+        await started.wait()
         if named(body) == "b.png":
             await peer.answer(400, b'{"message": "not this one"}')
         else:

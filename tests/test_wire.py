@@ -198,8 +198,8 @@ def test_a_traceback_with_its_variables_shows_no_token() -> None:
     try:
         raise RuntimeError(url)
     except RuntimeError as error:
-        told = traceback.TracebackException.from_exception(error, capture_locals=True)
-    text = "".join(told.format())
+        rendered = traceback.TracebackException.from_exception(error, capture_locals=True)
+    text = "".join(rendered.format())
     assert "headers = " in text
     assert "secret = " in text
     assert QUOTED_TOKEN not in text
@@ -286,7 +286,9 @@ def test_an_echoed_token_is_blanked_out_everywhere(body: bytes, message: str) ->
     assert error.headers == {"www-authenticate": f"Bearer token={BLANK}", "x-echo": BLANK}
     shown = f"{error} {error!r} {vars(error)}"
     assert not [
-        told for told in (QUOTED_TOKEN, "INVALID_TOKEN", "stand_in", "4861234") if told in shown
+        rendered
+        for rendered in (QUOTED_TOKEN, "INVALID_TOKEN", "stand_in", "4861234")
+        if rendered in shown
     ]
 
 

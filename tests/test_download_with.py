@@ -13,7 +13,7 @@ def stored(sandbox: Sandbox) -> StoredFile:
     return sandbox.market.add_file(DATA, "photo.png", "image/png")
 
 
-class Taker:
+class RecordingHandler:
     """Reads every download that it gets, and counts them."""
 
     def __init__(self) -> None:
@@ -27,21 +27,21 @@ class Taker:
 async def test_download_with_returns_the_result_of_the_handler(
     client: Client, stored: StoredFile
 ) -> None:
-    take = Taker()
-    assert await client.attachments.download_with(stored.id, take, site_id="MLM") == (
+    handler = RecordingHandler()
+    assert await client.attachments.download_with(stored.id, handler, site_id="MLM") == (
         "image/png",
         DATA,
     )
-    assert len(take.downloads) == 1
+    assert len(handler.downloads) == 1
 
 
 async def test_a_cut_body_is_tried_again_with_a_new_download(
     sandbox: Sandbox, client: Client, stored: StoredFile
 ) -> None:
     sandbox.inject(Fault(action="cut", times=2))
-    take = Taker()
-    assert (await client.attachments.download_with(stored.id, take, site_id="MLM"))[1] == DATA
-    assert len(set(map(id, take.downloads))) == 3
+    handler = RecordingHandler()
+    assert (await client.attachments.download_with(stored.id, handler, site_id="MLM"))[1] == DATA
+    assert len(set(map(id, handler.downloads))) == 3
 
 
 async def test_a_body_that_goes_on_being_cut_is_given_up(
@@ -49,7 +49,7 @@ async def test_a_body_that_goes_on_being_cut_is_given_up(
 ) -> None:
     sandbox.inject(Fault(action="cut", times=100))
     with pytest.raises(IncompleteDownload):
-        await client.attachments.download_with(stored.id, Taker(), site_id="MLM")
+        await client.attachments.download_with(stored.id, RecordingHandler(), site_id="MLM")
     assert len(sandbox.requests) == 4
 
 
@@ -68,6 +68,9 @@ async def test_a_file_of_a_claim(sandbox: Sandbox, client: Client) -> None:
     claim = sandbox.market.add_claim()
     name = sandbox.market.add_claim_file(claim.id, DATA, "photo.png", "image/png").file_name
     sandbox.inject(Fault(action="cut", path=name))
-    assert await client.claims.download_with(claim.id, name, Taker()) == ("image/png", DATA)
+    assert await client.claims.download_with(claim.id, name, RecordingHandler()) == (
+        "image/png",
+        DATA,
+    )
     with pytest.raises(NotFound):
-        await client.claims.download_with(claim.id, "none.png", Taker())
+        await client.claims.download_with(claim.id, "none.png", RecordingHandler())
