@@ -24,7 +24,8 @@ _WHOLE_SECONDS = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)Z")
 
 def format_utc(moment: datetime) -> str:
     """Return a date such as `2020-03-13T15:14:10Z` ("Post-sale messages")."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    # Not strftime, which takes twenty times as long.
+    return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
 
 
 def add_milliseconds(date: str) -> str:
