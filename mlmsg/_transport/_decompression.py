@@ -129,10 +129,6 @@ class _BrotliStream(Protocol):
         """Return about `output_buffer_limit` plain bytes at most."""
         ...
 
-    def can_accept_more_data(self) -> bool:
-        """Return False if there is more output without more input."""
-        ...
-
     def is_finished(self) -> bool:
         """Return True at the end of the stream."""
         ...
@@ -145,15 +141,16 @@ class _Brotli:
         self._stream = stream
 
     def feed(self, data: bytes) -> Iterator[bytes]:
-        has_more = True
-        while has_more:
+        while True:
             try:
                 piece = self._stream.process(data, output_buffer_limit=PIECE_BYTES)
             except Exception:  # noqa: BLE001  (the library has an exception class of its own)
                 raise BadCompression("the compressed response is damaged") from None
-            data, has_more = b"", bool(piece) and not self._stream.can_accept_more_data()
+            data = b""  # without input, it returns the rest of the output
             if piece:
                 yield piece
+            if not piece or self._stream.is_finished():
+                return
 
     def finish(self) -> None:
         if not self._stream.is_finished():
