@@ -10,11 +10,13 @@ from mlmsg.sandbox import Market
 from mlmsg.sync import Manifest, ManifestEntry, SyncEvent
 
 
-def fill(market: Market, packs: int, *, files: int = 1, size: int = 1000) -> list[str]:
+def fill(
+    market: Market, packs: int, *, files: int = 1, size: int = 1000, first_id: int = 1000
+) -> list[str]:
     """Add packs of one message with random files; return their ids."""
     added = []
     for number in range(packs):
-        pack = market.add_pack(1000 + number)
+        pack = market.add_pack(first_id + number)
         stored = [
             market.add_file(os.urandom(size), f"photo {n}.jpg", "image/jpeg") for n in range(files)
         ]

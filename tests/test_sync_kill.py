@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import random
 import signal
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -108,3 +109,49 @@ async def test_two_processes_share_a_target_and_one_is_killed(
     assert report.failed == []
     whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}
     assert without_manifests(on_disk(tmp_path)) == whole
+
+
+KILLS, CONCURRENCY = 30, 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+async def test_a_job_killed_again_and_again_fetches_only_what_was_in_flight(
+    sandbox: Sandbox, client: Client, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Killed at random moments: a few files and a few milliseconds after it has started."""
+    packs = fill(sandbox.market, 100, files=5, size=40_000)
+    packs += fill(sandbox.market, 20, files=5, size=SIZE, first_id=5000)
+    whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}
+    source = random.Random(7)  # noqa: S311
+    fetched = 0
+    for _ in range(KILLS):
+        async with job(sandbox, packs, tmp_path) as process:
+            assert process.stdout is not None
+            left = source.randrange(12)
+            while left and (line := await process.stdout.readline()):
+                left -= line == b"downloaded\n"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.stdout.read(), source.random() * 0.02)
+            process.kill()
+            assert await process.wait() == -signal.SIGKILL
+        fetched += count_fetched(sandbox)
+        kept = {path: data for path, data in on_disk(tmp_path).items() if ".mlmsg-" not in path}
+        assert without_manifests(kept).items() <= whole.items()
+    missing = len(whole) - len(without_manifests(kept))
+    report = await sync_attachments(client, packs=packs, to=tmp_path, site_id="MLM")
+    assert (report.failed, report.downloaded) == ([], missing)
+    assert without_manifests(on_disk(tmp_path)) == whole
+    fetched += count_fetched(sandbox)
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"{KILLS} kills: {fetched} files fetched in all, {len(whole)} files there are"
+        )
+    assert len(whole) <= fetched <= len(whole) + KILLS * CONCURRENCY
+
+
+def count_fetched(sandbox: Sandbox) -> int:
+    """Return the number of downloads since the last call. The sandbox keeps the last requests."""
+    count = sum("/attachments/" in request.path for request in sandbox.requests)
+    sandbox.requests.clear()
+    return count
