@@ -26,6 +26,7 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
+from ._arguments import expand_user
 from ._streams import CHUNK_BYTES, Buffer, read_ahead, read_silent, run_detached, run_in_thread
 from .errors import RuleError
 from .rules import SNIFF_BYTES
@@ -154,7 +155,7 @@ async def inspect_source(source: SourceLike) -> SourceInfo:
 async def _inspect_path(name: str | os.PathLike[str]) -> SourceInfo:
     if not os.fspath(name):
         raise RuleError("a path to send", "an empty path", "the path of a file")
-    path = Path(name)
+    path = Path(expand_user(name))
     info = await run_in_thread(path.stat)
     if stat.S_ISDIR(info.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))

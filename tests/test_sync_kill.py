@@ -125,6 +125,7 @@ async def test_a_job_killed_again_and_again_fetches_only_what_was_in_flight(
     whole = {p: d for p, d in expected(sandbox.market).items() if p.split("/")[1] in packs}
     source = random.Random(7)  # noqa: S311
     fetched = 0
+    kept: dict[str, bytes] = {}
     for _ in range(KILLS):
         async with job(sandbox, packs, tmp_path) as process:
             assert process.stdout is not None
