@@ -1,4 +1,4 @@
-"""What the position of a claim and the seed say about it, and the rows of its search."""
+"""The facts of a claim, which follow from its position and the seed; the rows of its search."""
 
 from typing import NamedTuple
 
