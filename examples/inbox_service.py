@@ -26,8 +26,11 @@ MAX_DELIVERED_IDS = 100_000
 class Inbox:
     """Deliver each message to the seller once, whichever way the service learned of it."""
 
-    def __init__(self, client: Client, on_message: Callable[[Message], object]) -> None:
+    def __init__(
+        self, client: Client, on_message: Callable[[Message], object], app_id: int | str
+    ) -> None:
         self._client = client
+        self._app_id = app_id
         self._on_message = on_message
         self._queue: asyncio.Queue[Notification] = asyncio.Queue(maxsize=10_000)
         self._delivered_ids: OrderedDict[str, None] = OrderedDict()
@@ -51,7 +54,10 @@ class Inbox:
         return web.Response()
 
     async def catch_up(self) -> None:
-        """Deliver all unread messages, and mark each conversation as read afterwards."""
+        """Deliver all unread messages, and those of notifications that were missed.
+
+        Each unread conversation is marked as read after its messages were delivered.
+        """
         async for result in self._client.unread.drain(role="seller"):
             if result.pack_id is None or result.seller_id is None:
                 print(f"not a pack, please check by hand: {result.resource}")
@@ -61,6 +67,8 @@ class Inbox:
             page = await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
             for message in page.messages:  # a message that arrived meanwhile is marked as well
                 self._deliver(message)
+        async for notification in self._client.notifications.missed(self._app_id):
+            await self._process(notification)
 
     async def drained(self) -> None:
         """Wait until the backlog and all queued notifications are processed."""
@@ -118,7 +126,7 @@ async def main() -> None:
     """Start with unread messages, then receive some notifications twice."""
     messages: list[Message] = []
     async with Sandbox() as sandbox, Client(sandbox.token, base_url=sandbox.url) as client:
-        inbox = Inbox(client, messages.append)
+        inbox = Inbox(client, messages.append, sandbox.grant.client_id)
         async with TestServer(inbox.app()) as server, ClientSession() as mercado_libre:
             await inbox.drained()
             market = sandbox.market

@@ -2,8 +2,9 @@
 
     python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET]
 
-Each shard is a part of one seller's packs and claims. It is pickled and sent to a worker, where
-`run_shard` mirrors it. Without a scheduler's address, a cluster of two processes is started on this
+Each shard covers some days of one seller. It is pickled and sent to a worker, where `run_shard`
+finds the packs and claims that were updated in those days, and mirrors them. The scheduler holds no
+list of ids. Without a scheduler's address, a cluster of two processes is started on this
 machine. All workers must see the target: a bucket, or a shared folder. The sellers here are those
 of a sandbox in this process; real sellers have a `RefreshingToken` each, with a store that all
 workers share.
@@ -15,12 +16,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from datetime import UTC, datetime, timedelta
 
 from distributed import Client as Cluster
 from distributed import LocalCluster, as_completed
 
 from mlmsg import RateBudget
-from mlmsg.sandbox import Sandbox
+from mlmsg.sandbox import Sandbox, generated_market
 from mlmsg.sync import Shard, SyncReport, merge_reports, plan_shards, run_shard
 
 RETRIES = 2
@@ -34,11 +36,10 @@ def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
         yield from plan_shards(
             name=seller,
             token=sandbox.token,
-            packs=list(sandbox.market.packs),
-            claims=list(sandbox.market.claims),
+            since=datetime.now(UTC) - timedelta(days=100),
+            days=25,
             to=f"{to}/{seller}",
-            site_id="MLM",
-            size=2,
+            global_selling=False,
             budget=budget,
             base_url=sandbox.url,
         )
@@ -67,7 +68,8 @@ async def main(scheduler: str | None, to: str) -> int:
         where = scheduler or stack.enter_context(LocalCluster(**here))
         cluster = stack.enter_context(Cluster(where))
         at_a_time = sum(cluster.nthreads().values())
-        async with Sandbox() as sandbox:
+        market = generated_market(packs=40, claims=10, files=1, site_id="MLB")
+        async with Sandbox(market=market) as sandbox:
             work = list(shards(sandbox, to, at_a_time))
             # In another thread, because the sandbox answers in this one.
             report, lost = await asyncio.to_thread(mirror, cluster, work)

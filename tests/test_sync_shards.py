@@ -112,13 +112,13 @@ async def test_shards_run_in_other_processes(sandbox: Sandbox, tmp_path: Path) -
     def everywhere() -> SyncReport:
         with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
             extra = plan_shards(
-                token=sandbox.token, packs=[404], to=tmp_path, site_id="MLM", base_url=sandbox.url
+                token=sandbox.token, claims=[404], to=tmp_path, site_id="MLM", base_url=sandbox.url
             )
             return merge_reports(pool.map(run_shard, [*shards(sandbox, tmp_path), *extra]))
 
     report = await to_thread.run_sync(everywhere)
     assert report.threads == 8
-    assert [one.thread.path for one in report.failed] == ["packs/404"]
+    assert [one.thread.path for one in report.failed] == ["claims/404"]
     assert without_manifests(on_disk(tmp_path)) == expected(sandbox.market)
 
 

@@ -20,11 +20,13 @@ import os
 import ssl as ssl_module
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from itertools import chain, islice
 from typing import TypeAlias, TypeVar
 
 from mlmsg._arguments import check_int, expand_user, shorten
+from mlmsg._date_walk import Moment, as_moment
 from mlmsg._streams import run_in_thread
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
@@ -32,7 +34,7 @@ from mlmsg.client import BASE_URL, Client
 from mlmsg.errors import RuleError
 from mlmsg.policy import RetryPolicy, Timeouts
 
-from .ids import Id, check_ids, check_sites
+from .ids import Id, Ids, check_ids, check_sites
 from .job import sync_attachments
 from .report import SyncReport
 from .target import TargetLike
@@ -71,6 +73,9 @@ class Shard:
             that its system trusts. An `ssl.SSLContext` cannot be pickled.
         global_selling: True for a seller of Global Selling, False for a domestic seller.
         user_id: The id of a domestic seller, or None to ask the API once for each shard.
+        since: The first moment of the last update of the packs and claims to find, or None if
+            `packs` and `claims` are given.
+        until: The moment after the last one; None: until the end of the run.
     """
 
     name: str
@@ -89,6 +94,8 @@ class Shard:
     ssl: CaFile = None
     global_selling: bool = True
     user_id: int | str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
 
 
 def plan_shards(
@@ -110,8 +117,15 @@ def plan_shards(
     ssl: CaFile = None,
     global_selling: bool = True,
     user_id: int | str | None = None,
+    since: Moment | None = None,
+    until: Moment | None = None,
+    days: int = 7,
 ) -> Iterator[Shard]:
     """Yield the shards of one seller. Each is made when it is requested.
+
+    Either the ids are given and cut into parts, or `since`: then each shard covers some days, and
+    finds by itself the packs and claims that were updated in them. What is updated while the shards
+    run may be left to the next run.
 
     Args:
         token: An access token, or a token source that can be pickled.
@@ -131,6 +145,9 @@ def plan_shards(
         ssl: The path of a file of CA certificates (PEM) on the worker, or None.
         global_selling: True for a seller of Global Selling, False for a domestic seller.
         user_id: The id of a domestic seller, or None to ask the API once for each shard.
+        since: The first moment of the last update: an aware datetime, or a date.
+        until: The moment after the last one, or None: until the end of the last shard's run.
+        days: The days that a shard covers.
 
     Raises:
         RuleError: An argument is wrong.
@@ -140,10 +157,7 @@ def plan_shards(
     check_sites(site_id, packs)
     check_int("`size` of a shard", size, 1)
     _check_ca_file(ssl)
-    parts = chain(
-        ((part, ()) for part in _cut(packs, size)),
-        (((), part) for part in _cut(claims, size)),
-    )
+    check_int("`days` of a shard", days, 1)
     plan = Shard(
         name,
         token,
@@ -161,10 +175,32 @@ def plan_shards(
         user_id=user_id,
     )
     _client(plan, None)  # checks the arguments that are the client's
+    if since is not None:
+        end = None if until is None else as_moment("until", until)
+        spans = _spans(as_moment("since", since), end, timedelta(days=days))
+        return (
+            replace(plan, name=f"{name}/{begin:%Y-%m-%d}", since=begin, until=stop)
+            for begin, stop in spans
+        )
+    parts = chain(
+        ((part, ()) for part in _cut(packs, size)),
+        (((), part) for part in _cut(claims, size)),
+    )
     return (
         replace(plan, name=f"{name}/{number:04}", packs=ids[0], claims=ids[1])
         for number, ids in enumerate(parts)
     )
+
+
+def _spans(
+    since: datetime, until: datetime | None, step: timedelta
+) -> Iterator[tuple[datetime, datetime | None]]:
+    """Yield the spans of the shards. The last one stays open if there is no `until`."""
+    end = datetime.now(UTC) if until is None else until
+    while since + step < end:
+        yield since, since + step
+        since += step
+    yield since, until
 
 
 def run_shard(shard: Shard) -> SyncReport:
@@ -181,10 +217,15 @@ def run_shard(shard: Shard) -> SyncReport:
 async def _run(shard: Shard) -> SyncReport:
     context = await run_in_thread(partial(_tls_context, shard.ssl))
     async with _client(shard, context) as client:
+        packs: Ids = shard.packs
+        claims: Ids = shard.claims
+        if shard.since is not None:
+            packs = client.packs.all(since=shard.since, until=shard.until)
+            claims = client.claims.all(since=shard.since, until=shard.until)
         return await sync_attachments(
             client,
-            packs=shard.packs,
-            claims=shard.claims,
+            packs=packs,
+            claims=claims,
             to=shard.to,
             site_id=shard.site_id,
             concurrency=shard.concurrency,
