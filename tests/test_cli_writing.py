@@ -148,7 +148,7 @@ def test_a_rejected_message_is_a_failure(terminal: Terminal) -> None:
     assert done.exit_code == 1
     assert done.stdout.startswith("sent as ")
     assert "moderation: rejected" in done.stderr
-    assert "OUT_OF_PLACE_LANGUAGE" in done.stderr
+    assert "OUT_OF_PLACE_LANGUAGE. " in done.stderr  # and what to change
 
 
 def test_a_conversation_is_marked_as_read(terminal: Terminal) -> None:

@@ -6,6 +6,7 @@ from mlmsg.errors import (
     ActionNotAvailable,
     ApiError,
     AuthenticationError,
+    InvalidToken,
     LengthMismatch,
     MlmsgError,
     OutcomeUnknown,
@@ -20,11 +21,12 @@ from ._output import in_commands, printable, with_hint
 
 __all__ = ["Failure", "describe", "exit_code_of", "status_of"]
 
-_NEW_TOKEN = "Set MLMSG_ACCESS_TOKEN to a valid access token"  # noqa: S105  (not a token)
+_NEW_TOKEN = "Set MLMSG_ACCESS_TOKEN to a valid access token, or run `mlmsg login`"  # noqa: S105
 
 _HINTS: tuple[tuple[type[MlmsgError], str], ...] = (
-    (ReauthorizationRequired, _NEW_TOKEN),
+    (ReauthorizationRequired, "Run `mlmsg login`"),
     (AuthenticationError, _NEW_TOKEN),
+    (InvalidToken, _NEW_TOKEN),
     (TargetExists, "Add --overwrite to replace it"),
     (OutcomeUnknown, "Read the thread before you send the message again"),
 )

@@ -5,26 +5,25 @@ import os
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import TypeVar
 
 import click
 
 from mlmsg._html import moderation_notes
 from mlmsg.errors import MlmsgError, OutcomeUnknown, UsageError
-from mlmsg.models import ClaimMessage, ClaimSent, Message, Sent
+from mlmsg.models import ClaimSent, Message, Sent
 from mlmsg.rules import FileRules, check_attachment_count
 from mlmsg.uploads import open_source
 
 from ._exit_codes import ExitCode
 from ._failures import Failure
-from ._output import print_json, print_line, print_note, printable
+from ._output import print_json, print_line, print_note, printable, with_hint
 from ._settings import Settings
 from ._streams import open_stdin
 
 __all__ = ["CheckedFile", "check_files", "delivered", "file_option", "print_sent", "read_text"]
 
-SendResult: TypeAlias = Sent | ClaimSent | Message | ClaimMessage
-"""The answer to a send, or the message that was found after the answer was lost."""
+R = TypeVar("R", bound=Sent | ClaimSent)
 
 RECONCILE_DELAYS = (1.0, 3.0, 6.0)
 """Seconds before each search for a message whose answer was lost: the API may store it late."""
@@ -70,9 +69,7 @@ async def check_files(
     return [CheckedFile(source.filename, source.length, source.content_type) for source in sources]
 
 
-async def delivered(
-    sending: Awaitable[Sent | ClaimSent], note: Callable[[str], None]
-) -> SendResult:
+async def delivered(sending: Awaitable[R], note: Callable[[str], None]) -> R | Sent | ClaimSent:
     """Return the answer to a send. If it was lost, search the thread for the message.
 
     Raises:
@@ -91,8 +88,10 @@ async def delivered(
             break  # this kind of send cannot be searched for
         except MlmsgError:
             continue
+        if isinstance(found, Message):
+            return Sent(status_code=200, message=found)
         if found is not None:
-            return found
+            return ClaimSent(status_code=200, id=found.hash)
     raise unknown
 
 
@@ -113,23 +112,19 @@ def read_text(text: str) -> str:
     raise Failure(message, ExitCode.USAGE)
 
 
-def print_sent(result: SendResult, settings: Settings) -> ExitCode:
-    """Print the result of a send. The exit code of a rejected message is 1: nobody sees it."""
-    message = result.message if isinstance(result, Sent) else result
-    moderation = None if isinstance(message, ClaimSent | None) else message.message_moderation
-    status = None if isinstance(message, ClaimSent | None) else message.status
-    verdict = (moderation.status or "").lower() if moderation else ""
-    is_rejected = verdict in {"rejected", "blocked"}
-    message_id = None if message is None else _id(message)
+def print_sent(sent: Sent | ClaimSent, settings: Settings) -> ExitCode:
+    """Print the result of a send. The exit code of a rejected message is 1: nobody gets it."""
+    is_rejected = isinstance(sent, Sent) and sent.rejected
+    message = sent.message if isinstance(sent, Sent) else None
     if settings.json:
-        shown = None if isinstance(message, ClaimSent) else message
-        print_json({"id": message_id, "rejected": is_rejected, "message": shown})
+        is_pending = isinstance(sent, Sent) and sent.pending
+        state = {"id": sent.id, "rejected": is_rejected, "pending": is_pending}
+        print_json(state | {"message": message})
     elif not settings.quiet:
-        print_line(f"sent as {message_id}" if message_id else "sent")
-    for note in moderation_notes(status, moderation):
-        print_note(f"moderation: {printable(note)}")
+        print_line(f"sent as {printable(sent.id)}" if sent.id else "sent")
+    if message is not None:
+        moderation = message.message_moderation
+        for note in moderation_notes(message.status, moderation):
+            hint = moderation.hint if moderation is not None else ""
+            print_note(with_hint(f"moderation: {printable(note)}", hint))
     return ExitCode.FAILED if is_rejected else ExitCode.OK
-
-
-def _id(message: Message | ClaimMessage | ClaimSent) -> str | None:
-    return message.hash if isinstance(message, ClaimMessage) else message.id

@@ -157,8 +157,8 @@ def _client(settings: Settings, share: int) -> tuple[Client, bool]:
         base_url = base_url or file.grant.base_url
         is_domestic = is_domestic or file.grant.is_domestic
     if not token:
-        text = f"{ACCESS_TOKEN} is not set, and there is no grant; to try without an account, "
-        raise Failure(f"{text}add --sandbox", ExitCode.USAGE)
+        text = f"{ACCESS_TOKEN} is not set, and there is no grant: run `mlmsg login`, or "
+        raise Failure(f"{text}add --sandbox to try without an account", ExitCode.USAGE)
     client = Client(
         token,
         base_url=base_url or BASE_URL,

@@ -3,21 +3,24 @@
 import asyncio
 import signal
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from hashlib import sha256
 
 import click
 
-from mlmsg.sandbox import Market, RateLimit, Sandbox, example_market
+from mlmsg.sandbox import Market, RateLimit, Sandbox, example_market, generated_market
 
 from ._command import Command
 from ._exit_codes import ExitCode
 from ._output import print_json, print_line, print_note
 from ._settings import ACCESS_TOKEN, DOMESTIC_SITE
 
-__all__ = ["generated_market", "sandbox"]
+__all__ = ["sandbox"]
 
-FILE_BYTES = 4096
+FILES_PER_MESSAGE = 25
+"""The largest number of files of one message."""
+
+DAYS = 28
+"""Days over which the updates are spread: `mlmsg packs` lists those of the last 30."""
+
 _GLOBAL_SELLING = "CBT"
 
 
@@ -56,7 +59,7 @@ def sandbox(
     if packs is None and claims is None and files is None:
         market = example_market(site_id)
     else:
-        market = generated_market(
+        market = _generated(
             site_id,
             packs=10 if packs is None else packs,
             claims=0 if claims is None else claims,
@@ -70,6 +73,24 @@ def sandbox(
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return ExitCode.OK
+
+
+def _generated(site_id: str, *, packs: int, claims: int, files: int) -> Market:
+    if claims and not packs:
+        raise click.UsageError("each claim is about a sale; add --packs")
+    messages = max(3, -(-files // FILES_PER_MESSAGE))
+    try:
+        return generated_market(
+            packs,
+            claims,
+            files,
+            site_id=site_id,
+            messages=messages,
+            unread=min(packs, 10),
+            days=DAYS,
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
 
 
 async def _serve(server: Sandbox, *, json: bool, quiet: bool) -> None:
@@ -88,39 +109,3 @@ async def _serve(server: Sandbox, *, json: bool, quiet: bool) -> None:
             print_note(f"try: mlmsg thread {pack} --base-url {server.url}{family}")
             print_note("Ctrl-C stops it")
         await stopped.wait()
-
-
-def generated_market(site_id: str, *, packs: int, claims: int, files: int) -> Market:
-    """Return a market with so many packs and claims, each with so many files.
-
-    Ids, dates and contents are the same in every run.
-    """
-    market = Market(site_id=site_id)
-    order_site = "MLM" if site_id == _GLOBAL_SELLING else site_id
-    start = datetime(2026, 1, 5, 12, tzinfo=UTC)
-    for number in range(packs):
-        at = (start + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%SZ")
-        pack = market.add_pack(site_id=order_site, buyer_name=f"Buyer {number + 1}")
-        market.add_message(pack.id, "¿Cuándo llega mi pedido?", author="buyer", at=at, read=at)
-        ids = [
-            market.add_file(_picture(pack.id, index), f"foto {index + 1}.png", "image/png").id
-            for index in range(files)
-        ]
-        market.add_message(pack.id, "Te mando las fotos.", author="buyer", attachments=ids, at=at)
-    for number in range(claims):
-        at = (start + timedelta(minutes=number)).strftime("%Y-%m-%dT%H:%M:%S.000-04:00")
-        claim = market.add_claim(site_id=order_site, at=at)
-        names = [
-            market.add_claim_file(
-                claim.id, _picture(claim.id, index), f"foto {index + 1}.png", "image/png"
-            ).file_name
-            for index in range(files)
-        ]
-        market.add_claim_message(claim.id, "Llegó roto.", attachments=names, at=at)
-    return market
-
-
-def _picture(owner: str, index: int) -> bytes:
-    """Return bytes that begin like a PNG file, different for each file."""
-    seed = sha256(f"{owner} {index}".encode()).digest()
-    return (b"\x89PNG\r\n\x1a\n" + seed * (FILE_BYTES // len(seed)))[:FILE_BYTES]

@@ -1,12 +1,11 @@
 """`mlmsg sync`: mirror the attachments of packs and claims into a folder or a bucket."""
 
 import asyncio
-import re
 import signal
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import click
 
@@ -18,29 +17,12 @@ from ._command import Job
 from ._exit_codes import ExitCode
 from ._failures import Failure, describe, exit_code_of
 from ._id_lists import check_list, is_replayable, read_ids
+from ._moments import moment
 from ._progress import summary, watch
 from ._settings import Settings, api_options, connect
+from ._sites import site_of_account
 
 __all__ = ["sync"]
-
-
-def _parse_since(
-    _context: click.Context, _option: click.Parameter, value: str | None
-) -> datetime | None:
-    """Return the time, aware, in UTC."""
-    if value is None:
-        return None
-    match = re.fullmatch(r"([0-9]{1,5})([hdw])", value)
-    if match is not None:
-        unit = {"h": "hours", "d": "days", "w": "weeks"}[match[2]]
-        return datetime.now(UTC) - timedelta(**{unit: int(match[1])})
-    try:
-        moment = datetime.fromisoformat(value)
-    except ValueError:
-        text = f"found {value!r}, allowed: 30d, 12h, 4w or 2026-01-31"
-        raise click.BadParameter(text) from None
-    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
-
 
 LIST = click.Path(exists=True, dir_okay=False, readable=True, allow_dash=True)
 
@@ -81,7 +63,7 @@ class _Options:
     """The options of one run; see the help of the command."""
 
     to: str
-    site_id: str
+    site_id: str | None
     concurrency: int
     verify: bool
     share: int
@@ -98,14 +80,18 @@ class _Options:
 @click.option("--all", "everything", is_flag=True, help="Find all packs and claims by itself.")
 @click.option(
     "--since",
-    callback=_parse_since,
-    metavar="TIME",
-    help="With --all: earliest update, such as 30d, 12h or 2026-01-31.",
+    type=moment,
+    metavar="MOMENT",
+    help="With --all: the earliest update, such as 30d, 12h or 2026-01-31.",
 )
 @click.option("--full", is_flag=True, help="With --all: read every thread again.")
 @click.option("--app-id", metavar="ID", help="With --all: read the missed notifications too.")
 @click.option("--to", required=True, help="Target folder, or a URL such as s3://bucket/prefix.")
-@click.option("--site-id", default="MLM", show_default=True, help="Site of the packs.")
+@click.option(
+    "--site-id",
+    metavar="SITE",
+    help="Site of the packs. By default that of the message, of the account, or MLM.",
+)
 @click.option(
     "--concurrency",
     type=click.IntRange(1),
@@ -133,7 +119,7 @@ def sync(
     full: bool,
     app_id: str | None,
     to: str,
-    site_id: str,
+    site_id: str | None,
     concurrency: int,
     verify: bool,
     share: int,
@@ -172,7 +158,7 @@ def sync(
     ]
     if not has_ids:
         if not settings.sandbox:
-            text = "no PACK or claim is given; to try without an account, add --sandbox"
+            text = "no PACK or claim is given; add --all --since 30d, or --sandbox to try it"
             raise click.UsageError(text)
         threads = None
     return _run(settings, threads, options)
@@ -232,7 +218,7 @@ async def _sync(
                 packs=packs.ids(),
                 claims=claims.ids(),
                 to=options.to,
-                site_id=options.site_id,
+                site_id=await site_of_account(connection, options.site_id),
                 concurrency=options.concurrency,
                 verify=options.verify,
                 on_event=record,
