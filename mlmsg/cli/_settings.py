@@ -17,7 +17,6 @@ from mlmsg._streams import run_in_thread
 from mlmsg.auth import RefreshingToken
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client
-from mlmsg.sandbox import Sandbox, example_market
 
 from ._exit_codes import ExitCode
 from ._failures import Failure
@@ -69,13 +68,15 @@ class Connection:
 
     Attributes:
         client: The client.
-        sandbox: The sandbox that it talks to, or None for an account.
         is_domestic: True for a domestic seller.
+        packs: The ids of all packs of a sandbox; empty for an account.
+        claims: The ids of all claims of a sandbox; empty for an account.
     """
 
     client: Client
-    sandbox: Sandbox | None
     is_domestic: bool
+    packs: tuple[str, ...] = ()
+    claims: tuple[str, ...] = ()
 
 
 _OPTIONS = (
@@ -130,8 +131,11 @@ async def connect(settings: Settings, *, share: int = 1) -> AsyncIterator[Connec
     async with AsyncExitStack() as stack:
         if not settings.sandbox:
             client, is_domestic = await run_in_thread(partial(_client, settings, share))
-            yield Connection(await stack.enter_async_context(client), None, is_domestic)
+            yield Connection(await stack.enter_async_context(client), is_domestic)
             return
+        # Not at the top: the server and its example files double the time of every command.
+        from mlmsg.sandbox import Sandbox, example_market  # noqa: PLC0415
+
         market = example_market(DOMESTIC_SITE) if settings.domestic else example_market()
         sandbox = await stack.enter_async_context(Sandbox(market=market))
         client = Client(
@@ -140,7 +144,8 @@ async def connect(settings: Settings, *, share: int = 1) -> AsyncIterator[Connec
             budget=None,
             global_selling=not settings.domestic,
         )
-        yield Connection(await stack.enter_async_context(client), sandbox, settings.domestic)
+        await stack.enter_async_context(client)
+        yield Connection(client, settings.domestic, tuple(market.packs), tuple(market.claims))
 
 
 def _client(settings: Settings, share: int) -> tuple[Client, bool]:

@@ -10,7 +10,6 @@ from datetime import datetime
 import click
 
 from mlmsg._streams import run_in_thread
-from mlmsg.sandbox import Sandbox
 from mlmsg.sync import SyncEvent, SyncReport, sync_attachments, sync_seller
 
 from ._command import Job
@@ -190,7 +189,10 @@ async def _sync(
 ) -> None:
     async with connect(settings, share=options.share) as connection:
         if threads is None:
-            threads = _all_threads(connection.sandbox)
+            threads = [
+                _Threads("pack", connection.packs, None),
+                _Threads("claim", connection.claims, None),
+            ]
         counts = [await run_in_thread(kind.check) for kind in threads]
         total = None if None in counts or not counts else sum(filter(None, counts))
         counting = connection.client.listen(report.count_call)
@@ -223,13 +225,6 @@ async def _sync(
                 verify=options.verify,
                 on_event=record,
             )
-
-
-def _all_threads(sandbox: Sandbox | None) -> list[_Threads]:
-    market = sandbox.market if sandbox is not None else None
-    packs = tuple(market.packs) if market is not None else ()
-    claims = tuple(market.claims) if market is not None else ()
-    return [_Threads("pack", packs, None), _Threads("claim", claims, None)]
 
 
 @contextmanager
