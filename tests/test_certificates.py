@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 import trustme
-from calls import PAGE, Call, download, read_page, send, upload
+from calls import PAGE, TOKEN, Call, download, read_page, send, upload
 from rawserver import Peer, answers, each, in_turn, raw_server
 from relays import relay, serving
 from tls import authority, client_context, context_with, server_context
@@ -15,7 +15,6 @@ from tls import authority, client_context, context_with, server_context
 from mlmsg import CertificateError, Client, MlmsgError, RetryPolicy, TransportError
 
 PATIENT = RetryPolicy(attempts=4, base=0)
-TOKEN = "a-token-that-stays-inside"
 
 
 def expired() -> ssl.SSLContext:

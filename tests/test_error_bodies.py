@@ -133,15 +133,15 @@ def test_other_refusals_keep_the_class_of_their_status(name: str) -> None:
     assert words in error.hint
 
 
-TOKEN: Final = "stand-in/token+of=a.seller"
+ECHOED_TOKEN: Final = "stand-in/token+of=a.seller"
 ESCAPES: Final = {
-    "plain": TOKEN,
-    "in JSON": json.dumps(TOKEN)[1:-1],
-    "in JavaScript's JSON": TOKEN.replace("/", "\\/"),
-    "escaped twice": json.dumps(TOKEN.replace("/", "\\/"))[1:-1],
-    "in escapes": "".join(f"\\u{ord(c):04X}" for c in TOKEN),
-    "in escapes, twice": "".join(f"\\\\u{ord(c):04x}" for c in TOKEN),
-    "in a URL": "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in TOKEN),
+    "plain": ECHOED_TOKEN,
+    "in JSON": json.dumps(ECHOED_TOKEN)[1:-1],
+    "in JavaScript's JSON": ECHOED_TOKEN.replace("/", "\\/"),
+    "escaped twice": json.dumps(ECHOED_TOKEN.replace("/", "\\/"))[1:-1],
+    "in escapes": "".join(f"\\u{ord(c):04X}" for c in ECHOED_TOKEN),
+    "in escapes, twice": "".join(f"\\\\u{ord(c):04x}" for c in ECHOED_TOKEN),
+    "in a URL": "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in ECHOED_TOKEN),
 }
 
 
@@ -149,7 +149,7 @@ ESCAPES: Final = {
 def test_no_spelling_of_the_token_is_kept_and_the_json_stays_whole(name: str) -> None:
     inner = '{\\"message\\":\\"Malformed access_token: ' + ESCAPES[name] + '\\",\\"status\\":400}'
     body = ('{"message": "' + inner + '", "error": "bad_request"}').encode()
-    error = error_from_response(PAGE, Response(400, {}, body), TOKEN, 1)
+    error = error_from_response(PAGE, Response(400, {}, body), ECHOED_TOKEN, 1)
     assert isinstance(error, AuthenticationError)
     assert error.message == "Malformed access_token: ***"
     assert ESCAPES[name].encode() not in error.body

@@ -11,7 +11,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from calls import ONCE, PAGE
+from calls import ONCE, PAGE, TOKEN
 from rawserver import Peer, RawServer, answers, each, in_turn, raw_server
 from relays import relay, serving
 from tls import client_context, server_context
@@ -19,7 +19,6 @@ from tls import client_context, server_context
 from mlmsg import Client, MlmsgError, RetryPolicy, RuleError, TransportError
 from mlmsg._transport import _proxies
 
-TOKEN = "a-token-that-stays-inside"
 PASSWORD = "a-password-inside"
 CREDENTIALS = base64.b64encode(f"user:{PASSWORD}".encode())
 

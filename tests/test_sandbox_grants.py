@@ -9,11 +9,11 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
+from grants import TOKEN_PATH
 from sandboxes import MUG, MUGS, PACKS, TIMEOUT, V2
 
 from mlmsg.sandbox import Action, Clock, Fault, Grant, Market, Sandbox
 
-TOKEN = "/oauth/token"
 FORM = "application/x-www-form-urlencoded"
 PACK = PACKS + MUG
 CLAIM = V2 + MUGS
@@ -52,14 +52,14 @@ async def anonymous(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
 
 async def refresh(anonymous: ClientSession, refresh_token: str = FIRST, **changed: str) -> Issued:
     form = {**RIGHT, "refresh_token": refresh_token, **changed}
-    async with anonymous.post(TOKEN, data=form) as response:
+    async with anonymous.post(TOKEN_PATH, data=form) as response:
         assert response.status == 200, await response.text()
         assert response.content_type == "application/json"
         return msgspec.json.decode(await response.read(), type=Issued)
 
 
 async def refusal(anonymous: ClientSession, body: bytes, kind: str = FORM) -> Refused:
-    async with anonymous.post(TOKEN, data=body, headers={"Content-Type": kind}) as response:
+    async with anonymous.post(TOKEN_PATH, data=body, headers={"Content-Type": kind}) as response:
         assert response.status == 400
         assert response.content_type == "application/json"
         return msgspec.json.decode(await response.read(), type=Refused)
@@ -91,7 +91,7 @@ async def test_a_refresh_gives_two_new_tokens(anonymous: ClientSession, sandbox:
 
 
 async def test_the_fields_come_in_the_documents_order(anonymous: ClientSession) -> None:
-    async with anonymous.post(TOKEN, data=RIGHT) as response:
+    async with anonymous.post(TOKEN_PATH, data=RIGHT) as response:
         names = list(await response.json())
     assert names == list(Issued.__struct_fields__)
 
@@ -115,7 +115,7 @@ async def test_only_one_of_concurrent_refreshes_succeeds(
     statuses = []
 
     async def post() -> None:
-        async with anonymous.post(TOKEN, data=RIGHT) as response:
+        async with anonymous.post(TOKEN_PATH, data=RIGHT) as response:
             statuses.append(response.status)
 
     async with anyio.create_task_group() as tasks:
@@ -153,19 +153,19 @@ async def test_no_token_resembles_a_real_one(anonymous: ClientSession, sandbox: 
 
 async def test_an_authorization_header_is_ignored(anonymous: ClientSession) -> None:
     headers = {"Authorization": "Bearer sandbox-token-expired"}
-    async with anonymous.post(TOKEN, data=RIGHT, headers=headers) as response:
+    async with anonymous.post(TOKEN_PATH, data=RIGHT, headers=headers) as response:
         assert response.status == 200
 
 
 async def test_it_is_a_post(anonymous: ClientSession, sandbox: Sandbox) -> None:
-    assert await status(anonymous, sandbox.token, f"{TOKEN}?{urlencode(RIGHT)}") == 404
+    assert await status(anonymous, sandbox.token, f"{TOKEN_PATH}?{urlencode(RIGHT)}") == 404
     assert sandbox.grant.refresh_token == FIRST
 
 
 async def test_an_unknown_field_and_a_charset_are_ignored(anonymous: ClientSession) -> None:
     body = urlencode({**RIGHT, "site": "MLM"}).encode()
     headers = {"Content-Type": f"{FORM}; charset=utf-8"}
-    async with anonymous.post(TOKEN, data=body, headers=headers) as response:
+    async with anonymous.post(TOKEN_PATH, data=body, headers=headers) as response:
         assert response.status == 200
 
 
@@ -377,9 +377,9 @@ def test_a_negative_lifetime_is_refused() -> None:
 async def test_some_actions_rotate_the_grant(
     anonymous: ClientSession, sandbox: Sandbox, action: Action
 ) -> None:
-    sandbox.inject(Fault(status=503, path=TOKEN, action=action))
+    sandbox.inject(Fault(status=503, path=TOKEN_PATH, action=action))
     try:
-        async with anonymous.post(TOKEN, data=RIGHT) as response:
+        async with anonymous.post(TOKEN_PATH, data=RIGHT) as response:
             await response.read()
             assert response.status == (
                 200 if action == "pass" else 503 if action == "answer" else 0
@@ -396,9 +396,9 @@ async def test_some_actions_rotate_the_grant(
 async def test_a_lost_answer_loses_the_refresh_token(
     anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
-    sandbox.inject(Fault(path=TOKEN, action="lose"))
+    sandbox.inject(Fault(path=TOKEN_PATH, action="lose"))
     with pytest.raises(ClientConnectionError):
-        await anonymous.post(TOKEN, data=RIGHT)
+        await anonymous.post(TOKEN_PATH, data=RIGHT)
     assert sandbox.requests[0].status is None
     assert await too_late(anonymous, FIRST)
 
@@ -407,8 +407,8 @@ async def test_a_lost_answer_loses_the_refresh_token(
 async def test_an_early_fault_leaves_the_form_unread(
     anonymous: ClientSession, sandbox: Sandbox, *, early: bool
 ) -> None:
-    sandbox.inject(Fault(status=503, path=TOKEN, early=early))
-    async with anonymous.post(TOKEN, data=RIGHT) as response:
+    sandbox.inject(Fault(status=503, path=TOKEN_PATH, early=early))
+    async with anonymous.post(TOKEN_PATH, data=RIGHT) as response:
         assert response.status == 503
     assert sandbox.requests[0].body_size == (0 if early else len(WHOLE))
 
@@ -416,9 +416,9 @@ async def test_an_early_fault_leaves_the_form_unread(
 async def test_a_refresh_is_executed_before_the_delay(
     anonymous: ClientSession, sandbox: Sandbox
 ) -> None:
-    sandbox.inject(Fault(path=TOKEN, action="pass", delay=60))
+    sandbox.inject(Fault(path=TOKEN_PATH, action="pass", delay=60))
     with pytest.raises(TimeoutError):
-        await anonymous.post(TOKEN, data=RIGHT, timeout=ClientTimeout(total=0.2))
+        await anonymous.post(TOKEN_PATH, data=RIGHT, timeout=ClientTimeout(total=0.2))
     assert sandbox.grant.refreshes == 1
 
 
@@ -427,7 +427,7 @@ async def test_neither_the_record_nor_a_repr_shows_a_secret(
 ) -> None:
     issued = await refresh(anonymous)
     (request,) = sandbox.requests
-    assert (request.method, request.path, request.status) == ("POST", TOKEN, 200)
+    assert (request.method, request.path, request.status) == ("POST", TOKEN_PATH, 200)
     assert request.body_size == len(WHOLE)
     kept = [getattr(request, name) for name in request.__slots__]
     shown = repr([kept, dict(request.headers), sandbox.requests, sandbox.grants])

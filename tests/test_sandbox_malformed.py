@@ -7,14 +7,14 @@ import sys
 from urllib.parse import quote_from_bytes
 
 import pytest
+from grants import FIRST_ACCESS_TOKEN
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sandboxes import FILES, MUG, MUGS, MULTIPART, PACKS, V1, framed
 
 from mlmsg.sandbox import Sandbox
 
-TOKEN = "sandbox-token-0001"
-BEARER = f"Authorization: Bearer {TOKEN}\r\n".encode()
+BEARER = f"Authorization: Bearer {FIRST_ACCESS_TOKEN}\r\n".encode()
 PACK = (PACKS + MUG).encode()
 FORM = b"Content-Type: application/x-www-form-urlencoded\r\n"
 FILE = f"Content-Type: {MULTIPART}\r\n".encode()
