@@ -70,7 +70,7 @@ async def main(rows: int, changes: int) -> None:
     market, chance = market_of(rows), random.Random(1)  # noqa: S311  (no secret)
     since = datetime.now(UTC) - timedelta(days=362)
     claims, orders = list(market.claims), list(market.orders)
-    packs = {str(order.pack_id or order.id) for order in map(market.orders.__getitem__, orders)}
+    packs = {str(order.pack_id or order.id) for order in map(market.orders.peek, orders) if order}
 
     def change_claim() -> None:
         market.update_claim(chance.choice(claims), status=chance.choice(("opened", "closed")))
