@@ -253,6 +253,7 @@ async def test_an_id_that_is_named_twice_is_mirrored_once_at_a_time(
 async def test_an_id_that_is_named_again_later_is_checked_again(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
+    sandbox.inject(Fault(status=403, path="/packs/", times=3))
     report = await sync_attachments(
         client, packs=[404, 405, 404], to=tmp_path, site_id="MLM", concurrency=1
     )

@@ -82,9 +82,11 @@ async def test_a_server_that_goes_down_in_a_long_thread_ends_the_job(
 async def test_many_lost_files_and_threads_do_not_end_the_job(
     sandbox: Sandbox, client: Client, tmp_path: Path
 ) -> None:
-    """The API answers 500 for a file that is lost for ever, and 404 for a thread."""
+    """The API answers 500 for a file that is lost for ever, and 403 for a thread of others."""
     fill(sandbox.market, 1, files=40)
     sandbox.inject(Fault(status=500, path="/attachments/", times=10**6))
+    for pack in range(1, 50):
+        sandbox.inject(Fault(status=403, path=f"/packs/{pack}?"))
     report = await sync_attachments(client, packs=[*range(1, 50), 1000], to=tmp_path, site_id="MLM")
     assert len(report.failed) == 49 + 40
 
