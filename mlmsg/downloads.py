@@ -12,10 +12,12 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import NoReturn
 
 from ._arguments import check_callback, expand_user
 from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
 from ._disposition import filename_in
+from ._misuse import explain_misuse
 from ._multipart import Progress
 from ._partial_file import receive_file
 from ._streams import run_in_thread
@@ -48,6 +50,7 @@ class Saved:
     sha256: str
 
 
+@explain_misuse("download")
 class Download:
     """An open download. Its bytes can be read once, by iterating, `read` or `save`.
 
@@ -71,6 +74,9 @@ class Download:
 
     def __repr__(self) -> str:
         return f"<Download {self.filename!r}, {self.content_type}, {self.size} bytes>"
+
+    def __iter__(self) -> NoReturn:
+        raise UsageError("a download is asynchronous; write `async for chunk in download`")
 
     def expect(self, content_type: str | None, size: int | None) -> None:
         """Compare the content with what a message lists of the file. Call it before reading.

@@ -236,6 +236,17 @@ async def test_a_download_outside_of_its_block_says_so(client: Client, sandbox: 
         await iterated_asynchronously(download)
 
 
+async def test_a_download_is_read_asynchronously(client: Client, sandbox: Sandbox) -> None:
+    name = next(iter(sandbox.market.files))
+    async with client.attachments.open(name, site_id="MLM") as download:
+        with pytest.raises(UsageError, match="write `async for chunk in download`"):
+            await iterated(download)
+        for use in (iterated, iterated_asynchronously):
+            with pytest.raises(UsageError, match=r"write `await download\.read"):
+                await use(download.read())
+        assert await download.read()
+
+
 TRIO = """
 import sys, trio
 from mlmsg import Client

@@ -1,10 +1,10 @@
 """The account of the token (authorization guide, "Users")."""
 
 from mlmsg import _operations
+from mlmsg._misuse import explain_misuse
 from mlmsg._session import Session
 from mlmsg.models import MarketplaceSeller, Me
 
-from ._misuse import explain_misuse
 from ._seller import Seller
 
 __all__ = ["Account"]

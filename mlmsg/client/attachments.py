@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from mlmsg import _operations
+from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
 from mlmsg._session import Session
 from mlmsg._wire import Request, Response
@@ -15,7 +16,6 @@ from mlmsg.pictures import Picture
 from mlmsg.rules import POST_SALE_FILES, check_site_id
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-from ._misuse import explain_misuse
 from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all
 

@@ -9,6 +9,7 @@ from typing import TypeAlias, TypeVar
 from mlmsg import _operations
 from mlmsg._arguments import check_id, check_sequence
 from mlmsg._date_walk import Moment, as_moment
+from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
 from mlmsg._reconcile import SendReconciler, claim_fingerprint
 from mlmsg._session import Session
@@ -28,7 +29,6 @@ from mlmsg.pictures import Picture
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_receiver, check_text
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-from ._misuse import explain_misuse
 from ._searches import ClaimSearch
 from ._seller import Seller
 from ._shared import download_with, open_download, save_download, upload_all

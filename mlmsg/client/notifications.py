@@ -4,11 +4,10 @@ from collections.abc import AsyncGenerator
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, check_int
+from mlmsg._misuse import explain_misuse
 from mlmsg._session import Session
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import Notification, parse
-
-from ._misuse import explain_misuse
 
 __all__ = ["Notifications"]
 

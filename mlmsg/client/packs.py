@@ -8,6 +8,7 @@ from mlmsg import _operations
 from mlmsg._arguments import check_id, check_sequence
 from mlmsg._characters import unsupported_characters
 from mlmsg._date_walk import Moment, as_moment
+from mlmsg._misuse import explain_misuse
 from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
 from mlmsg._wire import Request
@@ -32,7 +33,6 @@ from mlmsg.paging import walk
 from mlmsg.rules import check_attachment_count, check_page, check_text, check_text_length
 from mlmsg.uploads import SourceLike
 
-from ._misuse import explain_misuse
 from ._recipient import newest_counterpart, recipient_without_counterpart
 from ._searches import OrderSearch
 from ._seller import Seller, check_user_id

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
+from mlmsg._misuse import explain_misuse
 from mlmsg._session import Session
 from mlmsg.errors import RuleError
 from mlmsg.models import Reason, ReasonTemplate, Sent
 from mlmsg.rules import check_text, check_text_length
 
-from ._misuse import explain_misuse
 from ._seller import Seller
 
 __all__ = ["Reasons"]

@@ -3,13 +3,12 @@
 from collections.abc import AsyncGenerator
 
 from mlmsg import _operations
+from mlmsg._misuse import explain_misuse
 from mlmsg._session import Session
 from mlmsg.errors import StillUnread
 from mlmsg.models import Message, ThreadPage, Unread, UnreadResult
 from mlmsg.paging import walk
 from mlmsg.rules import check_page, check_role
-
-from ._misuse import explain_misuse
 
 __all__ = ["UnreadMessages"]
 
