@@ -14,7 +14,10 @@ from pathlib import Path
 import pytest
 from commands import PROGRAM, environment, invoke
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="uses a pseudo-terminal")
+pytestmark = [
+    pytest.mark.slow,  # each test runs the program
+    pytest.mark.skipif(sys.platform == "win32", reason="uses a pseudo-terminal"),
+]
 
 
 def on_terminal(*arguments: str, **variables: str) -> tuple[int, str]:

@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeVar
 
 import click
 
@@ -14,7 +13,6 @@ from ._streams import write_error
 
 __all__ = ["Command", "CommandGroup", "Job"]
 
-T = TypeVar("T")
 
 VARIABLES = (
     ("MLMSG_ACCESS_TOKEN", "The access token of the seller."),
