@@ -14,14 +14,15 @@ import os
 import re
 import secrets
 import socket
+import stat
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-from ._streams import CHUNK_BYTES, coalesce, fsync_directory, wait_until_done
+from ._streams import CHUNK_BYTES, Buffer, coalesce, fsync_directory, wait_until_done
 from .errors import TargetExists
 
 try:
@@ -35,6 +36,8 @@ T = TypeVar("T")
 
 STALE_SECONDS = 24 * 3600.0
 """Age at which a partial file is deleted if nobody can see whether its process still lives."""
+
+_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _PARTIAL_NAME = re.compile(r"\.mlmsg-([0-9a-f]{8})-[0-9a-f]{16}\.part")
 
@@ -70,20 +73,21 @@ class PartialFile:
     """
 
     def __init__(self, target: Path) -> None:
-        self.size = 0
+        self.size: int = 0
         self._target = target
-        self._path = target
-        self._file: BinaryIO | None = None
+        self._folder = os.fspath(target.parent)
+        self._path = ""
+        self._descriptor: int | None = None
         self._hash = hashlib.sha256()
         self._changed_folders: set[Path] = set()
 
-    def write(self, chunks: Sequence[bytes]) -> None:
-        """Write and hash chunks. The first call creates the file, and missing folders."""
-        file = self._file or self._create()
-        for chunk in chunks:
-            file.write(chunk)
-            self._hash.update(chunk)
-            self.size += len(chunk)
+    def write(self, data: Buffer) -> None:
+        """Write and hash some bytes. The first call creates the file, and missing folders."""
+        descriptor = self._create() if self._descriptor is None else self._descriptor
+        self._hash.update(data)
+        self.size += len(data)
+        while data:
+            data = memoryview(data)[os.write(descriptor, data) :]
 
     def commit(self, *, overwrite: bool, flush_folder: bool = True) -> WrittenFile:
         """Flush the file to disk, then give it its name.
@@ -95,65 +99,70 @@ class PartialFile:
         Raises:
             TargetExists: The target exists, and `overwrite` is false.
         """
-        file = self._file or self._create()
-        file.flush()
-        os.fsync(file.fileno())
+        descriptor = self._create() if self._descriptor is None else self._descriptor
+        os.fsync(descriptor)
+        if fcntl is None:
+            self._close()  # Windows renames no open file
+        # Elsewhere the file stays locked until it has its name: `sweep` would delete it.
         if overwrite:
-            if self._target.is_file():
-                self._path.chmod(self._target.stat().st_mode & 0o777)  # keep its permissions
-            self._replace(file)
+            self._keep_permissions()
+            os.replace(self._path, self._target)
         else:
-            self._name_if_free(file)
-        file.close()
+            self._name_if_free()
+        self._close()
         if flush_folder:
-            self._changed_folders.add(self._target.parent)
-            for folder in self._changed_folders:
+            for folder in {self._target.parent, *self._changed_folders}:
                 fsync_directory(folder)
         return WrittenFile(self._target, self.size, self._hash.hexdigest())
 
     def discard(self) -> None:
         """Delete the partial file."""
-        if self._file is not None:
-            with suppress(OSError):  # a full disk rejects the buffered bytes again
-                self._file.close()
-            self._path.unlink(missing_ok=True)
+        self._close()
+        if self._path:
+            with suppress(FileNotFoundError):
+                os.unlink(self._path)
 
-    def _create(self) -> BinaryIO:
+    def _create(self) -> int:
         while True:
             name = f".mlmsg-{_host()}-{secrets.token_hex(8)}.part"
-            self._path = self._target.with_name(name)
+            path = os.path.join(self._folder, name)
             try:
-                file = self._path.open("xb")
+                descriptor = os.open(path, _CREATE, 0o666)
             except (FileNotFoundError, NotADirectoryError):
                 self._changed_folders.update(make_folder(self._target.parent))
-                file = self._path.open("xb")
-            self._file = file
+                descriptor = os.open(path, _CREATE, 0o666)
+            self._path, self._descriptor = path, descriptor
             # Before it was locked, the `sweep` of another job may have locked or deleted it.
-            if _lock(file) is not False and os.fstat(file.fileno()).st_nlink:
-                return file
-            file.close()
+            if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
+                return descriptor
+            self._close()
 
-    def _replace(self, file: BinaryIO) -> None:
-        if fcntl is None:
-            file.close()  # Windows renames no open file
-        # The lock ends with the rename: before it, `sweep` would delete the file.
-        self._path.replace(self._target)
+    def _close(self) -> None:
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
 
-    def _name_if_free(self, file: BinaryIO) -> None:
+    def _keep_permissions(self) -> None:
+        try:
+            old = os.stat(self._target, follow_symlinks=False)
+        except OSError:
+            return  # a new file, or an error that the rename will report
+        if stat.S_ISREG(old.st_mode):
+            os.chmod(self._path, old.st_mode & 0o777)
+
+    def _name_if_free(self) -> None:
         try:
             # Unlike a rename, a link does not replace a file created in the meantime.
-            self._target.hardlink_to(self._path)
+            os.link(self._path, self._target)
         except FileExistsError:
             raise TargetExists(self._target) from None
         except OSError:
             # A file system without links: the check and the rename are two steps.
             if os.path.lexists(self._target):
                 raise TargetExists(self._target) from None
-            self._replace(file)
+            os.replace(self._path, self._target)
         else:
-            if fcntl is None:
-                file.close()
-            self._path.unlink(missing_ok=True)
+            os.unlink(self._path)
 
 
 async def receive_file(
@@ -202,11 +211,12 @@ async def receive_file(
 
 
 def _write_small(
-    locate: Callable[[], Path], chunks: Sequence[bytes], *, overwrite: bool, flush_folder: bool
+    locate: Callable[[], Path], chunks: list[bytes], *, overwrite: bool, flush_folder: bool
 ) -> WrittenFile:
     part = PartialFile(locate())
     try:
-        part.write(chunks)
+        # In one piece: every call of the system may wait for the lock of the interpreter.
+        part.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
         return part.commit(overwrite=overwrite, flush_folder=flush_folder)
     except BaseException:
         part.discard()
@@ -223,7 +233,7 @@ async def _write_large(
     """Write each group while the next one is received."""
 
     async def write(group: list[bytes]) -> None:
-        await run(partial(part.write, group))
+        await run(partial(_write_all, part, group))
         if progress is not None:
             progress(part.size)
 
@@ -235,6 +245,11 @@ async def _write_large(
         await asyncio.shield(writing)
     finally:
         await wait_until_done(writing)
+
+
+def _write_all(part: PartialFile, chunks: list[bytes]) -> None:
+    for chunk in chunks:
+        part.write(chunk)
 
 
 def make_folder(folder: Path) -> set[Path]:
@@ -263,8 +278,11 @@ def sweep(folder: Path, names: Sequence[str]) -> None:
 def _is_abandoned(path: Path, host: str) -> bool:
     try:
         if host == _host():
-            with path.open("r+b") as file:
-                is_locked = _lock(file)
+            descriptor = os.open(path, os.O_RDWR)
+            try:
+                is_locked = _lock(descriptor)
+            finally:
+                os.close(descriptor)
             if is_locked is not None:
                 return is_locked
         # Locks of other machines cannot be seen on every file system.
@@ -273,7 +291,7 @@ def _is_abandoned(path: Path, host: str) -> bool:
         return False
 
 
-def _lock(file: BinaryIO) -> bool | None:
+def _lock(descriptor: int) -> bool | None:
     """Lock a file until it is closed.
 
     Return False if another process has locked it, and None if files cannot be locked here.
@@ -281,7 +299,7 @@ def _lock(file: BinaryIO) -> bool | None:
     if fcntl is None:
         return None
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     except OSError:

@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from mlmsg._partial_file import PartialFile
 part = PartialFile(Path(sys.argv[1]))
-part.write([b"half"])
+part.write(b"half")
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -52,7 +52,7 @@ def test_the_partial_file_of_a_killed_process_is_swept_and_that_of_a_living_one_
 def test_a_partial_file_of_this_process_is_not_swept(tmp_path: Path) -> None:
     parts = [PartialFile(tmp_path / "x") for _ in range(3)]
     for number, part in enumerate(parts):
-        part.write([b"%d" % number])
+        part.write(b"%d" % number)
     sweep_all(tmp_path)
     assert len(names(tmp_path)) == 3
     parts[0].commit(overwrite=False)
@@ -96,20 +96,20 @@ def test_a_partial_file_of_another_machine_is_swept_when_it_is_old(
 def test_a_file_that_was_swept_before_it_was_locked_is_created_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[Path] = []
-    real = Path.open
+    opened: list[str] = []
+    real = os.open
 
-    def swept_once(path: Path, mode: str) -> object:
-        file = real(path, mode)
+    def swept_once(path: str, *arguments: int) -> int:
+        descriptor = real(path, *arguments)
         opened.append(path)
         if len(opened) == 1:
-            path.unlink()
-        return file
+            Path(path).unlink()
+        return descriptor
 
-    monkeypatch.setattr(Path, "open", swept_once)
+    monkeypatch.setattr(os, "open", swept_once)
     part = PartialFile(tmp_path / "x")
-    part.write([b"whole"])
-    part.commit(overwrite=False)
+    part.write(b"whole")
+    part.commit(overwrite=False, flush_folder=False)
     assert len(opened) == 2
     assert (tmp_path / "x").read_bytes() == b"whole"
 
@@ -124,7 +124,7 @@ def test_a_file_system_without_links_and_locks(
     monkeypatch.setattr(os, "link", refuse)
     for expected in (None, TargetExists):
         part = PartialFile(tmp_path / "x")
-        part.write([b"whole"])
+        part.write(b"whole")
         sweep_all(tmp_path)  # it is young
         if expected is None:
             part.commit(overwrite=False)

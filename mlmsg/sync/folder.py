@@ -68,7 +68,7 @@ class Folder(Target):
         """Store a file. Its folder is flushed to disk by `update`, for all files of the thread."""
         with translate_error(key):
             written = await receive_file(
-                partial(self._locate, key),
+                lambda: self._root / key,
                 chunks,
                 self._threads.run,
                 overwrite=True,
@@ -122,22 +122,18 @@ class Folder(Target):
             return
         sweep(self._root / folder, hidden)
 
-    def _locate(self, key: str) -> Path:
-        path = self._root / key
-        make_folder(path.parent)
-        return path
-
     def _update(
         self, key: str, folders: Sequence[str], update: Callable[[bytes | None], bytes]
     ) -> None:
-        path = self._locate(key)
+        path = self._root / key
+        make_folder(path.parent)
         with _locked(path.parent):
             data = update(_read(path))
             for folder in folders:
                 self._flush(self._root / folder)
             part = PartialFile(path)
             try:
-                part.write([data])
+                part.write(data)
                 part.commit(overwrite=True)
             except BaseException:
                 part.discard()
@@ -156,7 +152,8 @@ class Folder(Target):
                 self._flushed.add(path)
 
     def _move(self, old: str, new: str) -> None:
-        source, path = self._root / old, self._locate(new)
+        source, path = self._root / old, self._root / new
+        make_folder(path.parent)
         try:
             source.replace(path)
         except FileNotFoundError:

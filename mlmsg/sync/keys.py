@@ -6,6 +6,7 @@ system that folds names: by case, by Unicode form, or by dropping dots and space
 
 import hashlib
 import re
+from functools import lru_cache
 
 from mlmsg.rules import safe_filename
 
@@ -17,6 +18,7 @@ QUARANTINE = "quarantine"
 _HASHED = re.compile(r"[0-9a-f]{16}-")
 
 
+@lru_cache(4096)
 def segment(name: str) -> str:
     """Return an id or a file name as one segment of a key.
 
