@@ -20,6 +20,7 @@ ROOMS = (
     ("models",),
     ("errors", "_characters"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
+    ("_walk_state",),
     (
         "_misuse",
         "rules",

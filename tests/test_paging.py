@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from threads import Batch, Change, Thread, assert_exact, itself, thread, walk_all
 
 from mlmsg import RuleError, TransportError
-from mlmsg.paging import MAX_STALE_PAGES, Page, walk
+from mlmsg._walk_state import MAX_STALE_PAGES
+from mlmsg.paging import Page, walk
 
 # --- every item once, while the thread changes --------------------------------------------
 

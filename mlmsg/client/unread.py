@@ -1,5 +1,6 @@
 """Unread messages of post-sale threads (document "Pending messages")."""
 
+from collections import Counter
 from collections.abc import AsyncGenerator
 
 from mlmsg import _operations
@@ -11,6 +12,9 @@ from mlmsg.paging import walk
 from mlmsg.rules import check_page, check_role
 
 __all__ = ["UnreadMessages"]
+
+MAX_YIELDS = 3
+"""How often `drain` yields one conversation."""
 
 
 @explain_misuse("client.unread")
@@ -47,6 +51,9 @@ class UnreadMessages:
         an earlier answer and came back (it then has a new message). To read without marking, use
         `list`.
 
+        A conversation is yielded at most three times, so `drain` ends also if the answers come from
+        servers that disagree about what was read.
+
         Args:
             role: `"seller"`, `"buyer"`, or None for both.
 
@@ -55,13 +62,17 @@ class UnreadMessages:
             StillUnread: An answer contains only conversations that were already yielded.
         """
         before: dict[str, UnreadResult] = {}
+        times = Counter[str]()  # how often each conversation was yielded
         while results := (await self.list(role)).results:
             unread = {result.resource: result for result in results}
-            fresh = [result for name, result in unread.items() if before.get(name) != result]
+            changed = [result for name, result in unread.items() if before.get(name) != result]
+            fresh = [result for result in changed if times[result.resource] < MAX_YIELDS]
             if not fresh:
-                raise StillUnread(tuple(unread))
+                withheld = [name for name in times if changed and times[name] >= MAX_YIELDS]
+                raise StillUnread(tuple(dict.fromkeys([*unread, *withheld])))
             before = unread
             for result in fresh:
+                times[result.resource] += 1
                 yield result
 
     async def get(self, resource: str) -> Unread:
