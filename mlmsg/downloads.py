@@ -71,6 +71,8 @@ class Download:
         self._announced = Announced(name if has_extension else self.filename)
         self._stream = response.stream
         self._is_read = False
+        # The first bytes. An attribute, because a traceback shows local variables.
+        self._head = b""
 
     def __repr__(self) -> str:
         return f"<Download {self.filename!r}, {self.content_type}, {self.size} bytes>"
@@ -106,7 +108,6 @@ class Download:
             raise UsageError("this download is closed; read it inside its `async with` block")
         self._is_read = True
         received = 0
-        head = b""
         is_checked = False
         try:
             async with aclosing(stream.chunks(lends=lends)) as chunks:
@@ -114,28 +115,30 @@ class Download:
                     received += len(chunk)
                     if is_checked:
                         yield chunk
-                        continue
-                    head += chunk
-                    if len(head) >= SNIFF_BYTES or not may_be_document(head):
-                        self._check_content(head, self.size)
+                    else:
+                        self._head += chunk
+                    chunk = b""  # noqa: PLW2901  (not for a traceback)
+                    if not is_checked and self._is_head_complete():
+                        self._check_content(self.size)
                         is_checked = True
-                        yield head
-                        head = head[:SNIFF_BYTES]
+                        yield self._head
+                        self._head = self._head[:SNIFF_BYTES]
         except (TimedOut, IncompleteDownload):
             raise
         except TransportError as error:
             message = f"{received} of {self._announced_size} arrived: {error.message}"
-            raise IncompleteDownload(message, request=error.request) from error
+            raise IncompleteDownload(message, request=error.request) from error.with_traceback(None)
         if received == 0 or received != (self.size or received):
             raise IncompleteDownload(f"{received} of {self._announced_size} arrived")
-        self._check_content(head, received)
+        self._check_content(received)
         if not is_checked:
-            yield head
+            yield self._head
 
     async def read(self) -> bytes:
         """Return the whole file. Raises the same errors as iterating."""
-        async with aclosing(self._chunks(lends=False)) as chunks:
-            return b"".join([chunk async for chunk in chunks])
+        with _WithoutFrames():
+            async with aclosing(self._chunks(lends=False)) as chunks:
+                return b"".join([chunk async for chunk in chunks])
 
     async def save(
         self,
@@ -166,25 +169,40 @@ class Download:
             OSError: The file cannot be written.
         """
         check_callback("`progress`", progress, "(done, total)")
-        path, size, sha256 = await receive_file(
-            partial(_target_path, to, self.filename, overwrite=overwrite),
-            self._chunks(lends=False),
-            run_in_thread,
-            overwrite=overwrite,
-            progress=None if progress is None else lambda done: progress(done, self.size),
-        )
+        with _WithoutFrames():
+            path, size, sha256 = await receive_file(
+                partial(_target_path, to, self.filename, overwrite=overwrite),
+                self._chunks(lends=False),
+                run_in_thread,
+                overwrite=overwrite,
+                progress=None if progress is None else lambda done: progress(done, self.size),
+            )
         return Saved(path, size, sha256)
 
     @property
     def _announced_size(self) -> str:
         return "an unknown number of bytes" if self.size is None else f"{self.size} bytes"
 
-    def _check_content(self, head: bytes, size: int | None) -> None:
-        found = document_in(head[:SNIFF_BYTES], self._announced, self.content_type, size)
+    def _is_head_complete(self) -> bool:
+        return len(self._head) >= SNIFF_BYTES or not may_be_document(self._head)
+
+    def _check_content(self, size: int | None) -> None:
+        found = document_in(self._head[:SNIFF_BYTES], self._announced, self.content_type, size)
         if found is not None:
             raise IncompleteDownload(
                 f"{found} arrived in place of the file {self._announced.name!r}"
             )
+
+
+class _WithoutFrames:
+    """Cut the inner frames from the traceback of a failed download: they hold bytes of the file."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, TransportError):
+            error.__traceback__ = None
 
 
 def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:

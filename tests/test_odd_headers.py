@@ -106,7 +106,8 @@ async def test_a_redirect_to_no_place(
         with pytest.raises(TransportError) as caught:
             await call(client)
         assert_not_shown(caught.value, log.text)
-        assert len(server.peers) == 1 or not isinstance(caught.value, UnsafeRedirect)
+        if isinstance(caught.value, UnsafeRedirect):  # it was not tried again, or led in a circle
+            assert len(server.peers) in {1, 6}
 
 
 @pytest.mark.parametrize("location", [b"/" + b"a" * 10_000, b"https://" + b"a" * 10_000])
