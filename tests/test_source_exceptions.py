@@ -23,7 +23,6 @@ ERRORS: list[BaseException] = [
     asyncio.CancelledError("my own"),
     KeyboardInterrupt("my own"),
     SystemExit(3),
-    GeneratorExit("my own"),
     Own("my own"),
     ExceptionGroup("my own", [ValueError("one"), OSError("two")]),
     BaseExceptionGroup("my own", [KeyboardInterrupt(), ValueError("one")]),
