@@ -25,7 +25,26 @@ REDACTED = "***"
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is redacted. A shorter one would occur in any text."""
 
-_TOKEN_LIKE = re.compile(r"(?i)\b(?:APP_USR|TG)-[\w-]{8,}|(?<=access_token: )[^\s\"',;<}\\]+")
+# JSON inside JSON doubles the backslashes, and a URL inside a URL encodes the percent signs again.
+# The bounds keep the time linear for a body that consists of these characters alone.
+_BACKSLASHES, _PERCENT = r"\\{1,8}", r"%(?:25){0,3}"
+
+
+def _spellings(character: str) -> str:
+    """Return a pattern for one character: plain, or escaped in JSON, in a URL or in HTML."""
+    number = ord(character)
+    code = f"{number:02x}"
+    return (
+        rf"(?:(?:{_BACKSLASHES})?{re.escape(character)}|{_BACKSLASHES}u00(?i:{code})"
+        rf"|{_PERCENT}(?i:{code})|&#(?:0{{0,4}}{number}|(?i:x0{{0,4}}{code}));)"
+    )
+
+
+_DASH, _LINE = _spellings("-"), _spellings("_")
+_TOKEN_LIKE = re.compile(
+    rf"(?i)(?:APP{_LINE}USR|(?:(?<![a-z])|(?<=\\[bfnrt])|(?<=%[0-9a-f]{{2}}))TG){_DASH}"
+    rf"(?:\w|{_DASH}|{_LINE}){{8,}}|(?<=access_token: )[^\s\"',;<}}\\]+"
+)
 """Text that begins like an access or refresh token, or that the API echoes as a malformed one."""
 
 
@@ -61,12 +80,6 @@ def redact(text: str, secrets: Iterable[str]) -> str:
         if len(secret) >= MIN_SECRET_LENGTH:
             text = re.sub("".join(map(_spellings, secret)), REDACTED, text)
     return _TOKEN_LIKE.sub(REDACTED, text)
-
-
-def _spellings(character: str) -> str:
-    """Return a pattern for one character: plain, escaped in JSON at any depth, or in a URL."""
-    code = f"(?i:{ord(character):02x})"
-    return rf"(?:\\*{re.escape(character)}|\\+u00{code}|%{code})"
 
 
 def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:

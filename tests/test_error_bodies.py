@@ -1,6 +1,7 @@
 """Error bodies in all their shapes, errors inside of errors, and tokens that never show."""
 
 import json
+import time
 from typing import Final
 
 import msgspec
@@ -18,7 +19,7 @@ from mlmsg import (
     _operations,
 )
 from mlmsg._error_bodies import api_error, read_error_body
-from mlmsg._secrets import redact_bytes
+from mlmsg._secrets import redact, redact_bytes
 from mlmsg._wire import Response, error_from_response
 from mlmsg.errors import RequestLine
 
@@ -142,6 +143,9 @@ ESCAPES: Final = {
     "in escapes": "".join(f"\\u{ord(c):04X}" for c in ECHOED_TOKEN),
     "in escapes, twice": "".join(f"\\\\u{ord(c):04x}" for c in ECHOED_TOKEN),
     "in a URL": "".join(c if c.isalnum() else f"%{ord(c):02X}" for c in ECHOED_TOKEN),
+    "in a URL, twice": "".join(f"%25{ord(c):02x}" for c in ECHOED_TOKEN),
+    "in HTML": "".join(c if c.isalnum() else f"&#{ord(c)};" for c in ECHOED_TOKEN),
+    "in HTML, hexadecimal": "".join(f"&#x{ord(c):X};" for c in ECHOED_TOKEN),
 }
 
 
@@ -154,6 +158,40 @@ def test_no_spelling_of_the_token_is_kept_and_the_json_stays_whole(name: str) ->
     assert error.message == "Malformed access_token: ***"
     assert ESCAPES[name].encode() not in error.body
     assert msgspec.json.decode(error.body)
+
+
+UNKNOWN_TOKENS: Final = {
+    "after a line end": "\\nTG-0a1b2c3d4e5f",
+    "after a line end in a URL": "%0aTG-0a1b2c3d4e5f",
+    "after a quote in a URL": "%22APP_USR-none-of-ours",
+    "after a quote in escapes": "\\u0022TG-0a1b2c3d4e5f",
+    "in a URL": "APP%5FUSR%2Dnone-of-ours",
+    "in escapes": "APP\\u005fUSR\\u002dnone-of-ours",
+    "in HTML": "APP_USR&#45;none-of-ours",
+    "inside a word": "fooAPP_USR-none-of-ours",
+}
+
+
+@pytest.mark.parametrize("name", UNKNOWN_TOKENS)
+def test_a_token_that_was_not_sent_is_redacted_too(name: str) -> None:
+    found = redact(f'{{"message": "{UNKNOWN_TOKENS[name]}"}}', ())
+    assert "none" not in found
+    assert "0a1b" not in found
+    assert found.endswith('***"}')
+
+
+def test_a_word_that_ends_like_a_token_is_kept() -> None:
+    assert redact("https://example.com/mtg-photograph.png", ()).endswith("mtg-photograph.png")
+
+
+@pytest.mark.parametrize(
+    "piece", ["\\", "%25", "&#", "\\u00", "%", "TG-", "APP_USR-", "access_token: "]
+)
+def test_no_body_holds_up_the_event_loop(piece: str) -> None:
+    body = (piece * 65536)[:65536].encode()
+    started = time.process_time()
+    redact_bytes(body, (ECHOED_TOKEN * 3,), 65536)
+    assert time.process_time() - started < 0.5
 
 
 @given(st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=4, max_size=30))
