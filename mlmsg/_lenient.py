@@ -7,6 +7,7 @@ invalid optional value is replaced by its default, an invalid required value is 
 import codecs
 import json
 import math
+import re
 import types
 from collections.abc import Mapping
 from typing import TypeVar, Union, get_args, get_origin
@@ -17,12 +18,17 @@ __all__ = ["convert", "parse"]
 
 T = TypeVar("T")
 
+_REPLACED = "\N{REPLACEMENT CHARACTER}"
+"""Stands for bytes that could not be decoded. An identifier with it is not the API's."""
+
 
 def parse(body: bytes) -> object:
-    """Decode JSON, also with a byte order mark, raw control characters or half characters.
+    """Decode JSON, also with the faults that servers make.
 
-    Bytes that are not UTF-8 and halves of surrogate pairs become `?` or the replacement character.
-    NaN, Infinity and numbers that Python cannot represent become None.
+    A byte order mark, raw control characters in a text and NUL bytes at the end are accepted. Bytes
+    that are not UTF-8 become U+FFFD, halves of surrogate pairs become `?`. An unknown escape stands
+    for its own characters. NaN, Infinity and numbers that Python cannot represent become None.
+    Faults that no JSON library makes, such as trailing commas, are errors.
 
     Raises:
         msgspec.DecodeError: The body is not JSON.
@@ -31,14 +37,15 @@ def parse(body: bytes) -> object:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         problem = str(error)
-    try:
-        value = json.loads(
-            _text(body), strict=False, parse_constant=_finite, parse_float=_finite, parse_int=_int
-        )
-        plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
-        return msgspec.json.decode(plain)
-    except (ValueError, RecursionError, msgspec.DecodeError):
-        raise msgspec.DecodeError(problem) from None
+    text = _text(body).rstrip("\x00 \t\r\n")
+    for candidate in (text, _ESCAPE.sub(_escape, text)):
+        try:
+            value = _TOLERANT.decode(candidate)
+            plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
+            return msgspec.json.decode(plain)
+        except (ValueError, RecursionError, msgspec.DecodeError):
+            continue
+    raise msgspec.DecodeError(problem)
 
 
 def _text(body: bytes) -> str:
@@ -46,7 +53,7 @@ def _text(body: bytes) -> str:
     for mark, encoding in _BYTE_ORDER_MARKS:
         if body.startswith(mark):
             return body.decode(encoding, "replace")
-    return body.decode()
+    return body.decode("utf-8", "replace")
 
 
 _BYTE_ORDER_MARKS = (
@@ -70,6 +77,19 @@ def _int(text: str) -> int | None:
         return None
 
 
+_TOLERANT = json.JSONDecoder(
+    strict=False, parse_constant=_finite, parse_float=_finite, parse_int=_int
+)
+
+_ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])?')
+"""A backslash, with the escape that it begins."""
+
+
+def _escape(match: re.Match[str]) -> str:
+    """Return an escape unchanged. A backslash that begins none becomes an escaped backslash."""
+    return match[0] if match[1] else r"\\"
+
+
 def convert(value: object, target: type[T]) -> T:
     """Return decoded JSON as a `target`.
 
@@ -81,6 +101,8 @@ def convert(value: object, target: type[T]) -> T:
 
 def _read(value: object, target: object, strict: bool = True) -> object:
     choices = _choices(target)
+    if strict and isinstance(value, str) and _REPLACED in value:
+        raise msgspec.ValidationError("a character is not UTF-8")  # another thing would be read
     for choice in choices:
         if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
             if isinstance(value, Mapping):

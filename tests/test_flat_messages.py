@@ -5,7 +5,7 @@ from typing import Final
 
 import pytest
 
-from mlmsg import Message, _operations
+from mlmsg import Attachment, Message, _operations
 from mlmsg._wire import Response, decode
 
 FLAT: Final[dict[str, object]] = {
@@ -29,6 +29,9 @@ FLAT: Final[dict[str, object]] = {
     "status": "available",
     "moderation": {"status": "clean", "date_moderated": "2026-02-11T15:40:09Z", "source": "online"},
 }
+
+
+FILE: Final = Attachment(filename="415_a.png", original_filename="a.png", size=5, type="image/png")
 
 
 def read(value: object, request: object = None) -> Message:
@@ -70,6 +73,14 @@ VARIANTS: Final[dict[str, tuple[dict[str, object], str, object]]] = {
     "an empty attachment": ({"attachments": [{}]}, "attachments", []),
     "null for attachments": ({"attachments": None}, "attachments", []),
     "an order": ({"resource": "orders", "resource_id": 5}, "pack_id", 5),
+    "a pack in the singular": ({"resource": "/pack", "resource_id": 5}, "pack_id", 5),
+    "a path": ({"resource": "/packs/1/sellers/2", "resource_id": None}, "pack_id", 1),
+    "a path with its seller": ({"resource": "packs/1/sellers/2"}, "seller_id", 2),
+    "the text under another key": ({"text": {"text": "Hola"}}, "text", "Hola"),
+    "the text as HTML alone": ({"text": {"plain": None, "html": "Hola"}}, "text", "Hola"),
+    "a translated text": ({"text_translated": {"plain": "Hi"}}, "text_translated", "Hi"),
+    "the id under both keys": ({"id": "m1"}, "attachments", [FILE]),
+    "a text beside the id": ({"id": "m1", "text": "Hola"}, "attachments", [FILE]),
     "no resource": ({"resource": None}, "pack_id", None),
     "moderation is null": ({"moderation": None}, "message_moderation", None),
     "another status": ({"status": "IN_MODERATION"}, "status", "IN_MODERATION"),
@@ -89,7 +100,10 @@ def test_its_parts_vary(name: str) -> None:
 BODIES: Final = {
     "alone": FLAT,
     "in `messages`": {"messages": [FLAT]},
+    "alone in `messages`": {"messages": FLAT},
+    "in `message`": {"message": FLAT},
     "in an array": [FLAT],
+    "after something else": [None, {"status": "ok"}, FLAT],
     "beside other keys": {"paging": None, "conversation_status": None, "messages": [FLAT]},
 }
 
@@ -105,6 +119,24 @@ def test_it_is_read_from_the_answer_to_a_send(name: str) -> None:
         sent = decode(request, Response(201, {}, body))
         assert sent.id == FLAT["message_id"]
         assert sent.message == read(FLAT)
+
+
+@pytest.mark.parametrize("name", BODIES)
+def test_it_is_read_from_the_answer_to_its_id(name: str) -> None:
+    assert read(BODIES[name]) == read(FLAT)
+
+
+@pytest.mark.parametrize("text", ["Hola", {"plain": "Hola"}])
+@pytest.mark.parametrize("keys", [["id"], ["id", "message_id"], ["message_id"]])
+def test_nothing_of_it_is_lost_in_a_page_whatever_the_key_of_its_id(
+    keys: list[str], text: object
+) -> None:
+    """A flat message with an `id` and a plain text fits the documented shape, too."""
+    flat = {key: value for key, value in FLAT.items() if key != "message_id"} | {"text": text}
+    row = flat | dict.fromkeys(keys, FLAT["message_id"])
+    body = json.dumps({"messages": [row]}).encode()
+    page = decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
+    assert page.messages == [read(FLAT)]
 
 
 def test_a_page_may_mix_both_shapes() -> None:

@@ -21,6 +21,11 @@ ODD: Final[dict[str, tuple[bytes, str]]] = {
     "a byte order mark": (codecs.BOM_UTF8 + PAGE % b"ab", "ab"),
     "UTF-16 with its mark": ((PAGE % b"ab").decode().encode("utf-16"), "ab"),
     "UTF-32 with its mark": ((PAGE % b"ab").decode().encode("utf-32"), "ab"),
+    "a Latin-1 byte": (PAGE % b"cami\xf3n", "cami\ufffdn"),
+    "half a character": (PAGE % b"camio\xcc", "camio\ufffd"),
+    "an unknown escape": (PAGE % rb"It\'s", r"It\'s"),
+    "an escape that is cut": (PAGE % rb"a \u00g1 \\ \n", "a \\u00g1 \\ \n"),
+    "zero bytes at the end": (PAGE % b"ab" + b"\x00\x00\n", "ab"),
     "half a surrogate pair": (PAGE % b"a\\ud83db", "a?b"),
     "NaN beside it": (b'{"messages": [{"id": "m1", "text": "a", "x": NaN}]}', "a"),
 }
@@ -44,8 +49,19 @@ def test_error_bodies_and_notifications_are_read_too(mark: bytes, character: byt
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff", PAGE % b"cami\xf3n", codecs.BOM_UTF8, b"{'a': 1}", b"[1,]"]
+    "body", [b"", b"{", b"\xff", PAGE % b"a\\", codecs.BOM_UTF8, b"{'a': 1}", b"[1,]", b"[] []"]
 )
 def test_what_is_no_json_is_still_an_error(body: bytes) -> None:
     with pytest.raises(DecodeError):
         decode(_operations.pack_page(1, 50, 0), Response(200, {}, body))
+
+
+@pytest.mark.parametrize("name", ["id", "resource"])
+def test_an_identifier_that_is_not_utf_8_is_an_error(name: str) -> None:
+    """A text may lose a character, an id may not: it would name something else."""
+    request, body = {
+        "id": (_operations.pack_page(1, 50, 0), b'{"messages": [{"id": "a\xffb"}]}'),
+        "resource": (_operations.unread("seller"), b'{"results": [{"resource": "/packs/\xff"}]}'),
+    }[name]
+    with pytest.raises(DecodeError, match=f"UTF-8, in `{name}`"):
+        decode(request, Response(200, {}, body))

@@ -4,6 +4,7 @@ Other editions of the documentation, and the API itself, also answer with a mess
 objects. It names its id `message_id`, its times `date_…` and its pack `resource` and `resource_id`.
 """
 
+import re
 from collections.abc import Mapping
 
 __all__ = ["unflatten"]
@@ -24,9 +25,8 @@ def unflatten(value: Mapping[str, object]) -> Mapping[str, object]:
         message["id"] = message.get("message_id")
     for name in ("from", "to"):
         message[name] = _first(message.get(name))
-    text = message.get("text")
-    if isinstance(text, Mapping):
-        message["text"] = text.get("plain")
+    for name in ("subject", "text", "text_translated"):
+        message[name] = _plain_text(message.get(name))
     _add(message, "message_date", _dates(value))
     _add(message, "message_attachments", _rows(value.get("attachments")))
     _add(message, "message_moderation", _moderation(value.get("moderation")))
@@ -46,6 +46,17 @@ def _first(value: object) -> object:
     return value
 
 
+_TEXT_KEYS = ("plain", "text", "html")
+"""Keys under which a text of several forms may stand, best first."""
+
+
+def _plain_text(value: object) -> object:
+    """Return the text of `{"plain": …}`, and any other value unchanged."""
+    if not isinstance(value, Mapping):
+        return value
+    return next((value[key] for key in _TEXT_KEYS if isinstance(value.get(key), str)), None)
+
+
 def _dates(value: Mapping[str, object]) -> dict[str, object]:
     found = {
         name: next((value[key] for key in keys if value.get(key)), None)
@@ -56,19 +67,29 @@ def _dates(value: Mapping[str, object]) -> dict[str, object]:
 
 def _rows(value: object) -> list[object]:
     """Return the attachments. An empty object stands for none."""
-    return [row for row in value if row] if isinstance(value, list) else []
+    rows = [row for row in value if row] if isinstance(value, list) else []
+    return [_renamed(row, "date_created", "creation_date") for row in rows]
 
 
 def _moderation(value: object) -> object:
     if not isinstance(value, Mapping):
         return None
-    moderation = dict(value)
-    if moderation.get("moderation_date") is None:
-        moderation["moderation_date"] = moderation.pop("date_moderated", None)
-    return moderation
+    return _renamed(value, "date_moderated", "moderation_date")
+
+
+def _renamed(value: object, old: str, new: str) -> object:
+    """Return an object with the value of `old` under `new`, unless `new` is there."""
+    if not isinstance(value, Mapping):
+        return value
+    return {**value, new: value.get(old)} if value.get(new) is None else value
 
 
 def _resources(value: Mapping[str, object]) -> list[dict[str, object]]:
+    """Return the resource of a message: a name and an id, or a path `/packs/1/sellers/2`."""
     name, found = value.get("resource"), value.get("resource_id")
+    if not isinstance(name, str):
+        return []
+    if parts := re.findall(r"([a-z]+)/([0-9]+)", name):
+        return [{"id": number, "name": kind} for kind, number in parts]
     is_id = isinstance(found, int | str) and not isinstance(found, bool)
-    return [{"id": str(found), "name": name}] if isinstance(name, str) and is_id else []
+    return [{"id": str(found), "name": name.strip("/ ")}] if is_id else []
