@@ -42,13 +42,17 @@ class ErrorBody(msgspec.Struct, frozen=True):
 
 
 _MESSAGE_KEYS = (
-    "message", "error_description", "description", "detail", "details", "error_message", "msg",
-    "title", "error", "errors", "cause", "code",
+    "message", "errormessage", "errordescription", "description", "detail", "details", "msg",
+    "mensaje", "mensagem", "faultstring", "reason", "title", "error", "errors", "fault", "data",
+    "cause", "code",
 )  # fmt: skip
-"""Keys whose first text becomes the message of the error, best first."""
+"""Keys whose first text becomes the message of the error, best first, as `_fold` writes them."""
 
 MAX_DEPTH = 5
 """Errors inside errors that are opened: the text of one may be the JSON of another."""
+
+MAX_ITEMS = 20
+"""Errors of a list of which the first one with a text is taken."""
 
 _STATUS_CLASSES: dict[int, type[ApiError]] = {
     400: BadRequest,
@@ -77,17 +81,47 @@ def api_error(
 
 def _error_class(status: int, found: ErrorBody) -> type[ApiError]:
     """Return the class for a status. A token that cannot be valid is not always a 401."""
-    is_server_side = 500 <= status <= 599
-    if not is_server_side and _BAD_TOKEN.search(f"{found.code} {found.message}"):
+    if 500 <= status <= 599:
+        return ServerError
+    is_refused_by_policy = (found.code or "").upper().startswith("PA_")
+    if status not in _ABOUT_SOMETHING_ELSE and not is_refused_by_policy and _is_bad_token(found):
         return AuthenticationError
-    return _STATUS_CLASSES.get(status, ServerError if is_server_side else ApiError)
+    return _STATUS_CLASSES.get(status, ApiError)
 
 
-_BAD_TOKEN = re.compile(
-    r"(?i)malformed access[ _]token|access[ _]token is required|invalid access[ _]token"
-    r"|\b(?:invalid|expired)_token\b|token (?:de acesso )?inv[aá]lido"
+_ABOUT_SOMETHING_ELSE = {429}
+"""Statuses that are never about the token, whatever the text says."""
+
+_BAD_TOKEN_CODE = re.compile(
+    r"(?i)(?:invalid|expired|malformed|missing)_(?:access_)?token|(?:access_)?token_expired"
 )
-"""The API's words for an access token that is missing, malformed or not valid."""
+_TOKEN = r"(?:(?:access|bearer)[ -]?token|token de ac(?:ceso|esso))"  # noqa: S105
+_BAD = (
+    r"(?:required|missing|malformed|invalid|expired|not valid|empty"
+    r"|requerido|obligatorio|inv[aá]lido|no (?:es )?v[aá]lido|mal ?formado|vencido|expirado|caducado"
+    r"|obrigat[oó]rio|necess[aá]rio|n[aã]o (?:[eé] )?v[aá]lido|ausente)"
+)
+_BAD_TOKEN_TEXT = re.compile(
+    rf"(?i)\b(?:malformed|invalid|expired|missing) (?:{_TOKEN}|token)\b"
+    rf"|(?:\b{_TOKEN}|^(?:(?:the|el|o) )?token):? (?:is |has |was |es |est[aá] |é )?{_BAD}\b"
+    rf"|\b(?:requiere|falta|necess[aá]rio) (?:el |un |o |um )?{_TOKEN}\b"
+    r"|\bauthorization (?:value |header )(?:is )?(?:missing|required|not present)\b"
+)
+_OF_ANOTHER_USER = re.compile(
+    r"(?i)\b(?:for|to) (?:this |the )?(?:resource|user|seller|order|pack)"
+)
+"""A token that is valid, but not for what was asked."""
+
+
+def _is_bad_token(found: ErrorBody) -> bool:
+    """Return True if the API says that the access token is missing, malformed or not valid.
+
+    The texts are English, Spanish and Portuguese: the documents show errors in these languages.
+    """
+    if found.code is not None and _BAD_TOKEN_CODE.fullmatch(found.code):
+        return True
+    text = found.message.replace("_", " ")
+    return _BAD_TOKEN_TEXT.search(text) is not None and _OF_ANOTHER_USER.search(text) is None
 
 
 def read_error_body(body: bytes) -> ErrorBody:
@@ -100,39 +134,50 @@ def read_error_body(body: bytes) -> ErrorBody:
         value = _lenient.parse(body)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         value = None
-    if isinstance(value, list) and value:
-        value = value[0]
-    if not isinstance(value, dict):
-        return ErrorBody(message=_plain_text(body))
-    return _read_object(value, 0)
+    if not isinstance(value, dict | list | str):
+        value = _plain_text(body)
+    return _read_value(value, 0)
 
 
 def _read_object(value: Mapping[str, object], depth: int) -> ErrorBody:
     """Return the readable parts of one object; those of an error inside of it come first."""
-    own = ErrorBody(_code(value), "", _cause(value.get("cause")))
+    keys = {_fold(key): inner for key, inner in value.items()}
+    own = ErrorBody(_code(keys), "", _cause(keys.get("cause")))
     for key in _MESSAGE_KEYS:
-        found = _read_text(value.get(key), depth)
+        found = _read_value(keys.get(key), depth)
         if found.message:
             return ErrorBody(found.code or own.code, found.message, found.cause or own.cause)
     return own
 
 
-def _read_text(value: object, depth: int) -> ErrorBody:
+def _fold(key: str) -> str:
+    """Return a key without case and separators: `errorMessage` is `error_message`."""
+    return re.sub(r"[_-]", "", key).lower()
+
+
+def _read_value(value: object, depth: int) -> ErrorBody:
     """Return what a value says: a text, an error inside of a text, or an error."""
-    if isinstance(value, list) and value:
-        value = value[0]
-    if isinstance(value, str) and value.lstrip().startswith(("{", "[")) and depth + 1 < MAX_DEPTH:
-        inner = _parse_or_none(value)
-        if inner is not None:
-            return _read_text(inner, depth + 1)
-    if isinstance(value, dict) and depth < MAX_DEPTH:
-        return _read_object(value, depth + 1)
-    return ErrorBody(message=value.strip() if isinstance(value, str) else "")
+    if isinstance(value, str):
+        inner = _inner_error(value) if depth < MAX_DEPTH else None
+        found = ErrorBody() if inner is None else _read_value(inner, depth + 1)
+        return found if found.message else ErrorBody(message=value.strip())
+    if depth >= MAX_DEPTH:
+        return ErrorBody()
+    if isinstance(value, list):
+        items = (_read_value(item, depth + 1) for item in value[:MAX_ITEMS])
+        return next((item for item in items if item.message), ErrorBody())
+    return _read_object(value, depth + 1) if isinstance(value, dict) else ErrorBody()
 
 
-def _parse_or_none(text: str) -> object:
+def _inner_error(text: str) -> object:
+    """Return the JSON in a text, which may follow other words; None if there is none."""
+    start, end = text.find("{"), max(text.rfind("}"), text.rfind("]"))
+    if text.lstrip().startswith("["):
+        start = text.find("[")
+    if start < 0 or end < start:
+        return None
     try:
-        return _lenient.parse(text.encode("utf-8", "replace"))
+        return _lenient.parse(text[start : end + 1].encode("utf-8", "replace"))
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
 

@@ -15,6 +15,7 @@ from mlmsg import (
     BadRequest,
     NotFound,
     PermissionDenied,
+    RateLimited,
     ServerError,
     _operations,
 )
@@ -40,6 +41,19 @@ SAYS: Final[dict[str, tuple[object, str | None, str]]] = {
     "a detail": ({"detail": "No such claim", "code": 404}, None, "No such claim"),
     "a text that only looks like JSON": ({"message": "{not json}"}, None, "{not json}"),
     "an array": ([{"message": "in a list"}], None, "in a list"),
+    "a text alone": ("only this", None, "only this"),
+    "words before JSON": (
+        {"message": '400 Bad Request: "{\\"x\\": 1}" {"message": "inner", "error": "c3"}'}, None,
+        '400 Bad Request: "{\\"x\\": 1}" {"message": "inner", "error": "c3"}'),
+    "one JSON after words": (
+        {"message": 'Error of a service: {"message": "inner", "error": "c3"}'}, "c3", "inner"),
+    "capitals": ({"Message": "No", "Error": "c4"}, "c4", "No"),
+    "camel case": ({"errorMessage": "No", "code": "c5"}, "c5", "No"),
+    "a reason": ({"error": "c6", "reason": "No"}, "c6", "No"),
+    "texts in a list": ({"errors": ["", "first", "second"]}, None, "first"),
+    "the second of a list": ({"error": "c7", "errors": [{"x": 1}, {"message": "No"}]}, "c7", "c7"),
+    "a fault": ({"fault": {"faultstring": "No", "detail": {"errorcode": "c8"}}}, None, "No"),
+    "in `data`": ({"data": {"message": "No"}}, None, "No"),
     "nothing": ({}, None, ""),
 }  # fmt: skip
 
@@ -91,6 +105,15 @@ BAD_TOKEN: Final[dict[str, tuple[int, object]]] = {
     "by code": (400, {"message": "no", "error": "invalid_token"}),
     "401": (401, {"message": "expired"}),
     "in Portuguese": (400, {"message": "Token de acesso inválido"}),
+    "missing, in Portuguese": (400, {"message": "O access token é obrigatório"}),
+    "in Spanish": (400, {"message": "El token de acceso no es válido"}),
+    "missing, in Spanish": (400, {"message": "Se requiere el access token"}),
+    "required, in Spanish": (400, {"message": "Access token es requerido"}),
+    "expired": (403, {"message": "The access token is expired", "error": "forbidden"}),
+    "two words": (404, {"message": "Invalid token", "error": "not_found"}),
+    "no header": (400, {"message": "authorization value not present", "code": "unauthorized"}),
+    "after words": (400, {"message": "Denied: Malformed access_token: ***"}),
+    "in a description": (400, {"error": "bad_request", "description": "access token is required"}),
 }  # fmt: skip
 
 
@@ -122,6 +145,12 @@ NO_TOKEN_PROBLEM: Final[dict[str, tuple[int, object, type[ApiError], str]]] = {
         403, {"code": "forbidden", "message": "blocked_by_payment"}, PermissionDenied, "not paid"),
     "no text": (400, {"message": "Text is required"}, BadRequest, "not empty"),
     "not there": (404, {"message": "Order do not exists"}, NotFound, "pack id"),
+    "PolicyAgent, about a token": (
+        403, {"code": "PA_TOKEN", "blocked_by": "PolicyAgent", "message": "invalid access token"},
+        PermissionDenied, "pre and post sale"),
+    "another token": (400, {"message": "The refresh token is expired"}, BadRequest, ""),
+    "the token of an upload": (400, {"message": "upload token is invalid"}, BadRequest, ""),
+    "too many": (429, {"message": "invalid access token"}, RateLimited, ""),
     "a server that fails": (500, {"message": "Malformed access_token"}, ServerError, ""),
 }  # fmt: skip
 
