@@ -98,7 +98,8 @@ _BAD_TOKEN_CODE = re.compile(
 _TOKEN = r"(?:(?:access|bearer)[ -]?token|token de ac(?:ceso|esso))"  # noqa: S105
 _BAD = (
     r"(?:required|missing|malformed|invalid|expired|not valid|empty"
-    r"|requerido|obligatorio|inv[aá]lido|no (?:es )?v[aá]lido|mal ?formado|vencido|expirado|caducado"
+    r"|requerido|obligatorio|inv[aá]lido|no (?:es )?v[aá]lido|mal ?formado|vencido|expirado"
+    r"|caducado"
     r"|obrigat[oó]rio|necess[aá]rio|n[aã]o (?:[eé] )?v[aá]lido|ausente)"
 )
 _BAD_TOKEN_TEXT = re.compile(

@@ -219,12 +219,12 @@ def claim_fingerprint(message: ClaimMessage, to: str) -> Fingerprint:
 def comparable(text: str) -> str:
     """Return a text without what servers change: Unicode form, HTML escapes, invisible characters.
 
-    White space is reduced to single spaces, because servers trim it and change line ends.
+    White space is left out: servers trim it, change line ends, and may drop control characters.
     """
     text = unicodedata.normalize("NFKC", text)
-    for _ in range(2):  # a server may escape what another one has escaped already
+    for _ in range(4):  # a server may escape what another one has escaped already
         text = unicodedata.normalize("NFKC", html.unescape(text))
-    return " ".join("".join(c for c in text if not _is_invisible(c)).split())
+    return "".join("".join(c for c in text if not _is_invisible(c)).split())
 
 
 def _is_invisible(character: str) -> bool:

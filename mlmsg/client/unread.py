@@ -14,7 +14,7 @@ from mlmsg.rules import check_page, check_role
 __all__ = ["UnreadMessages"]
 
 MAX_YIELDS = 3
-"""How often `drain` yields one conversation."""
+"""The number of times that `drain` yields one conversation."""
 
 
 @explain_misuse("client.unread")

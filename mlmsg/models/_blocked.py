@@ -91,6 +91,6 @@ def guidance_for(status: str | None, substatus: str | None) -> Guidance:
     known = ADVICE.get(_PREFIX.sub("", name, count=1))
     if known is not None:
         return known
-    if not name and (status or "").lower() == "active":
+    if (status or "").lower() == "active":
         return _ACTIVE
     return Guidance("unknown", _UNKNOWN.format(substatus or status or "no state given"))

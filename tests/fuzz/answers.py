@@ -27,7 +27,7 @@ JSON: list[object] = [
     {"access_token": "fresh-token", "refresh_token": "next", "expires_in": 100},
     {"message": '{"message":"inside","status":400}', "error": "bad_request", "cause": []},
 ]  # fmt: skip
-STATUSES = (  # fmt: skip
+STATUSES = (
     200,
     201,
     200,
