@@ -88,6 +88,8 @@ async def _check_leftovers(scene: Scene, before: Counter[str], watch: Watch, row
     files = [name for name in _new(before, "/") if name not in callers]
     targets = {*scene.folder.rglob("*.part"), *scene.folder.glob("to/*")}
     files += [str(path) for path in targets if path.read_bytes() != DATA]
+    # A source that is read in a thread of its own is closed there, after the call has ended.
+    await becomes_true(lambda: scene.open_sources == 0)
     files += ["a source that is still open"] * scene.open_sources
     await becomes_true(watch.is_over)
     tasks = [repr(task) for task in watch.tasks if not task.done()]
