@@ -1,6 +1,7 @@
 """The token stays with the API: redirects of downloads, and servers that repeat the token."""
 
 import logging
+import re
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,6 +66,15 @@ async def test_a_signed_url_is_requested_as_it_is_written() -> None:
     async with connect(in_turn(redirects(target), answers(200, FILE))) as (client, server):
         await download(client)
     assert f"GET {target} HTTP/1.1".encode() in server.received[0]
+
+
+@pytest.mark.parametrize("folder", ["a%20b", "a%2Fb", "%01", "%C3%B1%7E", "a\x01b", "ñ"])
+async def test_a_redirect_from_a_quoted_folder_keeps_it(folder: str) -> None:
+    script = in_turn(redirects(f"/{folder}/first"), redirects("last?b=1"), answers(200, FILE))
+    async with connect(script) as (client, server):
+        assert await download(client) == FILE
+    _, first, last = re.findall(rb"^GET (.*) HTTP/1.1\r$", b"".join(server.received), re.MULTILINE)
+    assert last == first.replace(b"first", b"last?b=1")
 
 
 async def test_the_token_does_not_leave_by_way_of_another_origin() -> None:

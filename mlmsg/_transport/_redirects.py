@@ -52,7 +52,12 @@ def _join(base: URL, location: str) -> URL | None:
     # A location of plain ASCII is not encoded again: its signature may depend on each character.
     is_encoded = re.fullmatch(r"[!-~]+", location) is not None
     try:
-        target = base.join(URL(location, encoded=is_encoded))
+        target = URL(location, encoded=is_encoded)
+        if target.raw_path:
+            # `URL.join` decodes a base that does not end in "/": %20 becomes a space (yarl 1.25).
+            folder = base.raw_path.rpartition("/")[0]
+            base = base.with_path(f"{folder}/", encoded=True)
+        target = base.join(target)
         # A host name that cannot be looked up fails later, inside aiohttp, with a UnicodeError.
         (target.host or "").encode("idna")
         target.origin()
