@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import pytest
 from calls import ONCE, PAGE, Call, connect, download, read_page, send, upload
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from rawserver import Peer, Step, each, raw_server
 from tracebacks import shown_by
@@ -118,6 +118,9 @@ async def test_a_location_of_10000_characters(location: bytes) -> None:
 
 
 @settings(max_examples=300, deadline=None)
+@example(b"+://[]@")
+@example(b"https://[]@/")
+@example(b"!\x01/\x01")
 @given(
     st.binary(max_size=60)
     | st.text(max_size=40).map(lambda text: text.encode("utf-8", "surrogatepass"))

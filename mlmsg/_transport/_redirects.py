@@ -61,7 +61,7 @@ def _join(base: URL, location: str) -> URL | None:
         # A host name that cannot be looked up fails later, inside aiohttp, with a UnicodeError.
         (target.host or "").encode("idna")
         target.origin()
-    except ValueError:  # UnicodeError is a ValueError
+    except Exception:  # noqa: BLE001  (yarl 1.25 raises IndexError for "https://[]@", too)
         return None
     return target
 
