@@ -3,7 +3,6 @@
 import asyncio
 import select
 import socket
-from contextlib import suppress
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -11,6 +10,8 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
+
+from ._open_connection import OpenConnection, shut_down
 
 if TYPE_CHECKING:  # aiohttp exports these for annotations only
     from aiohttp import ClientRequest, ClientTimeout
@@ -26,12 +27,12 @@ class ExchangeConnections:
     not read, the socket stays open for as long as the peer likes. `abort` closes it at once.
     """
 
-    __slots__ = ("_sockets", "_transports")
+    __slots__ = ("_connections", "_sockets")
 
     def __init__(self) -> None:
         """Collect the connections that this task opens from now on."""
         self._sockets: list[socket.socket] = []
-        self._transports: dict[ResponseHandler, asyncio.Transport] = {}
+        self._connections: dict[ResponseHandler, OpenConnection] = {}
         _exchange.set(self)
 
     def add_socket(self, connecting: socket.socket) -> None:
@@ -42,11 +43,11 @@ class ExchangeConnections:
         """Remember a connection. Its socket is in the care of the transport from now on."""
         self._sockets.clear()
         if protocol.transport is not None:
-            self._transports[protocol] = protocol.transport
+            self._connections[protocol] = OpenConnection(protocol.transport)
 
     def remove(self, protocol: ResponseHandler) -> None:
         """Forget a connection that another exchange reuses."""
-        self._transports.pop(protocol, None)
+        self._connections.pop(protocol, None)
 
     def finish(self) -> None:
         """Abort the connections that still have bytes to send, and forget all.
@@ -54,21 +55,20 @@ class ExchangeConnections:
         A response may arrive before the request was sent. What is left of that request must not
         wait on an idle connection until the peer reads it.
         """
-        for transport in self._transports.values():
-            if transport.get_write_buffer_size():
-                transport.abort()
-        self._transports.clear()
+        for connection in self._connections.values():
+            if connection.has_unsent_bytes():
+                connection.abort()
+        self._connections.clear()
         self._sockets.clear()
 
     def abort(self) -> None:
         """Close all sockets at once, without sending the bytes that are still buffered."""
-        for transport in self._transports.values():
-            transport.abort()
+        for connection in self._connections.values():
+            connection.abort()
         for connecting in self._sockets:
             # asyncio may be in the middle of a handshake with it, and closes it then.
-            with suppress(OSError):
-                connecting.shutdown(socket.SHUT_RDWR)
-        self._transports.clear()
+            shut_down(connecting)
+        self._connections.clear()
         self._sockets.clear()
 
 

@@ -48,9 +48,9 @@ def discard(response: aiohttp.ClientResponse) -> None:
     """Close a response. If its body was not read to the end, abort the connection."""
     connection = response.connection
     transport = None if connection is None else connection.transport
-    response.close()
     if transport is not None:
-        transport.abort()
+        transport.abort()  # before `close`, after which a TLS transport may forget its connection
+    response.close()
 
 
 async def read_response(
