@@ -216,3 +216,31 @@ def test_invalid_faults_are_refused(wrong: dict[str, object], words: str) -> Non
     make: Callable[..., Fault] = Fault
     with pytest.raises(ValueError, match=re.escape(words)):
         make(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "first_line"),
+    [
+        ("HEAD", None, b"HTTP/1.1 404 Not Found"),
+        ("HEAD", Fault(status=200, body=b"bytes"), b"HTTP/1.1 200 OK"),
+        ("GET", Fault(status=204), b"HTTP/1.1 204 No Content"),
+        ("GET", Fault(status=204, body=b"bytes"), b"HTTP/1.1 204 No Content"),
+        ("GET", Fault(status=304, body="bytes"), b"HTTP/1.1 304 Not Modified"),
+        ("POST", Fault(status=204, body={"id": 1}), b"HTTP/1.1 204 No Content"),
+    ],
+)
+async def test_a_response_without_a_body_leaves_the_connection_usable(
+    sandbox: Sandbox, method: str, fault: Fault | None, first_line: bytes
+) -> None:
+    if fault is not None:
+        sandbox.inject(fault)
+    token = f"Host: x\r\nAuthorization: Bearer {sandbox.token}\r\n"
+    first = f"{method} {PACK}x HTTP/1.1\r\n{token}Content-Length: 0\r\n\r\n"
+    second = f"GET /users/me HTTP/1.1\r\n{token}Connection: close\r\n\r\n"
+    received = await exchange_bytes(sandbox, (first + second).encode())
+    head, _, rest = received.partition(b"\r\n\r\n")
+    assert head.startswith(first_line + b"\r\n")
+    assert (b"\r\nContent-Length: " in head) == (method == "HEAD")
+    assert rest.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert rest.count(b"HTTP/1.1 ") == 1
+    assert [request.status for request in sandbox.requests] == [int(first_line.split()[1]), 200]

@@ -31,7 +31,7 @@ class Fault:
         status: The status of an `answer`.
         body: The body of an `answer`. bytes and str are sent as they are (text/plain unless
             `headers` name another type), any other value as JSON; None is the API's error body
-            for the status.
+            for the status. No body is sent with 204 or 304, or in response to HEAD.
         headers: The headers of an `answer`.
         times: The number of matching requests that fail.
         method: The method of matching requests; None for all.

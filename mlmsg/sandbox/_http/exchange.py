@@ -46,6 +46,9 @@ V = TypeVar("V")
 
 _CHUNK_BYTES = 256 * 1024
 
+# The statuses whose responses never contain a body (RFC 9110).
+_BODILESS_STATUSES = frozenset({204, 304})
+
 # A read raises the first while it waits, and the second afterwards (aiohttp 3.14, Python parser).
 _MALFORMED_BODY = (HttpProcessingError, web.RequestPayloadError)
 
@@ -145,13 +148,20 @@ class Exchange:
                 self.record.body_size += len(chunk)
 
     async def write(self, response: Response, *, cut: bool = False) -> web.StreamResponse:
-        """Send the response in chunks of 256 KiB; `cut` stops after half of it and closes."""
+        """Send the response in chunks of 256 KiB; `cut` stops after half of it and closes.
+
+        A response to HEAD, and one with the status 204 or 304, is sent without its body.
+        """
         stream = web.StreamResponse(status=response.status, headers=response.headers)
         stream.content_length = len(response.body)
         if response.early:
             stream.force_close()
         self.record.status = response.status
-        end = len(response.body) // 2 if cut else len(response.body)
+        # A StreamResponse of aiohttp 3.14 would write the body. On a kept connection, the client
+        # reads its bytes as the start of the next response.
+        has_body = self.request.method != "HEAD" and response.status not in _BODILESS_STATUSES
+        end = len(response.body) if has_body else 0
+        end = end // 2 if cut else end
         body = memoryview(response.body)[:end]
         # The client may disconnect at any time: that is no error of the sandbox.
         with suppress(ConnectionError):
