@@ -127,6 +127,30 @@ async def test_start_and_stop_can_be_repeated() -> None:
             await anyio.connect_tcp("127.0.0.1", int(url.rpartition(":")[2]))
 
 
+async def test_a_start_at_an_occupied_port_can_be_repeated() -> None:
+    async with Sandbox() as first:
+        port = int(first.url.rpartition(":")[2])
+        second = Sandbox(port=port)
+        for _ in range(2):
+            with pytest.raises(OSError, match="while attempting to bind"):
+                await second.start()
+            with pytest.raises(RuntimeError, match="not running"):
+                assert second.url
+    async with second, ClientSession(second.url) as http, http.get("/") as response:
+        assert response.status == 400
+        assert second.url == f"http://127.0.0.1:{port}"
+
+
+async def test_a_cancelled_start_can_be_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    sandbox = Sandbox()
+    with monkeypatch.context() as patched, anyio.CancelScope() as scope:
+        patched.setattr("aiohttp.web.TCPSite.start", lambda _: anyio.sleep_forever())
+        scope.cancel()
+        await sandbox.start()
+    async with sandbox, ClientSession(sandbox.url) as http, http.get("/") as response:
+        assert response.status == 400
+
+
 async def test_it_stops_at_once_with_connections_open(sandbox: Sandbox) -> None:
     sandbox.inject(Fault(path="/slow", delay=60))
     async with (
