@@ -163,6 +163,7 @@ class Sandbox:
 
     @tokens.setter
     def tokens(self, tokens: Iterable[str]) -> None:
+        """Replace the accepted tokens."""
         self._tokens = set(tokens)
 
     @property
@@ -175,6 +176,7 @@ class Sandbox:
 
     @expired.setter
     def expired(self, tokens: Iterable[str]) -> None:
+        """Replace the expired tokens."""
         self._expired = set(tokens)
 
     @property
