@@ -10,7 +10,7 @@ import anyio
 import pytest
 from aiohttp import ClientConnectionError, ClientSession
 from blockbuster import blockbuster_ctx
-from sandboxes import FILES, MUG, PACKS, POST_SALE_ROUTES, TIMEOUT
+from sandboxes import FILES, MUG, PACKS, POST_SALE_ROUTES, TIMEOUT, exchange_bytes
 from yarl import URL
 
 import mlmsg.sandbox
@@ -94,6 +94,22 @@ async def test_the_record_is_bounded(
         async with http.get(f"/{number}"):
             pass
     assert [request.path for request in sandbox.requests] == ["/2", "/3", "/4"]
+
+
+async def test_the_record_has_room_for_a_thousand_requests(sandbox: Sandbox) -> None:
+    count = 1001
+    close = "Connection: close\r\n"
+    requests = [
+        f"GET /{number} HTTP/1.1\r\nHost: x\r\n{close if number == count else ''}\r\n"
+        for number in range(1, count + 1)
+    ]
+    await exchange_bytes(sandbox, "".join(requests).encode())
+    paths = [request.path for request in sandbox.requests]
+    assert paths == [f"/{number}" for number in range(2, count + 1)]
+    with anyio.fail_after(1):
+        await sandbox.received(1000)
+        with pytest.raises(ValueError, match="at most 1000, the number of kept requests, not 1001"):
+            await sandbox.received(1001)
 
 
 async def test_two_run_side_by_side() -> None:

@@ -204,7 +204,15 @@ class Sandbox:
         self._expired |= self._tokens if token is None else {token}
 
     async def received(self, count: int) -> None:
-        """Wait until `requests` contains that many requests, answered or not."""
+        """Wait until `requests` contains that many requests, answered or not.
+
+        Raises:
+            ValueError: `count` is more than the 1000 requests that are kept.
+        """
+        if count > _MAX_REQUESTS:
+            raise ValueError(
+                f"count must be at most {_MAX_REQUESTS}, the number of kept requests, not {count}"
+            )
         while len(self.requests) < count:
             await self._arrival.wait()
 
