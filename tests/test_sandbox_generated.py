@@ -346,7 +346,7 @@ def test_numbers_out_of_their_range(name: str, value: int, message: str) -> None
         generated_market(**{name: value})  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("site_id", ["", "XXX", "mlb"])
+@pytest.mark.parametrize("site_id", ["", "ZZZ", "mlb"])
 def test_an_unknown_site(site_id: str) -> None:
     with pytest.raises(ValueError, match="site_id must be CBT or the id of a site"):
         generated_market(site_id=site_id)

@@ -67,7 +67,7 @@ async def test_the_token_is_checked(
         assert response.status == status
 
 
-@pytest.mark.parametrize("site_id", ["", "XXX", "mlb"])
+@pytest.mark.parametrize("site_id", ["", "ZZZ", "mlb"])
 def test_the_example_refuses_an_unknown_site(site_id: str) -> None:
     with pytest.raises(ValueError, match="site_id must be CBT or the id of a site"):
         example_market(site_id=site_id)
