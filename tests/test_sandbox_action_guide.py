@@ -4,7 +4,7 @@ import pytest
 from aiohttp import ClientSession
 from sandboxes import error_body
 
-from mlmsg.sandbox import Market, RateLimit, Sandbox
+from mlmsg.sandbox import Market, RateLimit, Sandbox, Template, Variable
 
 OPEN = "2000007002000011"
 REASON = "2000007002000044"
@@ -146,6 +146,43 @@ async def test_a_send_uses_up_its_option(
     message = f"You are not allowed to execute the option {body['option_id']} again"
     assert (status, error) == (403, guide_error(403, "bad_request", message))
     assert len(domestic.market.packs[REASON].messages) == 1
+
+
+def promise_template(texts: dict[str, dict[str, str]]) -> Template:
+    variables = [Variable(f"{PROMISE}___VAR___{name}") for name in ("INIT", "LIMIT")]
+    return Template(PROMISE, variables, texts)
+
+
+@pytest.mark.parametrize(
+    ("html", "text"),
+    [
+        ("<p>De %d a %d horas.</p>", "<p>De 12 a 48 horas.</p>"),
+        ("<p>De %s a %s horas, 100% certo.</p>", "<p>De 12 a 48 horas, 100% certo.</p>"),
+        ("<style>p {color: red}</style>{0}{} %d a %s", "<style>p {color: red}</style>{0}{} 12 a 48"),
+        ("De %d", "De 12"),
+        ("De %d a %d ou %d", "De 12 a 48 ou %d"),
+    ],
+)
+async def test_a_template_is_filled_with_the_text_of_the_site(
+    http: ClientSession, domestic: Sandbox, *, base: str, html: str, text: str
+) -> None:
+    texts = {"mla": {"html": "De %d a %d en Argentina"}, "mlb": {"html": html}}
+    option = domestic.market.packs[REASON].guide.option("DELIVERY_PROMISE")
+    option.templates = [promise_template(texts)]
+    status, sent = await send(http, base + REASON, DELIVERY)
+    assert (status, sent["text"]) == (200, text)
+
+
+@pytest.mark.parametrize("texts", [{}, {"mla": {"html": "De %d a %d"}}, {"mlb": {"plain": "%d"}}])
+async def test_a_template_without_a_text_of_the_site_is_invalid(
+    http: ClientSession, domestic: Sandbox, base: str, texts: dict[str, dict[str, str]]
+) -> None:
+    option = domestic.market.packs[REASON].guide.option("DELIVERY_PROMISE")
+    option.templates = [promise_template(texts)]
+    error = guide_error(400, "bad_request", f"The template id {PROMISE} is invalid")
+    assert await send(http, base + REASON, DELIVERY) == (400, error)
+    assert option.cap_available == 1
+    assert domestic.market.packs[REASON].messages == []
 
 
 async def test_a_child_option_can_be_sent(http: ClientSession, domestic: Sandbox) -> None:

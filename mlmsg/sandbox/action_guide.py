@@ -1,5 +1,6 @@
 """The action guide of a pack: the reasons by which its seller starts the conversation."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -15,6 +16,7 @@ _TEXTS = {
     "TEMPLATE___REQUEST_BILLING_INFO___1": "¿Nos compartes tus datos de facturación?",
 }
 _PROMISE_TEXT = "<p>Tu compra llega en %d a %d horas.</p>"
+_SLOT = re.compile("%[ds]")
 
 
 @dataclass(slots=True)
@@ -72,12 +74,17 @@ def default_options(site_id: str, *, global_selling: bool) -> list[Option]:
     return options
 
 
-def fill_template(template: Template, values: list[int | float]) -> str:
-    """Return the text of a template with these values of its variables."""
-    if isinstance(template.texts, dict):
-        text = next(iter(template.texts.values()))
-        return text["html"].replace("%d", "{}").format(*values)
-    return _TEXTS.get(template.id, template.id)
+def fill_template(template: Template, site_id: str, values: list[int | float]) -> str | None:
+    """Return the text of a template for a site, with these values of its variables.
+
+    The values replace `%d` and `%s` in their order. A template without any texts has an invented
+    one; None means that it has texts, but none for the site.
+    """
+    if not isinstance(template.texts, dict):
+        return _TEXTS.get(template.id, template.id)
+    html = template.texts.get(site_id.lower(), {}).get("html")
+    remaining = iter(values)
+    return html and _SLOT.sub(lambda slot: str(next(remaining, slot[0])), html)
 
 
 def _template_option(option_id: str, description: str) -> Option:

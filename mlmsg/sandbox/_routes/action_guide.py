@@ -12,6 +12,8 @@ Choices of the sandbox that the API does not document:
 - the texts of errors are approximations, in English or, by `Sandbox.language`, in Portuguese
 - the response to a send is a 200; a send does not unblock the thread
 - a negative value of a delivery promise is a date before today
+- the values of variables replace `%d` and `%s` in their order; a template that has texts, but none
+  for the site of the pack, is invalid: 400
 """
 
 from dataclasses import dataclass
@@ -227,7 +229,10 @@ def _read_text(pack: Pack, option: Option, body: OptionBody, language: _Language
     if template.vars and pack.guide.promise_has_passed:
         message = _PROMISE_IN_THE_PAST[language]
         raise ErrorResponse(500, message, body={"status_code": 500, "message": message})
-    return fill_template(template, values)
+    text = fill_template(template, pack.site_id, values)
+    if text is None:
+        raise _INVALID_TEMPLATE.response(language, template=template.id)
+    return text
 
 
 def _read_variables(template: Template, body: OptionBody, language: _Language) -> list[int | float]:
