@@ -91,6 +91,29 @@ async def test_the_actions_are_those_of_the_seeds_table(
     assert {action["mandatory"] for action in actions} <= {role == "respondent"}
 
 
+async def test_the_actions_of_the_seller_are_mandatory_in_either_role(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    market = sandbox.market
+    claim = market.add_claim(
+        claim_type="cancel_sale",
+        complainant_id=SELLER,
+        respondent_id=8,
+        mediator_id=9,
+        at="2024-09-12T09:15:00.000-04:00",
+    )
+    due = "2024-09-15T09:15:00.000-04:00"
+    for _ in range(2):
+        async with http.get(V2 + claim.id) as response:
+            players = (await response.json())["players"]
+        assert [player["type"] for player in players] == ["seller", "buyer", "internal"]
+        actions = [player["available_actions"] for player in players]
+        mandatory = [[(one["mandatory"], one["due_date"]) for one in some] for some in actions]
+        assert mandatory[:2] == [[(True, due)], [(False, None)]]
+        assert set(mandatory[2]) <= {(False, None)}
+        market.update_claim(claim.id, stage="dispute")
+
+
 async def test_a_claim_that_becomes_a_dispute(http: ClientSession, sandbox: Sandbox) -> None:
     claim = sandbox.market.add_claim(at="2024-09-12T09:15:00.000-04:00")
     claim.enter("dispute")

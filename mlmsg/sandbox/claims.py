@@ -34,6 +34,7 @@ _RECEIVERS: dict[Stage, dict[Role, tuple[Role, ...]]] = {
     },
     "dispute": {"complainant": ("mediator",), "respondent": ("mediator",), "mediator": ()},
 }
+# The types of players, the mandatory actions and their due dates are the sandbox's own choices.
 _PLAYER_TYPES: dict[Role, str] = {
     "complainant": "buyer",
     "respondent": "seller",
@@ -145,7 +146,8 @@ class Claim:
     def add_player(self, role: Role, user_id: int, player_type: str | None = None) -> Player:
         """Add a player with the actions of the stage, and return it.
 
-        Its type is by default that of the role: `buyer`, `seller` or `internal`.
+        Its type is by default `buyer` for the complainant, `seller` for the respondent and
+        `internal` for the mediator. The actions of a `seller` are mandatory.
 
         Raises:
             ValueError: The claim already has a player with this role.
@@ -153,7 +155,8 @@ class Claim:
         if any(player.role == role for player in self.players):
             raise ValueError(f"claim {self.id} already has a {role}")
         player_type = player_type or _PLAYER_TYPES[role]
-        player = Player(role, player_type, user_id, self._available_actions(role))
+        actions = self._available_actions(role, player_type)
+        player = Player(role, player_type, user_id, actions)
         self.players.append(player)
         return player
 
@@ -180,7 +183,7 @@ class Claim:
     def renew_actions(self) -> None:
         """Give each player the actions of the present stage and status."""
         for player in self.players:
-            player.available_actions = self._available_actions(player.role)
+            player.available_actions = self._available_actions(player.role, player.type)
 
     def touch(self, at: str) -> None:
         """Move `last_updated` forward to this date; an earlier date changes nothing."""
@@ -228,11 +231,11 @@ class Claim:
             problem=texts.problem,
         )
 
-    def _available_actions(self, role: Role) -> list[AvailableAction]:
+    def _available_actions(self, role: Role, player_type: str) -> list[AvailableAction]:
         if self.status != "opened":
             return []
-        # Only the seller has to answer before a date.
-        mandatory = role == "respondent"
+        # Only the seller has to answer before a date, in whichever role.
+        mandatory = player_type == "seller"
         due = parse_date(self.date_created) + _TIME_TO_ANSWER
         due_date = format_claim_date(due) if mandatory else None
         return [

@@ -70,8 +70,10 @@ class Claims(MarketBase):
             stage: A `dispute` has a mediator, a `claim` only with a `mediator_id`.
             status: The status, an open set; players have actions only in `opened`.
             site_id: The site of the sale.
-            complainant_id: The buyer.
-            respondent_id: The seller; the market's `user_id` by default.
+            complainant_id: The complainant: usually the buyer, but the seller of a `cancel_sale`.
+                The market's `user_id` is a player of the type `seller`, the respondent then one
+                of the type `buyer`.
+            respondent_id: The respondent; the market's `user_id` by default.
             mediator_id: The mediator.
             version_1: The claim is of "Claims 1.0": the v2 paths refuse it.
             claim_type: The type, an open set, such as `cancel_sale`.

@@ -16,6 +16,9 @@ Choices of the sandbox that the API does not document:
   them, and its Content-Type is ignored
 - a send-message with an attachment that was not uploaded to this claim: 400
 - an action that the player does not have: 403
+- the type of a player is `buyer`, `seller` or `internal`
+- the actions of the seller are mandatory, and due three days after the claim was opened
+- `action_responsible` is the mediator of a dispute, and otherwise the seller
 - the histories are in the order of time, and the texts of a claim are invented
 - reading messages does not mark them as read
 """

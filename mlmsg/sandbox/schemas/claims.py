@@ -29,7 +29,10 @@ __all__ = [
 ]
 
 Role = Literal["complainant", "respondent", "mediator"]
-"""The roles of a claim: the buyer, the seller, and the mediator of a dispute."""
+"""The roles of a claim, of which a dispute has the mediator.
+
+The complainant is usually the buyer; in a `cancel_sale` it is the seller.
+"""
 
 Stage = Literal["claim", "dispute"]
 """The stages of a claim: between buyer and seller, or before a mediator."""
@@ -73,7 +76,7 @@ class ClaimMessage(Struct, frozen=True):
 
 
 class AvailableAction(Struct, frozen=True):
-    """An action that a player may take now; a mandatory one has a `due_date`."""
+    """An action that a player may take now; in the sandbox, a mandatory one has a `due_date`."""
 
     action: str
     mandatory: bool
