@@ -116,12 +116,15 @@ async def test_the_actions_of_the_seller_are_mandatory_in_either_role(
 
 async def test_a_claim_that_becomes_a_dispute(http: ClientSession, sandbox: Sandbox) -> None:
     claim = sandbox.market.add_claim(at="2024-09-12T09:15:00.000-04:00")
-    claim.enter("dispute")
+    at = "2024-09-13T10:00:00.000-04:00"
+    sandbox.market.update_claim(claim.id, stage="dispute", at=at)
+    assert [player.role for player in claim.players] == ["complainant", "respondent"]
     claim.add_player("mediator", 9)
     async with http.get(V2 + claim.id) as response:
         details = await response.json()
     assert details["stage"] == "dispute"
-    assert details["last_updated"] == details["date_created"] == "2024-09-12T09:15:00.000-04:00"
+    assert details["date_created"] == "2024-09-12T09:15:00.000-04:00"
+    assert details["last_updated"] == at
     actions = [player["available_actions"] for player in details["players"]]
     assert [[one["action"] for one in some] for some in actions] == [
         ["send_message_to_mediator"],

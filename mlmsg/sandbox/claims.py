@@ -175,11 +175,6 @@ class Claim:
         """Return the player with this user id, or None."""
         return next((player for player in self.players if player.user_id == user_id), None)
 
-    def enter(self, stage: Stage) -> None:
-        """Change the stage, and give each player its actions; add a mediator to a dispute."""
-        self.stage = stage
-        self.renew_actions()
-
     def renew_actions(self) -> None:
         """Give each player the actions of the present stage and status."""
         for player in self.players:

@@ -132,7 +132,7 @@ class Claims(MarketBase):
         Args:
             claim_id: The id of a claim of this market.
             status: The new status; a claim that is not `opened` leaves its players no actions.
-            stage: The new stage.
+            stage: The new stage. A `dispute` does not add a mediator; `Claim.add_player` does.
             resolution: The resolution.
             changed_by: The role in the history of the status.
             at: The date of the change, such as `2024-08-22T17:31:37.000-04:00`; now by default.
