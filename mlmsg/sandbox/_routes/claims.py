@@ -9,8 +9,9 @@ Choices of the sandbox that the API does not document:
 
 - the order of the checks: token, `Market.denied` (403), existence (404), "Claims 1.0" (401), and
   that the user of the token is a player of the claim (403 of the PolicyAgent)
-- a 401 and a 404 have the document's body `{code, error, message, cause: null}`; all others but
-  the PolicyAgent's have `{message, error, status, cause: []}`, as its 400 has
+- the 401 without a token or of "Claims 1.0", the 404, and the 403 of a "Model 6" seller have the
+  body `{code, error, message, cause: null}`; all other errors have
+  `{message, error, status, cause: []}`, except the PolicyAgent's
 - the response to an upload is a 201 with `<uuid>.<ext>`; the framing must be strict, with a
   Content-Length; the first bytes of the file decide its kind, the extension must agree with
   them, and its Content-Type is ignored
