@@ -37,7 +37,7 @@ class MissedFeed:
 
     @property
     def received(self) -> datetime:
-        """The time of the event."""
+        """One hour before `sent`; the meaning of the field is not documented."""
         return self.sent - _TIME_OF_ATTEMPTS
 
     def is_kept(self, now: datetime) -> bool:

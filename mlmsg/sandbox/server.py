@@ -105,7 +105,7 @@ class Sandbox:
         has_permission: The application may communicate with buyers; without the permission the
             PolicyAgent responds 403.
         is_model_6: The seller is a "Model 6" seller of Global Selling, whose messages and claims
-            under /marketplace are a 403.
+            under /marketplace are a 403. That the domestic paths stay open is not verified.
     """
 
     def __init__(self, *, market: Market | None = None, port: int = 0) -> None:

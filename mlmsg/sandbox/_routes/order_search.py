@@ -17,6 +17,10 @@ two domestic caps and the refusal of `pending_cancel`. Not verified, and choices
 - the filters of items, mediations and feedback are not served; they and any unknown parameter
   are a 400
 - a domestic search without `seller`: 400, with that of another account: 403
+- `q` finds the ids of orders and packs only; any other text is a 400
+- `tags` finds the sales that have all of its tags, `tags.not` those that have none of them
+- a domestic search has the sorts `date_asc` and `date_desc` only
+- the names of the sorts, `display`, and a `filters` that is always empty
 """
 
 from collections.abc import Iterator, Mapping
