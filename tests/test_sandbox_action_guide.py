@@ -158,7 +158,7 @@ def promise_template(texts: dict[str, dict[str, str]]) -> Template:
     [
         ("<p>De %d a %d horas.</p>", "<p>De 12 a 48 horas.</p>"),
         ("<p>De %s a %s horas, 100% certo.</p>", "<p>De 12 a 48 horas, 100% certo.</p>"),
-        ("<style>p {color: red}</style>{0}{} %d a %s", "<style>p {color: red}</style>{0}{} 12 a 48"),
+        ("<style>p {top: 0}</style>{0}{} %d a %s", "<style>p {top: 0}</style>{0}{} 12 a 48"),
         ("De %d", "De 12"),
         ("De %d a %d ou %d", "De 12 a 48 ou %d"),
     ],

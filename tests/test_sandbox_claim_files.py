@@ -3,7 +3,6 @@
 import re
 from io import BytesIO
 
-import anyio
 import pytest
 from aiohttp import ClientSession
 from sandboxes import (
@@ -21,6 +20,7 @@ from sandboxes import (
     claim_error_body,
     claim_file,
     error_body,
+    exchange_bytes,
     framed_jpg,
     upload_to_claim,
 )
@@ -190,13 +190,7 @@ async def test_some_uploads_are_refused_before_their_body_is_read(
         f"Content-Type: {HEADERS['Content-Type']}",
         header,
     ]
-    host, port = sandbox.url.removeprefix("http://").split(":")
-    received = b""
-    with anyio.fail_after(5):
-        async with await anyio.connect_tcp(host, int(port)) as stream:
-            await stream.send("\r\n".join([*lines, "", ""]).encode())
-            async for chunk in stream:
-                received += chunk
+    received = await exchange_bytes(sandbox, "\r\n".join([*lines, "", ""]).encode())
     assert received.startswith(b"HTTP/1.1 " + status)
     assert b"\r\nConnection: close\r\n" in received
     assert message in received

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
-import msgspec
-
-from mlmsg.sandbox._http.responses import JSON_HEADERS, Response, error_response
+from mlmsg.sandbox._http.responses import Response, error_response, json_response
 
 __all__ = ["Action", "Fault", "FaultQueue"]
 
@@ -78,7 +76,7 @@ class Fault:
             plain_text = {"Content-Type": "text/plain; charset=utf-8"}
             response = Response(self.status, self.body.encode(), plain_text)
         else:
-            response = Response(self.status, msgspec.json.encode(self.body), JSON_HEADERS)
+            response = json_response(self.body, self.status)
         # Title case, so that "content-type" replaces our "Content-Type".
         headers = {name.title(): value for name, value in self.headers.items()}
         return replace(response, headers={**response.headers, **headers}, early=self.early)

@@ -17,13 +17,12 @@ Choices of the sandbox that the API does not document:
 """
 
 from dataclasses import dataclass
-from typing import Literal
 
 import msgspec
 
 from mlmsg.sandbox._http.access import check_seller
-from mlmsg.sandbox._http.exchange import Exchange, Handler, Route
-from mlmsg.sandbox._http.inputs import check_order, read_json
+from mlmsg.sandbox._http.exchange import Exchange, Handler, Language, Route
+from mlmsg.sandbox._http.inputs import check_order, check_tag, read_json
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
 from mlmsg.sandbox._routes._sends import moderation_of
 from mlmsg.sandbox.action_guide import fill_template
@@ -39,8 +38,6 @@ from mlmsg.sandbox.schemas.action_guide import (
 
 _CLOSED_ACCOUNT = "blocked_by_deactivated_account"
 
-_Language = Literal["en", "pt"]
-
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
@@ -50,7 +47,7 @@ class _Refusal:
     english: str
     portuguese: str
 
-    def response(self, language: _Language, **values: object) -> ErrorResponse:
+    def response(self, language: Language, **values: object) -> ErrorResponse:
         text = self.portuguese if language == "pt" else self.english
         message = text.format(**values)
         body = {
@@ -189,8 +186,7 @@ ROUTES = (
 
 def _find_pack(exchange: Exchange) -> Pack:
     language, market = exchange.settings.language, exchange.settings.market
-    if exchange.request.query.get("tag", "post_sale") != "post_sale":
-        raise ErrorResponse(400, "The tag param must be post_sale")
+    check_tag(exchange)
     pack_id = exchange.request.match_info["pack"]
     pack = exchange.find(market.packs, pack_id)
     if pack is None:
@@ -203,7 +199,7 @@ def _find_pack(exchange: Exchange) -> Pack:
     return pack
 
 
-def _check_conversation(pack: Pack, language: _Language) -> None:
+def _check_conversation(pack: Pack, language: Language) -> None:
     status = pack.conversation_status
     if is_blocked(status) and status.substatus == _CLOSED_ACCOUNT:
         raise _BUYER_LEFT.response(language)
@@ -216,7 +212,7 @@ def _check_conversation(pack: Pack, language: _Language) -> None:
         raise _BLOCKED.response(language)
 
 
-def _read_text(pack: Pack, option: Option, body: OptionBody, language: _Language) -> str:
+def _read_text(pack: Pack, option: Option, body: OptionBody, language: Language) -> str:
     if option.type == "free_text":
         if not body.text or (option.char_limit and len(body.text) > option.char_limit):
             raise _INVALID_TEXT.response(language)
@@ -235,7 +231,7 @@ def _read_text(pack: Pack, option: Option, body: OptionBody, language: _Language
     return text
 
 
-def _read_variables(template: Template, body: OptionBody, language: _Language) -> list[int | float]:
+def _read_variables(template: Template, body: OptionBody, language: Language) -> list[int | float]:
     values = {variable.id: variable.value for variable in body.vars or []}
     names = [variable.id for variable in template.vars or []]
     if set(names) != set(values):

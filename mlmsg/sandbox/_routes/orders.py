@@ -9,6 +9,8 @@ Not verified, and choices of the sandbox:
 
 from datetime import datetime
 
+from msgspec.structs import asdict
+
 from mlmsg.sandbox._http.access import check_token
 from mlmsg.sandbox._http.exchange import Exchange, Route
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
@@ -35,8 +37,7 @@ async def get_pack(exchange: Exchange) -> Response:
 async def get_global_pack(exchange: Exchange) -> Response:
     """Handle `GET /marketplace/orders/pack/{pack}`."""
     pack = _pack_details(_find_orders(exchange))
-    fields = {name: getattr(pack, name) for name in pack.__struct_fields__}
-    return json_response(GlobalPackDetails(**fields))
+    return json_response(GlobalPackDetails(**asdict(pack)))
 
 
 def partial_response(exchange: Exchange, value: object) -> Response:
