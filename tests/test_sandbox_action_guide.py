@@ -189,7 +189,8 @@ async def test_a_child_option_can_be_sent(http: ClientSession, domestic: Sandbox
     guide = domestic.market.packs[REASON].guide
     child = guide.options.pop()
     guide.option("SEND_INVOICE_LINK").child_options = [child]
-    assert guide.option("OTHER") is child
+    assert guide.option("OTHER") is guide.find("OTHER") is child
+    assert guide.find("NOPE") is None
     base = "/messages/action_guide/packs/"
     assert (await send(http, base + REASON, OTHER))[0] == 200
     assert child.cap_available == 0

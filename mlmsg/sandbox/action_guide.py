@@ -46,16 +46,20 @@ class ActionGuide:
             yield option
             pending = [*(option.child_options or []), *pending]
 
+    def find(self, option_id: str) -> Option | None:
+        """Return the option with this id, at any depth, or None."""
+        return next((option for option in self.walk() if option.id == option_id), None)
+
     def option(self, option_id: str) -> Option:
         """Return the option with this id, at any depth.
 
         Raises:
             KeyError: The guide has no such option.
         """
-        for option in self.walk():
-            if option.id == option_id:
-                return option
-        raise KeyError(option_id)
+        option = self.find(option_id)
+        if option is None:
+            raise KeyError(option_id)
+        return option
 
 
 def default_options(site_id: str, *, global_selling: bool) -> list[Option]:

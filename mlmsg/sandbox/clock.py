@@ -1,9 +1,15 @@
 """The time of the sandbox, which a test can advance instead of sleeping."""
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from time import monotonic
 
-__all__ = ["Clock"]
+__all__ = ["Clock", "utc_now"]
+
+
+def utc_now() -> datetime:
+    """Return the present time in UTC, by which a market dates what it adds."""
+    return datetime.now(UTC)
 
 
 class Clock:

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 import msgspec
 
+from mlmsg.sandbox.schemas.dates import format_utc_milliseconds
 from mlmsg.sandbox.schemas.feeds import FeedEntry, FeedRequest, FeedResponse
 
 __all__ = ["MissedFeed"]
@@ -53,8 +54,8 @@ class MissedFeed:
             "topic": self.topic,
             "application_id": self.application_id,
             "attempts": self.attempts,
-            "sent": _format(self.sent),
-            "received": _format(self.received),
+            "sent": format_utc_milliseconds(self.sent),
+            "received": format_utc_milliseconds(self.received),
         }
         return envelope if self.actions is None else {**envelope, "actions": self.actions}
 
@@ -72,12 +73,8 @@ class MissedFeed:
             topic=self.topic,
             application_id=self.application_id,
             attempts=self.attempts,
-            sent=_format(self.sent),
-            received=_format(self.received),
+            sent=format_utc_milliseconds(self.sent),
+            received=format_utc_milliseconds(self.received),
             request=FeedRequest(_CALLBACK, headers, data),
             response=FeedResponse(501, 500, "", {}),
         )
-
-
-def _format(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,20 +1,17 @@
 """The market of a sandbox: packs, orders, files, claims. Plain values, no I/O."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 
 from mlmsg.sandbox._market.base import Setup
 from mlmsg.sandbox._market.claims import Claims
 from mlmsg.sandbox._market.notices import Notices
 from mlmsg.sandbox._market.sales import Sales
 from mlmsg.sandbox.archive import Archive, EmptyArchive
+from mlmsg.sandbox.clock import utc_now
 from mlmsg.sandbox.sites import GLOBAL_SELLING
 
 __all__ = ["Market"]
-
-
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
 
 
 class Market(Sales, Claims, Notices):
@@ -48,7 +45,7 @@ class Market(Sales, Claims, Notices):
         user_id: int = 700100200,
         site_id: str = GLOBAL_SELLING,
         nickname: str = "TIENDA_EJEMPLO",
-        now: Callable[[], datetime] = _utc_now,
+        now: Callable[[], datetime] = utc_now,
         archive: Archive | None = None,
     ) -> None:
         super().__init__(Setup(user_id, site_id, nickname, now, archive or EmptyArchive()))

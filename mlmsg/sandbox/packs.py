@@ -10,7 +10,10 @@ from mlmsg.sandbox.conversations import hides_messages
 from mlmsg.sandbox.schemas.dates import add_milliseconds
 from mlmsg.sandbox.schemas.packs import Attachment, ConversationStatus, Message, Person
 
-__all__ = ["Author", "Pack", "StoredFile"]
+__all__ = ["CLIENT_ID", "Author", "Pack", "StoredFile"]
+
+CLIENT_ID = 7001002003004005
+"""The `client_id` of the messages of the seller."""
 
 Author = Literal["seller", "buyer"]
 """The author of a message."""

@@ -14,7 +14,7 @@ from itertools import islice
 from operator import attrgetter
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Condition", "Found", "Index", "Query", "Row", "Span"]
+__all__ = ["Condition", "Found", "Index", "Query", "Row", "Span", "equal"]
 
 # The orders that an index keeps: a walk over two roles and two statuses needs four.
 _MAX_ORDERS = 16
@@ -38,6 +38,11 @@ class Condition(Generic[R]):
 
     key: Hashable
     matches: Callable[[R], bool] = field(compare=False, repr=False)
+
+
+def equal(name: str, value: int | str) -> Condition[R]:
+    """Return the condition that this attribute of a row has this value."""
+    return Condition((name, value), lambda row: bool(getattr(row, name) == value))
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,9 @@ _DEFAULT_LIMIT = 10
 _MEGABYTE = 1024 * 1024
 # The boundaries and headers around a file of the largest size may take this many bytes.
 _MAX_FRAMING_BYTES = 16 * 1024
-# Eighteen digits are enough for any page, and int() refuses to parse several thousand.
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
+
+NUMBER = re.compile(r"-?[0-9]{1,18}")
+"""A number in a query: eighteen digits are enough, and int() refuses to parse several thousand."""
 
 _Body = TypeVar("_Body")
 
@@ -88,7 +89,7 @@ def read_number(exchange: Exchange, name: str, default: int, minimum: int) -> in
         ErrorResponse: 400, with a text of the sandbox's own choice.
     """
     text = exchange.request.query.get(name, str(default))
-    if not _NUMBER.fullmatch(text) or int(text) < minimum:
+    if not NUMBER.fullmatch(text) or int(text) < minimum:
         raise ErrorResponse(400, f"The {name} param must be a number of at least {minimum}")
     return int(text)
 
@@ -112,7 +113,7 @@ def read_page_request(exchange: Exchange) -> PageRequest:
     """
     query = exchange.request.query
     limit_text, offset_text = query.get("limit", str(_DEFAULT_LIMIT)), query.get("offset", "0")
-    if not (_NUMBER.fullmatch(limit_text) and _NUMBER.fullmatch(offset_text)):
+    if not (NUMBER.fullmatch(limit_text) and NUMBER.fullmatch(offset_text)):
         raise ErrorResponse(400, "Invalid offset or limit param")
     limit, offset = int(limit_text), int(offset_text)
     if limit <= 0:

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from mlmsg.sandbox._market.base import MarketBase, Setup, extension
 from mlmsg.sandbox.action_guide import ActionGuide, default_options
 from mlmsg.sandbox.conversations import reopens_by_buyer
-from mlmsg.sandbox.packs import Author, Pack, StoredFile
+from mlmsg.sandbox.packs import CLIENT_ID, Author, Pack, StoredFile
 from mlmsg.sandbox.records import Records
 from mlmsg.sandbox.schemas.dates import add_milliseconds
 from mlmsg.sandbox.schemas.packs import (
@@ -19,8 +19,6 @@ from mlmsg.sandbox.schemas.packs import (
 )
 from mlmsg.sandbox.schemas.unread import UnreadCount
 from mlmsg.sandbox.sites import AGENTS, GLOBAL_SELLING, OTHER_AGENT
-
-_CLIENT_ID = 7001002003004005
 
 
 class Threads(MarketBase):
@@ -154,7 +152,7 @@ class Threads(MarketBase):
         message = Message(
             id=message_id or self._uuid("message").hex,
             site_id=pack.site_id,
-            client_id=_CLIENT_ID if author == "seller" else None,
+            client_id=CLIENT_ID if author == "seller" else None,
             sender=pack.person(author),
             recipient=pack.person("buyer" if author == "seller" else "seller"),
             status=status,

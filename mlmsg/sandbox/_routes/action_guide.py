@@ -157,7 +157,7 @@ async def send_option(exchange: Exchange) -> Response:
     body = await read_json(exchange, OptionBody)
     language = exchange.settings.language
     _check_conversation(pack, language)
-    option = next((option for option in pack.guide.walk() if option.id == body.option_id), None)
+    option = pack.guide.find(body.option_id)
     if option is None or not (option.enabled and option.actionable):
         raise _UNKNOWN_OPTION.response(language)
     if option.cap_available < 1:

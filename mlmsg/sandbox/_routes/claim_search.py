@@ -19,18 +19,18 @@ from dataclasses import dataclass
 from typing import get_args
 
 from mlmsg.sandbox._http.exchange import Exchange, Route
+from mlmsg.sandbox._http.inputs import NUMBER
 from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
 from mlmsg.sandbox._routes.claims import check_claims_token
 from mlmsg.sandbox.claim_rows import ClaimRow
 from mlmsg.sandbox.schemas.claims import ClaimPage, Role
-from mlmsg.sandbox.schemas.dates import parse_date, to_milliseconds
+from mlmsg.sandbox.schemas.dates import LAST_MILLISECOND, parse_date, to_milliseconds
 from mlmsg.sandbox.schemas.packs import Paging
-from mlmsg.sandbox.searching import Condition, Query, Span
+from mlmsg.sandbox.searching import Condition, Query, Span, equal
 
 _DEFAULT_LIMIT = 30
 _MAX_LIMIT = 100
 _MAX_END = 10_000
-_LAST_MILLISECOND = 2**62
 
 _TEXTS = ("type", "stage", "status", "resource", "reason_id", "site_id")
 _NUMBERS = ("id", "resource_id", "order_id", "pack_id", "payment_id", "parent_id")
@@ -38,7 +38,6 @@ _DATES = ("date_created", "last_updated")
 _PAGING = ("limit", "offset", "sort", "range")
 _ROLES: tuple[Role, ...] = get_args(Role)
 
-_NUMBER = re.compile(r"-?[0-9]{1,18}")
 _SORT = re.compile(r"(date_created|last_updated):(asc|desc)")
 # Milliseconds are required, and a zone as the sandbox's own choice.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}(?:Z|[+-]\d\d:?\d\d)")
@@ -154,7 +153,7 @@ def _read_page(parameters: Mapping[str, str]) -> tuple[int, int]:
 
 
 def _read_number(text: str, name: str, minimum: int) -> int:
-    if not _NUMBER.fullmatch(text) or int(text) < minimum:
+    if not NUMBER.fullmatch(text) or int(text) < minimum:
         raise _invalid_parameters(f"{name} must be a number of at least {minimum}")
     return int(text)
 
@@ -174,7 +173,7 @@ def _read_range(text: str, is_inclusive: bool) -> Span:
         if name not in _DATES or side not in {"after", "before"} or side in dates:
             raise _invalid_parameters("range must be FIELD:after:DATE,before:DATE")
         dates[side] = _read_date(date, "range")
-    first, last = dates.get("after", 0), dates.get("before", _LAST_MILLISECOND)
+    first, last = dates.get("after", 0), dates.get("before", LAST_MILLISECOND)
     return Span(name, first, last) if is_inclusive else Span(name, first + 1, last - 1)
 
 
@@ -196,7 +195,7 @@ def _own_claims(user_id: int, denied: frozenset[str]) -> Condition[ClaimRow]:
 
 def _conditions(parameters: Mapping[str, str], family: _Family) -> Iterator[Condition[ClaimRow]]:
     for name in sorted(family.filters.intersection(parameters)):
-        yield _equal(name, _read_value(name, parameters[name]))
+        yield equal(name, _read_value(name, parameters[name]))
     if family.user_id in parameters:
         user_id = _read_user_id(parameters, family.user_id)
         yield _player(user_id, _read_role(parameters, family))
@@ -224,14 +223,10 @@ def _read_role(parameters: Mapping[str, str], family: _Family) -> Role | None:
     return role
 
 
-def _equal(name: str, value: str | int) -> Condition[ClaimRow]:
-    return Condition((name, value), lambda row: bool(getattr(row, name) == value))
-
-
 def _player(user_id: int, role: Role | None) -> Condition[ClaimRow]:
     if role is None:
         return Condition(("player", user_id), lambda row: user_id in row.user_ids)
-    return Condition((role, user_id), lambda row: bool(getattr(row, role) == user_id))
+    return equal(role, user_id)
 
 
 def _invalid_parameters(message: str) -> ErrorResponse:

@@ -33,7 +33,7 @@ from mlmsg.sandbox._http.inputs import check_names, read_number
 from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from mlmsg.sandbox._routes.orders import partial_response
 from mlmsg.sandbox.orders import CANCELLED, Order, SaleRow
-from mlmsg.sandbox.schemas.dates import to_milliseconds
+from mlmsg.sandbox.schemas.dates import LAST_MILLISECOND, to_milliseconds
 from mlmsg.sandbox.schemas.orders import (
     Config,
     GlobalOrder,
@@ -45,14 +45,13 @@ from mlmsg.sandbox.schemas.orders import (
     Sort,
 )
 from mlmsg.sandbox.schemas.packs import Paging
-from mlmsg.sandbox.searching import Condition, Query, Span
+from mlmsg.sandbox.searching import Condition, Query, Span, equal
 
 _DEFAULT_LIMIT = 50
 _MAX_DOMESTIC_LIMIT = 51
 _MAX_GLOBAL_LIMIT = 50
 _MAX_END = 10_000
 _HORIZON = timedelta(days=365)
-_LAST_MILLISECOND = 2**62
 _PAGING = frozenset({"limit", "offset", "sort"})
 
 
@@ -178,7 +177,7 @@ def _read_spans(parameters: Mapping[str, str], family: _Family) -> Iterator[Span
             yield Span(
                 date,
                 0 if first is None else _read_hour(first, is_global),
-                _LAST_MILLISECOND if last is None else _read_hour(last, is_global),
+                LAST_MILLISECOND if last is None else _read_hour(last, is_global),
             )
 
 
@@ -228,9 +227,9 @@ def _conditions(exchange: Exchange) -> Iterator[Condition[SaleRow]]:
         yield _named(read_number(exchange, "q", 0, 1))
     for name, field in (("seller.id", "seller_id"), ("buyer", "buyer_id")):
         if name in parameters:
-            yield _equal(field, read_number(exchange, name, 0, 1))
+            yield equal(field, read_number(exchange, name, 0, 1))
     if "site" in parameters:
-        yield _equal("site_id", parameters["site"])
+        yield equal("site_id", parameters["site"])
 
 
 def _tagged(tags: frozenset[str], has: bool) -> Condition[SaleRow]:
@@ -241,10 +240,6 @@ def _tagged(tags: frozenset[str], has: bool) -> Condition[SaleRow]:
 
 def _named(number: int) -> Condition[SaleRow]:
     return Condition(("q", number), lambda row: number in {row.id, row.pack_id})
-
-
-def _equal(field: str, value: int | str) -> Condition[SaleRow]:
-    return Condition((field, value), lambda row: bool(getattr(row, field) == value))
 
 
 def _sort(parameters: Mapping[str, str]) -> Sort:

@@ -125,7 +125,7 @@ def _start_conversation(exchange: Exchange, pack: Pack) -> None:
     if uses_messages(status):
         exchange.settings.market.unblock(pack.id)
     elif needs_reason(status):
-        other = next((option for option in pack.guide.walk() if option.id == "OTHER"), None)
+        other = pack.guide.find("OTHER")
         if other is None or other.cap_available < 1:
             raise ErrorResponse(403, "You are not allowed to execute the option OTHER again")
         other.cap_available -= 1

@@ -1,10 +1,11 @@
 """A market of any size, derived from a seed."""
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from mlmsg.sandbox.claim_rows import ClaimRow
 from mlmsg.sandbox.claims import Claim
+from mlmsg.sandbox.clock import utc_now
 from mlmsg.sandbox.generated.claim_facts import claim_rows
 from mlmsg.sandbox.generated.claims import GeneratedClaims
 from mlmsg.sandbox.generated.files import MIN_BYTES
@@ -28,10 +29,6 @@ _MAX_FILES_PER_MESSAGE = 25
 _MAX_BYTES = 5 * 1024 * 1024
 
 
-def _utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 def generated_market(
     packs: int = 100,
     claims: int = 10,
@@ -44,7 +41,7 @@ def generated_market(
     unread: int = 10,
     days: int = 90,
     end: datetime | None = None,
-    now: Callable[[], datetime] = _utc_now,
+    now: Callable[[], datetime] = utc_now,
 ) -> Market:
     """Return a market of any size, whose packs, files, orders and claims are made on demand.
 

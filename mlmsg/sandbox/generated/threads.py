@@ -7,7 +7,7 @@ from mlmsg.sandbox.action_guide import ActionGuide, default_options
 from mlmsg.sandbox.generated.files import KINDS, make_file
 from mlmsg.sandbox.generated.plan import Plan, Sale
 from mlmsg.sandbox.generated.texts import buyer_name, message_text
-from mlmsg.sandbox.packs import Author, Pack, StoredFile
+from mlmsg.sandbox.packs import CLIENT_ID, Author, Pack, StoredFile
 from mlmsg.sandbox.schemas.dates import add_milliseconds, format_utc, from_milliseconds
 from mlmsg.sandbox.schemas.packs import (
     Attachment,
@@ -21,7 +21,6 @@ from mlmsg.sandbox.sites import GLOBAL_SELLING
 
 __all__ = ["GeneratedFiles", "GeneratedPacks"]
 
-_CLIENT_ID = 7001002003004005
 _MESSAGE_ID = re.compile(r"[0-9a-f]{32}")
 _FILE_ID = re.compile(r"[0-9]+_([0-9a-f-]{36})\.[a-z]{3}")
 
@@ -101,7 +100,7 @@ class GeneratedPacks:
         return Message(
             id=f"{self._plan.key('message', sale.number, part):032x}",
             site_id=pack.site_id,
-            client_id=_CLIENT_ID if author == "seller" else None,
+            client_id=CLIENT_ID if author == "seller" else None,
             sender=pack.person(author),
             recipient=pack.person("buyer" if author == "seller" else "seller"),
             status="available",

@@ -5,14 +5,19 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 
 __all__ = [
+    "LAST_MILLISECOND",
     "add_milliseconds",
     "date_to_milliseconds",
     "format_claim_date",
     "format_utc",
+    "format_utc_milliseconds",
     "from_milliseconds",
     "parse_date",
     "to_milliseconds",
 ]
+
+LAST_MILLISECOND = 2**62
+"""A number of milliseconds since 1970 after any date."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -26,6 +31,12 @@ def format_utc(moment: datetime) -> str:
     """Return a date such as `2020-03-13T15:14:10Z` ("Post-sale messages")."""
     # Not strftime, which takes twenty times as long.
     return f"{moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='seconds')}Z"
+
+
+def format_utc_milliseconds(moment: datetime) -> str:
+    """Return a date such as `2024-08-22T22:36:47.000Z` (missed feeds)."""
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def add_milliseconds(date: str) -> str:
