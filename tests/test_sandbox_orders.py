@@ -208,6 +208,19 @@ def test_an_order_takes_its_defaults_from_its_pack() -> None:
         market.update_order(2)
 
 
+def test_an_earlier_date_does_not_move_the_last_change_of_an_order_back() -> None:
+    market = Market(now=lambda: NOW)
+    order = market.add_order(1)
+    now, later = "2026-07-01T08:30:00.000-04:00", "2026-07-01T12:31:00.000-00:00"
+    for earlier in ("2026-07-01T08:29:59.000-04:00", "2026-07-01T12:29:00.000-00:00"):
+        assert market.update_order(1, status="cancelled", at=earlier) is order
+        assert (order.status, order.last_updated) == ("cancelled", now)
+    assert market.update_order(1, at=later).last_updated == later
+    # The same moment in another zone is not a change.
+    market.update_order(1, at="2026-07-01T08:31:00.000-04:00")
+    assert order.last_updated == later
+
+
 def test_an_order_adds_its_thread() -> None:
     market = Market()
     order = market.add_order(seller_id=3, buyer_id=4, site_id="MLA", shipping_id=5)

@@ -21,7 +21,7 @@ from mlmsg.sandbox.schemas.claims import (
     Role,
     Stage,
 )
-from mlmsg.sandbox.schemas.dates import format_claim_date, parse_date
+from mlmsg.sandbox.schemas.dates import format_claim_date, later_date, parse_date
 
 __all__ = ["Claim", "ClaimFile"]
 
@@ -182,8 +182,7 @@ class Claim:
 
     def touch(self, at: str) -> None:
         """Move `last_updated` forward to this date; an earlier date changes nothing."""
-        if parse_date(at) > parse_date(self.last_updated):
-            self.last_updated = at
+        self.last_updated = later_date(self.last_updated, at)
 
     def row(self) -> ClaimDetails:
         """Return the claim as a search lists it."""

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from mlmsg.sandbox.schemas.dates import date_to_milliseconds, parse_date
+from mlmsg.sandbox.schemas.dates import date_to_milliseconds, later_date
 from mlmsg.sandbox.schemas.orders import OrderDetails, Reference
 
 __all__ = ["CANCELLED", "Order", "SaleRow", "sale_row"]
@@ -47,8 +47,7 @@ class Order:
 
     def touch(self, at: str) -> None:
         """Move `last_updated` forward to this date; an earlier date changes nothing."""
-        if parse_date(at) > parse_date(self.last_updated):
-            self.last_updated = at
+        self.last_updated = later_date(self.last_updated, at)
 
     def details(self) -> OrderDetails:
         """Return the order as its own path serves it."""

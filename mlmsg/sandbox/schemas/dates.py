@@ -12,6 +12,7 @@ __all__ = [
     "format_utc",
     "format_utc_milliseconds",
     "from_milliseconds",
+    "later_date",
     "parse_date",
     "to_milliseconds",
 ]
@@ -64,6 +65,15 @@ def parse_date(date: str) -> datetime:
     if moment.tzinfo is None:
         raise ValueError(f"a date with a zone is needed, not {date!r}")
     return moment
+
+
+def later_date(first: str, second: str) -> str:
+    """Return the later one of two dates, and the first of two dates of the same moment.
+
+    Raises:
+        ValueError: A date has no zone, or is no date.
+    """
+    return second if parse_date(second) > parse_date(first) else first
 
 
 def to_milliseconds(moment: datetime) -> int:
