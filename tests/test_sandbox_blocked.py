@@ -2,14 +2,11 @@
 
 import pytest
 from aiohttp import ClientSession
+from domestic import DOMESTIC, OPEN, message, send, thread
 from sandboxes import error_body
 
 from mlmsg.sandbox import Sandbox, example_market
 
-SELLER = 700400300
-OPEN = "2000007002000011"
-BUYER = 700500011
-DOMESTIC = example_market(site_id="MLB")
 BLOCKED = {
     pack.id: pack.conversation_status.substatus
     for pack in DOMESTIC.packs.values()
@@ -21,21 +18,6 @@ BLOCKED = {
 def sandbox(domestic: Sandbox) -> Sandbox:
     """The sandbox of the shared session."""
     return domestic
-
-
-def thread(pack: str, seller: int | str = SELLER, query: str = "?tag=post_sale") -> str:
-    return f"/messages/packs/{pack}/sellers/{seller}{query}"
-
-
-def message(to: int | str = BUYER, text: str | None = "Oi", **others: object) -> dict[str, object]:
-    return {"from": {"user_id": str(SELLER)}, "to": {"user_id": to}, "text": text, **others}
-
-
-async def send(http: ClientSession, pack: str, body: object, status: int = 201) -> object:
-    async with http.post(thread(pack), json=body) as response:
-        assert response.status == status, await response.text()
-        answer: object = await response.json()
-        return answer
 
 
 REASON = "blocked_by_conversation_initiated_by_seller_limited"

@@ -5,25 +5,17 @@ import re
 import msgspec
 import pytest
 from aiohttp import ClientSession
+from domestic import BUYER, DOMESTIC, OPEN, SELLER, message, send, thread
 from sandboxes import MULTIPART, error_body, framed
 
 from mlmsg.sandbox import Sandbox, example_market
 from mlmsg.sandbox.characters import is_supported
 from mlmsg.sandbox.sites import AGENTS, OTHER_AGENT
 
-SELLER = 700400300
-
-
-OPEN = "2000007002000011"
-
-
 MEDIATED = "2000007002000022"
 
 
 SILENT = "2000007002000033"
-
-
-BUYER = 700500011
 
 
 AGENT = 3037675074
@@ -35,28 +27,10 @@ FILES = "/messages/attachments"
 QUERY = "tag=post_sale&site_id=MLB"
 
 
-DOMESTIC = example_market(site_id="MLB")
-
-
 @pytest.fixture
 def sandbox(domestic: Sandbox) -> Sandbox:
     """The sandbox of the shared session."""
     return domestic
-
-
-def thread(pack: str, seller: int | str = SELLER, query: str = "?tag=post_sale") -> str:
-    return f"/messages/packs/{pack}/sellers/{seller}{query}"
-
-
-def message(to: int | str = BUYER, text: str | None = "Oi", **others: object) -> dict[str, object]:
-    return {"from": {"user_id": str(SELLER)}, "to": {"user_id": to}, "text": text, **others}
-
-
-async def send(http: ClientSession, pack: str, body: object, status: int = 201) -> object:
-    async with http.post(thread(pack), json=body) as response:
-        assert response.status == status, await response.text()
-        answer: object = await response.json()
-        return answer
 
 
 async def test_the_thread_is_a_page_in_the_current_spelling(
