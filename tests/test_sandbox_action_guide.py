@@ -340,6 +340,16 @@ async def test_the_buyer_closed_the_account(
     assert await send(http, base + REASON, OTHER) == (451, error)
 
 
+async def test_a_closed_account_comes_before_a_lock(
+    http: ClientSession, domestic: Sandbox, base: str
+) -> None:
+    domestic.market.block(REASON, "blocked_by_deactivated_account")
+    guide = domestic.market.packs[REASON].guide
+    guide.locked_sends = 1
+    assert (await send(http, base + REASON, OTHER))[0] == 451
+    assert guide.locked_sends == 1
+
+
 async def test_an_old_promise_is_a_500(http: ClientSession, domestic: Sandbox, base: str) -> None:
     domestic.market.packs[REASON].guide.promise_has_passed = True
     status, error = await send(http, base + REASON, DELIVERY)

@@ -306,6 +306,16 @@ async def test_a_message_to_the_buyer_of_a_mediated_thread_reaches_nobody(
     assert domestic.market.packs == DOMESTIC.packs
 
 
+async def test_a_blocked_thread_is_checked_before_the_people(
+    http: ClientSession, domestic: Sandbox
+) -> None:
+    domestic.market.block(OPEN, "blocked_by_time")
+    text = "blocked_conversation_send_message_forbidden"
+    error = {"status_code": 403, "code": "forbidden", "message": text}
+    for body in (message(1), message() | {"from": {"user_id": "5"}}):
+        assert await send(http, OPEN, body, 403) == error
+
+
 async def test_a_mediated_thread_refuses_strangers(http: ClientSession) -> None:
     text = f"The user 1 does not belong to pack {MEDIATED}"
     assert await send(http, MEDIATED, message(1), 400) == error_body(400, text)
