@@ -38,7 +38,6 @@ def queries(draw: st.DrawFn) -> Query[Sale]:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @given(SALES, SALES, st.sets(st.integers(1, 30)), st.lists(queries(), min_size=1, max_size=4))
 def test_a_page_is_that_of_a_plain_filter_and_sort(
     fixed: list[Sale], changed: list[Sale], removed: set[int], searches: list[Query[Sale]]

@@ -80,10 +80,6 @@ class Records(MutableMapping[str, V]):
             return self._kept[key]
         return None if key in self._removed else self._source.find(key)
 
-    def derived(self) -> Iterator[str]:
-        """Yield the ids of the source whose values are neither kept nor removed."""
-        return (key for key in self._source if key not in self._replaced)
-
     def __getitem__(self, key: str) -> V:
         if key in self._kept:
             return self._kept[key]

@@ -9,7 +9,7 @@ from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
-__all__ = ["FIRST_CLAIM_ID", "Plan", "Sale", "Seller", "mix"]
+__all__ = ["FIRST_CLAIM_ID", "Plan", "Sale", "Seller"]
 
 FIRST_CLAIM_ID = 5_210_000_000
 
@@ -30,7 +30,7 @@ _ODD = 0x9E3779B97F4A7C15F39D
 _LOW_80 = (1 << 80) - 1
 
 
-def mix(number: int) -> int:
+def _mix(number: int) -> int:
     """Return 64 well mixed bits of a number (the finalizer of splitmix64)."""
     number = (number * 0x9E3779B97F4A7C15) & _MASK
     number = ((number ^ (number >> 30)) * 0xBF58476D1CE4E5B9) & _MASK
@@ -180,7 +180,7 @@ class Plan:
 
     def bits(self, kind: str, number: int, part: int = 0) -> int:
         """Return 64 bits that differ for each kind, number and part of anything."""
-        return mix(_salt(self.seed, kind) + number + (part << 40))
+        return _mix(_salt(self.seed, kind) + number + (part << 40))
 
     def key(self, kind: str, number: int, part: int) -> int:
         """Return 128 bits from which `position` reads the number and the part again."""
@@ -199,9 +199,9 @@ class Plan:
 
 @cache
 def _salt(seed: int, kind: str) -> int:
-    return mix(seed) + int.from_bytes(kind.encode(), "big")
+    return _mix(seed) + int.from_bytes(kind.encode(), "big")
 
 
 @cache
 def _cover(seed: int, kind: str) -> int:
-    return mix(_salt(seed, kind)) & 0xFFFFFFFF
+    return _mix(_salt(seed, kind)) & 0xFFFFFFFF
