@@ -38,6 +38,7 @@ KEYS = st.sampled_from("abcde")
 STEPS: st.SearchStrategy[Step] = st.one_of(
     KEYS.map(lambda key: lambda records: records.get(key)),
     KEYS.map(lambda key: lambda records: records.pop(key, None)),
+    KEYS.map(lambda key: lambda records: records.__delitem__(key) if key in records else None),
     KEYS.map(lambda key: lambda records: records[key].append("!") if key in records else None),
     KEYS.map(lambda key: lambda records: records.__setitem__(key, ["new"])),
     KEYS.map(lambda key: lambda records: records.setdefault(key, ["default"])),
