@@ -161,9 +161,17 @@ async def test_pages_are_newest_first_and_together_the_whole_thread(
         (None, None, {}),
     ],
 )
+@pytest.mark.parametrize("spelling", ["legacy", "current"])
 async def test_a_page_carries_the_longest_texts(
-    http: ClientSession, sandbox: Sandbox, seller: int | None, buyer: int | None, shown: object
+    http: ClientSession,
+    sandbox: Sandbox,
+    *,
+    seller: int | None,
+    buyer: int | None,
+    shown: object,
+    spelling: str,
 ) -> None:
+    sandbox.thread_spelling = "legacy" if spelling == "legacy" else "current"
     pack = sandbox.market.add_pack(
         7, seller_max_message_length=seller, buyer_max_message_length=buyer
     )

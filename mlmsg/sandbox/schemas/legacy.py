@@ -10,7 +10,7 @@ It differs from "Post-sale messages" in these points:
 - all dates have milliseconds
 """
 
-from msgspec import UNSET, Struct, UnsetType, field
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from mlmsg.sandbox.schemas.dates import add_milliseconds
@@ -79,14 +79,14 @@ class LegacyStatus(Struct, frozen=True):
     shipping_id: int | None
 
 
-class LegacyPage(Struct, frozen=True):
-    """A page of the thread of a seller."""
+class LegacyPage(Struct, frozen=True, omit_defaults=True):
+    """A page of the thread of a seller; a maximum length that is None is omitted."""
 
     paging: Paging
     conversation_status: LegacyStatus
     messages: list[LegacyMessage]
-    seller_max_message_length: int | UnsetType = UNSET
-    buyer_max_message_length: int | UnsetType = UNSET
+    seller_max_message_length: int | None = None
+    buyer_max_message_length: int | None = None
 
 
 def legacy_page(
@@ -106,13 +106,9 @@ def legacy_page(
         paging=paging,
         conversation_status=_legacy_status(path, status),
         messages=[_legacy_message(message) for message in messages],
-        seller_max_message_length=_or_unset(seller_max_message_length),
-        buyer_max_message_length=_or_unset(buyer_max_message_length),
+        seller_max_message_length=seller_max_message_length,
+        buyer_max_message_length=buyer_max_message_length,
     )
-
-
-def _or_unset(number: int | None) -> int | UnsetType:
-    return UNSET if number is None else number
 
 
 def _legacy_status(path: str, status: ConversationStatus) -> LegacyStatus:

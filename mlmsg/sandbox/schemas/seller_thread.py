@@ -3,7 +3,7 @@
 `conversation_status` has a `path` and `claim_ids`; users are as in `mlmsg.sandbox.schemas.packs`.
 """
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import Struct
 
 from mlmsg.sandbox.schemas.packs import ConversationStatus, Message, Paging
 
@@ -22,14 +22,14 @@ class SellerThreadStatus(Struct, frozen=True):
     shipping_id: int | None
 
 
-class SellerThreadPage(Struct, frozen=True):
-    """A page of the thread of a seller."""
+class SellerThreadPage(Struct, frozen=True, omit_defaults=True):
+    """A page of the thread of a seller; a maximum length that is None is omitted."""
 
     paging: Paging
     conversation_status: SellerThreadStatus
     messages: list[Message]
-    seller_max_message_length: int | UnsetType = UNSET
-    buyer_max_message_length: int | UnsetType = UNSET
+    seller_max_message_length: int | None = None
+    buyer_max_message_length: int | None = None
 
 
 def seller_thread_page(
@@ -54,10 +54,6 @@ def seller_thread_page(
             shipping_id=status.shipping_id,
         ),
         messages=messages,
-        seller_max_message_length=_or_unset(seller_max_message_length),
-        buyer_max_message_length=_or_unset(buyer_max_message_length),
+        seller_max_message_length=seller_max_message_length,
+        buyer_max_message_length=buyer_max_message_length,
     )
-
-
-def _or_unset(number: int | None) -> int | UnsetType:
-    return UNSET if number is None else number
