@@ -71,8 +71,8 @@ class Claims(MarketBase):
             status: The status, an open set; players have actions only in `opened`.
             site_id: The site of the sale.
             complainant_id: The complainant: usually the buyer, but the seller of a `cancel_sale`.
-                The market's `user_id` is a player of the type `seller`, the respondent then one
-                of the type `buyer`.
+                With the market's `user_id`, its type is `seller`, and that of the respondent
+                `buyer`.
             respondent_id: The respondent; the market's `user_id` by default.
             mediator_id: The mediator.
             version_1: The claim is of "Claims 1.0": the v2 paths refuse it.
