@@ -28,7 +28,11 @@ async def answer(client: Client, pack_id: int | str) -> bool:
         sent_message = await error.reconcile()
         print(f"{pack_id}: {'answered' if sent_message else 'not answered, try again later'}")
         return sent_message is not None
-    print(f"{pack_id}: answered ({'accepted' if sent.message is None else sent.message.status})")
+    if sent.rejected:
+        moderation = sent.message and sent.message.message_moderation
+        print(f"{pack_id}: rejected by the moderation: {moderation.hint if moderation else ''}")
+        return False
+    print(f"{pack_id}: answered{', in review' if sent.pending else ''}")
     return True
 
 
