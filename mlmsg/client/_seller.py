@@ -1,7 +1,6 @@
 """The seller that a client acts for: the family of paths, and the seller's own id."""
 
 import asyncio
-from collections.abc import Coroutine
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
@@ -50,9 +49,7 @@ class Seller:
 
     async def me(self) -> Me:
         """Return the account of the token. It is requested once and then remembered."""
-        if self._me is None:
-            self._me = await self._ask()
-        return self._me
+        return self._me or await self._ask()
 
     async def _ask(self) -> Me:
         if self._asking is None or self._asking.done():
@@ -67,8 +64,10 @@ class Seller:
                 asking.cancel()
                 await wait_until_done(asking)
 
-    def _request(self) -> Coroutine[object, object, Me]:
-        return self._session.send(_operations.me())
+    async def _request(self) -> Me:
+        # Remembered here: the callers may be cancelled as the response arrives.
+        self._me = await self._session.send(_operations.me())
+        return self._me
 
 
 def check_user_id(name: str, value: int | str) -> int:

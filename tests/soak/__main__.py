@@ -8,24 +8,29 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from soak.calls import CALLS, Tally
+from mlmsg.rules import Family
+from soak.calls import CALLS, Tally, add_up
 from soak.proofs import Options
-from soak.run import Report, add_up, soak
+from soak.run import Report, soak
 
 
 def summary(report: Report) -> Iterator[str]:
     """Yield the lines of the report."""
     options, truth, mix = report.options, report.truth, report.mix
-    calls = sum(mix.tallies[kind].calls for kind in CALLS)
+    total = add_up(mix.tallies.values())
     yield (
-        f"{calls:,} calls in {report.seconds:.0f} s ({calls / report.seconds:.0f} a second), "
+        f"{total.calls:,} calls in {report.seconds:.0f} s "
+        f"({total.calls / report.seconds:.0f} a second), "
         f"{truth.requests:,} requests, {options.faults:.1%} faults, {options.workers} workers, "
         f"seed {options.seed}"
     )
     yield f"{'':<18}{'calls':>9}{'ok':>9}{'retried':>9}{'unknown':>9}{'errors':>9}{'cancelled':>11}"
     for kind in CALLS:
-        yield _row(kind, mix.tallies[kind])
-    yield _row("all of them", add_up(mix.tallies[kind] for kind in CALLS))
+        yield _row(kind, mix.of_kind(kind))
+    for family in Family:
+        name = family.name.replace("_", " ").capitalize()
+        yield _row(name, add_up(mix.tallies[kind, family] for kind in CALLS))
+    yield _row("all of them", total)
     yield _row("reconcile", mix.reconciled)
     met = ", ".join(f"{name}={times:,}" for name, times in sorted(truth.faults.items()))
     yield from textwrap.wrap(

@@ -1,15 +1,21 @@
-"""The calls of the soak, one method for each kind, and the ledger of their outcomes."""
+"""The calls of the soak, one method for each kind, and the ledger of their outcomes.
+
+Both families of sellers make the same calls. They differ only in what a send may say beside its
+text.
+"""
 
 import asyncio
 import hashlib
 import itertools
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import aclosing
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from itertools import product
 from pathlib import Path
+from typing import NamedTuple, TypedDict
 
 import msgspec
 
@@ -22,10 +28,20 @@ from mlmsg import (
     OutcomeUnknown,
     TransportError,
 )
+from mlmsg.rules import Family
 from soak.proofs import Outcome
-from soak.server import LARGE, SELLER, large_file
+from soak.server import BUYER, FIRST_PACK, FIRST_SILENT_PACK, LARGE, SELLER, large_file
 
-__all__ = ["CALLS", "KIND", "Mix", "Tally", "WrongAnswerError", "WrongFileError"]
+__all__ = [
+    "CALLS",
+    "KIND",
+    "Caller",
+    "Mix",
+    "Tally",
+    "WrongAnswerError",
+    "WrongFileError",
+    "add_up",
+]
 
 SITE = "MLM"
 KB, MB = 1024, 1024 * 1024
@@ -37,8 +53,25 @@ LARGE_UPLOADS = 0.01
 LARGE_SAVES = 0.06
 """The share of saved files of 3 MB."""
 
+NAMED_RECIPIENTS = 0.5
+"""The share of domestic sends with `to=`. The others read the thread to find the recipient."""
+
 RECONCILE_ATTEMPTS = 5
 """Calls of a `reconcile` that fails, before it is given up."""
+
+
+class Caller(NamedTuple):
+    """A client, and the family of its seller."""
+
+    client: Client
+    family: Family
+
+
+class SendArguments(TypedDict, total=False):
+    """The arguments of `packs.send` that only one family may pass."""
+
+    text_translated: str
+    to: int
 
 
 class WrongAnswerError(Exception):
@@ -59,6 +92,12 @@ class Tally:
     unknown: int = 0
     errors: int = 0
     cancelled: int = 0
+
+
+def add_up(tallies: Iterable[Tally]) -> Tally:
+    """Return the sums of all counts."""
+    rows = [astuple(tally) for tally in tallies]
+    return Tally(*map(sum, zip(*rows, strict=True)))
 
 
 KIND: ContextVar[Tally] = ContextVar("KIND")
@@ -94,25 +133,27 @@ class Mix:
     """The calls, one method for each kind, and the ledger of their outcomes.
 
     Attributes:
-        tallies: The counts by kind of call.
+        tallies: The counts by kind of call and family of seller.
         reconciled: The counts of the searches for lost sends.
         attempts: The number of attempts.
         failed: The number of attempts without a response, or with a 429 or a 5xx.
+        asked_accounts: The number of successful requests for the account of a client's token.
         saved: The folder for downloads.
         ledger: The file of outcomes; not a list, because memory is measured.
     """
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.random = random.Random(seed)  # noqa: S311
-        self.tallies: dict[str, Tally] = {kind: Tally() for kind in CALLS}
+        self.tallies = {key: Tally() for key in product(CALLS, Family)}
         self.reconciled = Tally()
-        self.attempts = self.failed = 0
+        self.attempts = self.failed = self.asked_accounts = 0
         self.saved = folder / "saved"
         self.saved.mkdir()
         self.ledger = (folder / "ledger").open("wb")
         self._noise = self.random.randbytes(5 * MB + 64 * KB)
         self._number = itertools.count()
-        self._packs = Rotation(2000010000000000, self.random)
+        self._packs = Rotation(FIRST_PACK, self.random)
+        self._silent_packs = Rotation(FIRST_SILENT_PACK, self.random)
         self._claims = Rotation(5300000000, self.random)
         self._sent: deque[str] = deque(maxlen=50)
         self._claim_files: deque[tuple[int, str, str]] = deque(maxlen=30)
@@ -121,6 +162,10 @@ class Mix:
         self._given = folder / "given.bin"
         self._given.write_bytes(self._noise[: 20 * KB])
 
+    def of_kind(self, kind: str) -> Tally:
+        """Return the counts of one kind of call, of both families."""
+        return add_up(self.tallies[kind, family] for family in Family)
+
     # --- records --------------------------------------------------------------------------
 
     def count_attempt(self, event: AttemptEvent) -> None:
@@ -128,6 +173,7 @@ class Mix:
         self.attempts += 1
         no_success = event.status is None or event.status == 429 or event.status >= 500
         self.failed += no_success and event.verdict != "cancel"
+        self.asked_accounts += event.operation == "account.me" and event.verdict == "accept"
         if event.verdict == "retry" and event.operation != "auth.refresh":
             KIND.get().retried += 1
 
@@ -135,7 +181,9 @@ class Mix:
         """Write one line to the ledger."""
         self.ledger.write(msgspec.json.encode(outcome) + b"\n")
 
-    async def _send(self, send: Callable[[str], Awaitable[object]]) -> str:
+    async def _send(
+        self, send: Callable[[str], Awaitable[object]], *, reconciles: bool = True
+    ) -> str:
         """Send a unique text, and record the outcome that the caller sees."""
         text = f"Mensaje {next(self._number)}, ¡gracias!"
         outcome, found = "cancelled", "-"
@@ -144,7 +192,8 @@ class Mix:
             outcome = "ok"
         except OutcomeUnknown as error:
             outcome = "unknown"
-            found = await self._reconcile(error, text)
+            if reconciles:
+                found = await self._reconcile(error, text)
             raise
         except (MlmsgError, OSError):
             outcome = "error"
@@ -184,55 +233,77 @@ class Mix:
         data = self._noise[start : start + size]
         return data, hashlib.sha256(data).hexdigest()
 
+    def _arguments(self, caller: Caller) -> SendArguments:
+        if caller.family is Family.GLOBAL_SELLING:
+            return {"text_translated": "Thanks!"}
+        return {"to": BUYER} if self.random.random() < NAMED_RECIPIENTS else {}
+
     def _stored(self, name: str, sha256: str) -> None:
         self.record(name, "stored", sha256)
         self._files.append((name, sha256))
 
-    async def send(self, client: Client) -> None:
+    async def send(self, caller: Caller) -> None:
         """Send a message to a buyer."""
-        pack = self._packs.pick()
+        pack, arguments = self._packs.pick(), self._arguments(caller)
 
         async def send(text: str) -> None:
-            sent = await client.packs.send(pack, text, text_translated="Thanks!")
+            sent = await caller.client.packs.send(pack, text, **arguments)
             if sent.id is not None:
                 self._sent.append(sent.id)
 
         self._packs.add_text(pack, await self._send(send))
 
-    async def send_files(self, client: Client) -> None:
+    async def send_files(self, caller: Caller) -> None:
         """Send a message with files that are uploaded first."""
-        pack = self._packs.pick()
+        pack, arguments = self._packs.pick(), self._arguments(caller)
         files = [self._make_data() for _ in range(self.random.randint(1, 3))]
 
         async def send(text: str) -> None:
             data = [one for one, _ in files]
-            sent = await client.packs.send(pack, text, files=data, site_id=SITE)
+            send = caller.client.packs.send
+            sent = await send(pack, text, files=data, site_id=SITE, **arguments)
             if sent.message is not None:
                 for known, (_, sha256) in zip(sent.message.attachments, files, strict=True):
                     self._stored(str(known.filename), sha256)
 
         self._packs.add_text(pack, await self._send(send))
 
-    async def send_rejected(self, client: Client) -> None:
+    async def send_rejected(self, caller: Caller) -> None:
         """Send a message that the API rejects: it names a file that was never uploaded."""
-        pack = self._packs.pick()
-        await self._send(lambda text: client.packs.send(pack, text, attachments=["none"]))
+        pack, arguments, send = (
+            self._packs.pick(),
+            self._arguments(caller),
+            caller.client.packs.send,
+        )
+        await self._send(lambda text: send(pack, text, attachments=["none"], **arguments))
 
-    async def claim_send(self, client: Client) -> None:
+    async def send_by_reason(self, caller: Caller) -> None:
+        """Start a conversation with a reason, after its options and their caps were read."""
+        pack, reasons = self._silent_packs.pick(), caller.client.reasons
+        options, caps = await reasons.list(pack), await reasons.caps(pack)
+        (option,) = (one for one in options if one.id == "OTHER" and one.usable)
+        _check(caps[option.id] > 0, "a usable option without a cap")
+        text = await self._send(
+            lambda text: reasons.send(pack, option, text=text), reconciles=False
+        )
+        page = await caller.client.packs.page(pack)
+        _check(text in {message.text for message in page.messages}, "a message is missing")
+
+    async def claim_send(self, caller: Caller) -> None:
         """Send a message to the complainant of a claim, now and then with a file."""
         claim = self._claims.pick()
         data, _ = self._make_data()
         files = [PNG + data] if self.random.random() < 0.2 else []
 
         async def send(text: str) -> None:
-            await client.claims.send(claim, text, receiver_role="complainant", files=files)
+            await caller.client.claims.send(claim, text, receiver_role="complainant", files=files)
 
         self._claims.add_text(claim, await self._send(send))
 
-    async def upload(self, client: Client) -> None:
+    async def upload(self, caller: Caller) -> None:
         """Upload a file from a random kind of source."""
         data, sha256 = self._make_data()
-        upload, name = client.attachments.upload, "factura ñ.bin"
+        upload, name = caller.client.attachments.upload, "factura ñ.bin"
         kind = self.random.randrange(5)
         if kind == 0:
             stored = await upload(_pieces(data), site_id=SITE, filename=name)
@@ -245,82 +316,82 @@ class Mix:
             stored = await upload(data, site_id=SITE, filename=name)
         self._stored(stored.id, sha256)
 
-    async def claim_upload(self, client: Client) -> None:
+    async def claim_upload(self, caller: Caller) -> None:
         """Upload a file of a claim."""
         claim, data = self._claims.pick(), PNG + self._make_data()[0]
-        stored = await client.claims.upload(claim, data, filename="foto.png")
+        stored = await caller.client.claims.upload(claim, data, filename="foto.png")
         sha256 = hashlib.sha256(data).hexdigest()
         self.record(stored.file_name, "stored", sha256)
         self._claim_files.append((claim, stored.file_name, sha256))
 
     # --- downloads ------------------------------------------------------------------------
 
-    async def download(self, client: Client) -> None:
+    async def download(self, caller: Caller) -> None:
         """Stream a file."""
         name, sha256 = self.random.choice(self._files)
-        async with client.attachments.open(name, SITE) as download:
+        async with caller.client.attachments.open(name, SITE) as download:
             digest = hashlib.sha256()
             async for chunk in download:
                 digest.update(chunk)
         _check_file(digest.hexdigest() == sha256, "another file was streamed")
 
-    async def save(self, client: Client) -> None:
+    async def save(self, caller: Caller) -> None:
         """Save a file; cancelled or not, it is complete or absent."""
         large = self.random.random() < LARGE_SAVES
         name, sha256 = self._large if large else self.random.choice(self._files)
         target = self.saved / f"{next(self._number)}.bin"
         try:
-            saved = await client.attachments.download(name, target, site_id=SITE)
+            saved = await caller.client.attachments.download(name, target, site_id=SITE)
             _check_file(saved.sha256 == sha256, "another file was saved")
             _check_file(_remove_and_hash(target) == sha256, "the file is not what was saved")
         finally:
             _check_file(_remove_and_hash(target) in {sha256, None}, "half a file was left")
 
-    async def copy(self, client: Client) -> None:
+    async def copy(self, caller: Caller) -> None:
         """Copy a file from one attachment to another."""
         name, sha256 = self.random.choice(self._files)
-        async with client.attachments.open(name, SITE) as download:
-            stored = await client.attachments.upload(download, site_id=SITE)
+        async with caller.client.attachments.open(name, SITE) as download:
+            stored = await caller.client.attachments.upload(download, site_id=SITE)
         self._stored(stored.id, sha256)
 
-    async def claim_download(self, client: Client) -> None:
+    async def claim_download(self, caller: Caller) -> None:
         """Read a file of a claim, after its description."""
         if not self._claim_files:
-            await self.claim_upload(client)
+            await self.claim_upload(caller)
         claim, name, sha256 = self.random.choice(self._claim_files)
-        known = await client.claims.attachment(claim, name)
-        async with client.claims.open(claim, name) as download:
+        known = await caller.client.claims.attachment(claim, name)
+        async with caller.client.claims.open(claim, name) as download:
             data = await download.read()
         _check_file(known.size == len(data), "the file has another size")
         _check_file(hashlib.sha256(data).hexdigest() == sha256, "another file was read")
 
     # --- reads ----------------------------------------------------------------------------
 
-    async def page(self, client: Client) -> None:
+    async def page(self, caller: Caller) -> None:
         """Read a page of a thread."""
-        page = await client.packs.page(self._packs.pick(), limit=5)
+        page = await caller.client.packs.page(self._packs.pick(), limit=5)
         _check(0 < len(page.messages) <= 5, "a page without messages")
 
-    async def conversation(self, client: Client) -> None:
+    async def conversation(self, caller: Caller) -> None:
         """Read a whole thread while other calls write to it."""
         pack = self._packs.pick()
         known = set(self._packs.texts[pack])
-        thread = await client.packs.conversation(pack, page_size=10)
+        thread = await caller.client.packs.conversation(pack, page_size=10)
         _check_ids([message.id for message in thread.messages])
         _check(known <= {message.text for message in thread.messages}, "a message is missing")
 
-    async def message(self, client: Client) -> None:
+    async def message(self, caller: Caller) -> None:
         """Read one message."""
         if not self._sent:
-            page = await client.packs.page(self._packs.pick(), limit=1)
+            page = await caller.client.packs.page(self._packs.pick(), limit=1)
             self._sent.append(page.messages[0].id)
         name = self.random.choice(self._sent)
-        message = await client.messages.get(name)
+        message = await caller.client.messages.get(name)
         _check(message.id == name, "another message")
 
-    async def unread(self, client: Client) -> None:
+    async def unread(self, caller: Caller) -> None:
         """List unread messages in each way, or mark them as read."""
-        pack, ways = self._packs.pick(), client.unread
+        pack, ways = self._packs.pick(), caller.client.unread
         match self.random.randrange(5):
             case 0:
                 await ways.list()
@@ -334,20 +405,26 @@ class Mix:
                 async with aclosing(ways.messages(pack, SELLER, page_size=10)) as messages:
                     _check_ids([message.id async for message in messages])
 
-    async def claim(self, client: Client) -> None:
+    async def claim(self, caller: Caller) -> None:
         """Read a claim and its messages."""
         claim = self._claims.pick()
         known = set(self._claims.texts[claim])
-        details = await client.claims.get(claim)
-        messages = await client.claims.messages(claim)
+        details = await caller.client.claims.get(claim)
+        messages = await caller.client.claims.messages(claim)
         _check(len(details.players) == 2, "a claim without its players")
         _check(known <= {message.message for message in messages}, "a message is missing")
 
+    async def search(self, caller: Caller) -> None:
+        """Search the claims of the seller."""
+        page = await caller.client.claims.search(status="opened", limit=30)
+        _check(len({claim.id for claim in page.claims}) == len(page.claims), "a claim came twice")
 
-CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
+
+CALLS: dict[str, tuple[float, Callable[[Mix, Caller], Awaitable[None]]]] = {
     "send": (16, Mix.send),
     "send with files": (6, Mix.send_files),
     "send, rejected": (2, Mix.send_rejected),
+    "send by reason": (4, Mix.send_by_reason),
     "upload": (10, Mix.upload),
     "download": (9, Mix.download),
     "save": (8, Mix.save),
@@ -357,6 +434,7 @@ CALLS: dict[str, tuple[float, Callable[[Mix, Client], Awaitable[None]]]] = {
     "message": (8, Mix.message),
     "unread": (7, Mix.unread),
     "claim": (5, Mix.claim),
+    "claim search": (2, Mix.search),
     "claim send": (7, Mix.claim_send),
     "claim upload": (3, Mix.claim_upload),
     "claim download": (3, Mix.claim_download),

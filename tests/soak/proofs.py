@@ -23,7 +23,7 @@ threads.
 MAX_NEW_OBJECTS = 40_000
 """The most memory blocks of Python that may be added by then; this is the sharper measure.
 
-Each of the three clients remembers up to 10,000 ids of messages that it sent.
+Each of the four clients remembers up to 10,000 ids of messages that it sent.
 """
 
 

@@ -5,9 +5,10 @@ import itertools
 import math
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -27,8 +28,9 @@ from mlmsg import (
     TransportError,
     UnsafeRedirect,
 )
+from mlmsg.rules import Family
 from mlmsg.sandbox import Grant
-from soak.calls import CALLS, KIND, Mix, Tally, WrongAnswerError, WrongFileError
+from soak.calls import CALLS, KIND, Caller, Mix, WrongAnswerError, WrongFileError, add_up
 from soak.proofs import Held, Options, Outcome, Proof, Truth, check_growth, compare
 from soak.server import TRUTH, serve_in_process
 
@@ -78,12 +80,12 @@ class Report:
     proofs: Sequence[Proof]
 
 
-async def call(mix: Mix, kind: str, client: Client, unexplained: Unexplained) -> None:
+async def call(mix: Mix, kind: str, caller: Caller, unexplained: Unexplained) -> None:
     """Make one call of that kind, which may be cancelled, and count its outcome."""
-    tally = mix.tallies[kind]
+    tally = mix.tallies[kind, caller.family]
     tally.calls += 1
     KIND.set(tally)
-    task = asyncio.ensure_future(CALLS[kind][1](mix, client))
+    task = asyncio.ensure_future(CALLS[kind][1](mix, caller))
     cancels: list[bool] = []
     if mix.random.random() < CANCELLED_SHARE:
         delay = mix.random.expovariate(100)
@@ -114,6 +116,8 @@ def is_explained(kind: str, error: BaseException) -> bool:
             return cause is None or is_explained(kind, cause)
         case BadRequest():
             return kind == "send, rejected"
+        case ApiError(status=409):
+            return kind == "send by reason"
         case ApiError(status=status):
             return status in FAULT_STATUSES
     return isinstance(error, TransportError) and not isinstance(error, UnsafeRedirect)
@@ -140,9 +144,11 @@ async def soak(options: Options, folder: Path) -> Report:
         held = [await _measure_at_rest()]
         started = time.monotonic()
         async with AsyncExitStack() as stack:
-            clients = [await stack.enter_async_context(one) for one in _clients(url, folder, mix)]
+            callers = list(_callers(url, folder, mix))
+            for caller in callers:
+                await stack.enter_async_context(caller.client)
             for part in (0.2, 0.8):
-                await _run(mix, clients, options, part, unexplained)
+                await _run(mix, callers, options, part, unexplained)
                 held.append(await _measure_at_rest())
         seconds = time.monotonic() - started
         held.append(await _measure_at_rest())
@@ -152,6 +158,11 @@ async def soak(options: Options, folder: Path) -> Report:
     proofs = [
         *compare(_read_ledger(folder), truth),
         *_check_run(folder, mix, truth, unexplained),
+        Proof(
+            "each account was asked for once",
+            f"{mix.asked_accounts} answers, {len(callers)} clients",
+            max(mix.asked_accounts - len(callers), 0),
+        ),
         *check_growth(held, options),
     ]
     return Report(options, mix, truth, unexplained, held, seconds, proofs)
@@ -162,7 +173,8 @@ def fast_clock() -> float:
     return time.time() * CLOCK_SPEED
 
 
-def _clients(url: str, folder: Path, mix: Mix) -> Iterator[Client]:
+def _callers(url: str, folder: Path, mix: Mix) -> Iterator[Caller]:
+    """Yield four clients: for each of two token sources one of each family."""
     grant = Grant()
     tokens = [
         RefreshingToken(
@@ -174,32 +186,34 @@ def _clients(url: str, folder: Path, mix: Mix) -> Iterator[Client]:
         )
         for _ in range(2)
     ]
-    for token in (tokens[0], tokens[0], tokens[1]):
-        yield Client(
+    for token, family in product(tokens, Family):
+        client = Client(
             token,
+            global_selling=family is Family.GLOBAL_SELLING,
             base_url=url,
             timeout=TIMEOUTS,
             retry=RETRY,
             budget=None,
             on_event=mix.count_attempt,
         )
+        yield Caller(client, family)
 
 
 async def _run(
-    mix: Mix, clients: Sequence[Client], options: Options, part: float, unexplained: Unexplained
+    mix: Mix, callers: Sequence[Caller], options: Options, part: float, unexplained: Unexplained
 ) -> None:
     """Make calls of all kinds concurrently until that part of the run is over."""
     kinds = list(CALLS)
     shares = [CALLS[kind][0] for kind in kinds]
     turns = _count_turns(options, part)
 
-    async def work(client: Client) -> None:
+    async def work(caller: Caller) -> None:
         for _ in turns:
-            await call(mix, mix.random.choices(kinds, shares)[0], client, unexplained)
+            await call(mix, mix.random.choices(kinds, shares)[0], caller, unexplained)
 
     async with asyncio.TaskGroup() as group:
         for number in range(options.workers):
-            group.create_task(work(clients[number % len(clients)]))
+            group.create_task(work(callers[number % len(callers)]))
 
 
 def _count_turns(options: Options, part: float) -> Iterator[int]:
@@ -225,7 +239,7 @@ def _read_ledger(folder: Path) -> Iterator[Outcome]:
 
 def _check_run(folder: Path, mix: Mix, truth: Truth, unexplained: Unexplained) -> list[Proof]:
     """Check what was recorded during the run."""
-    downloads = sum(mix.tallies[kind].ok for kind in ("download", "save", "claim download"))
+    downloads = sum(mix.of_kind(kind).ok for kind in ("download", "save", "claim download"))
     left = [path.name for path in folder.rglob("*") if path.suffix == ".part"]
     left += [path.name for path in mix.saved.iterdir()]
     total = add_up(mix.tallies.values())
@@ -234,7 +248,7 @@ def _check_run(folder: Path, mix: Mix, truth: Truth, unexplained: Unexplained) -
     attempts = f"{mix.failed:,} of {mix.attempts:,}, {faults:,} faults"
     return [
         Proof("downloads have the right bytes", f"{downloads:,} files", unexplained.count("file")),
-        Proof("no part of a file is left", f"{mix.tallies['save'].calls:,} saves", len(left)),
+        Proof("no part of a file is left", f"{mix.of_kind('save').calls:,} saves", len(left)),
         Proof(
             "every answer is right and whole",
             f"{total.ok:,} successes",
@@ -250,9 +264,3 @@ def _check_run(folder: Path, mix: Mix, truth: Truth, unexplained: Unexplained) -
             unexplained.count("cancellation"),
         ),
     ]
-
-
-def add_up(tallies: Iterable[Tally]) -> Tally:
-    """Return the sums of all counts."""
-    rows = [astuple(tally) for tally in tallies]
-    return Tally(*map(sum, zip(*rows, strict=True)))

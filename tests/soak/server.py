@@ -1,7 +1,8 @@
 """A sandbox that fails at random, and records what it really executed.
 
 Every pack and every claim that is requested exists: it is made at the first request, and forgotten
-when many newer ones exist. `TRUTH` answers what was executed, whatever the responses said.
+when many newer ones exist. Both families of sellers are served. `TRUTH` answers what was executed,
+whatever the responses said.
 """
 
 import asyncio
@@ -28,12 +29,19 @@ from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from soak.proofs import Truth
 
 TRUTH = "/soak/truth"
-SELLER = 700100200
+SELLER, BUYER = 700100200, 700900300
+FIRST_PACK = 2000010000000000
+FIRST_SILENT_PACK = 2000020000000000
+"""From this id on, the buyer of a pack has not written, and its seller needs a reason to write."""
+
 SLOW_SECONDS = 3.0
 """The delay of a slow response, longer than the client's read timeout."""
 
 LARGE = "large.bin"
 """An attachment that always exists, large enough to be cancelled in the middle."""
+
+MANY_SENDS = 10**6
+"""The cap of the option of silent packs: the real one is 1."""
 
 KEPT_PACKS = 400
 KEPT_CLAIMS = 200
@@ -51,15 +59,16 @@ FAULTS = {
     "429": Fault(status=429, headers={"Retry-After": "0"}),
     "429-later": Fault(status=429, headers={"Retry-After": "0.02"}),
     "slow": Fault(action="pass", delay=SLOW_SECONDS),
+    "locked": Fault(status=409),
 }
 """The faults that the sandbox injects.
 
-Three more are made here: `500-done` after the request was executed, `reset` in the middle of an
-upload, and `expired`, which expires the access token.
+More are made here: `500-done` and `503-done` after the request was executed, `reset` in the middle
+of an upload, and `expired`, which expires the access token. Only sends by reason are `locked`.
 """
 
 WEIGHTS = dict.fromkeys(FAULTS, 10.0) | {
-    "500-done": 8.0, "503-done": 8.0, "reset": 30.0, "expired": 4.0, "slow": 1.0,
+    "500-done": 8.0, "503-done": 8.0, "reset": 30.0, "expired": 4.0, "slow": 1.0, "locked": 30.0,
 }  # fmt: skip
 
 HARMLESS = ("dropped", "dropped-early", "500", "502", "503-early", "429", "429-later")
@@ -144,7 +153,8 @@ class SoakSandbox(Sandbox):
         if self._random.random() >= self._rate:
             return None
         upload = route.method == "POST" and route.path.endswith("/attachments")
-        names = [name for name in WEIGHTS if name != "reset" or upload]
+        needed = {"reset": upload, "locked": route.path.endswith("/option")}
+        names = [name for name in WEIGHTS if needed.get(name, True)]
         if route.path.startswith("/marketplace/v2/"):
             # Half of the 401 that sends a claim to its v1 path is a 401 for the token.
             names.remove("cut")
@@ -165,9 +175,7 @@ class SoakSandbox(Sandbox):
         market, match = self.market, request.match_info
         pack, claim = match.get("pack"), match.get("claim")
         if pack and pack not in market.packs:
-            market.add_pack(pack)
-            for number in range(2):
-                market.add_message(pack, f"¿Y mi pedido? {number}", author="buyer")
+            self._make_pack(pack)
             _forget_oldest(market.packs, KEPT_PACKS)
         if match.get("attachment") == LARGE and LARGE not in market.files:
             market.add_file(large_file(), LARGE, file_id=LARGE)
@@ -175,6 +183,15 @@ class SoakSandbox(Sandbox):
             market.add_claim(claim, version_1=int(claim) % 4 == 0)
             market.add_claim_message(claim, "No llegó.")
             _forget_oldest(market.claims, KEPT_CLAIMS)
+
+    def _make_pack(self, pack_id: str) -> None:
+        pack = self.market.add_pack(pack_id, buyer_id=BUYER)
+        if int(pack_id) >= FIRST_SILENT_PACK:
+            self.market.block(pack_id, "blocked_by_conversation_initiated_by_seller_limited")
+            pack.guide.option("OTHER").cap_available = MANY_SENDS
+            return
+        for number in range(2):
+            self.market.add_message(pack_id, f"¿Y mi pedido? {number}", author="buyer")
 
 
 def large_file() -> bytes:

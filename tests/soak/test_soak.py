@@ -11,6 +11,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 
 TESTS = Path(__file__).parents[1]
 
+FAMILIES = ("Global selling", "Domestic")
+
 REPEATING_SENDS = """
 import sys
 
@@ -48,11 +50,13 @@ def run_soak(*command: str) -> "subprocess.CompletedProcess[str]":
 def test_a_short_soak_proves_all_of_it() -> None:
     run = run_soak("-m", "soak", "--calls", "500", "--faults", "0.1")
     assert run.returncode == 0, run.stdout + run.stderr
-    assert len(re.findall(r"^yes ", run.stdout, re.MULTILINE)) == 17
+    assert len(re.findall(r"^yes ", run.stdout, re.MULTILINE)) == 18
     assert "NO, " not in run.stdout
     lines = run.stdout.splitlines()
-    assert len(lines) <= 42
+    assert len(lines) <= 47
     assert max(map(len, lines)) <= 100
+    both = [re.search(rf"^{family} +(\d+) ", run.stdout, re.MULTILINE) for family in FAMILIES]
+    assert all(family and int(family[1]) > 200 for family in both)
 
 
 def test_a_client_that_repeats_sends_fails_the_soak() -> None:
