@@ -96,6 +96,17 @@ async def test_a_cancelled_caller_does_not_end_the_shared_question(
     assert asked(domestic, "/users/me") == 1
 
 
+async def test_an_answer_is_remembered_though_its_only_caller_is_cancelled(
+    domestic: Sandbox, seller: Client
+) -> None:
+    with seller.listen(lambda _: caller.cancel()):  # as the response arrives
+        caller = asyncio.create_task(seller.account.me())
+        await asyncio.wait({caller})
+    assert caller.cancelled()
+    await seller.account.me()
+    assert asked(domestic, "/users/me") == 1
+
+
 async def test_a_failed_request_for_the_sellers_id_is_repeated(
     domestic: Sandbox, seller: Client
 ) -> None:
