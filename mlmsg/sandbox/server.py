@@ -48,9 +48,10 @@ class Sandbox:
     """An in-process Mercado Libre on 127.0.0.1; several can run side by side.
 
     Every request needs a token of `tokens`. A missing or unknown token is a 400, a token of
-    `expired` a 401; claims respond to a missing token with a 401 as well. Only
-    `POST /oauth/token` needs none: it refreshes one of `grants`. An unknown path is a 404 in
-    JSON. All attributes may be changed while the sandbox runs.
+    `expired` a 401; claims respond to a missing token with a 401 as well. Only the login needs
+    none: `GET /authorization` sends the browser of a seller back with a code, and
+    `POST /oauth/token` exchanges the code, or the refresh token of one of `grants`. An unknown
+    path is a 404 in JSON. All attributes may be changed while the sandbox runs.
 
     Args:
         market: The packs, files and claims.

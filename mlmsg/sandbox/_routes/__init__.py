@@ -4,6 +4,7 @@ A new family of endpoints is a module with `ROUTES`, and one more entry here.
 """
 
 from mlmsg.sandbox._routes.action_guide import ROUTES as ACTION_GUIDE
+from mlmsg.sandbox._routes.authorization import ROUTES as AUTHORIZATION
 from mlmsg.sandbox._routes.claim_search import ROUTES as CLAIM_SEARCH
 from mlmsg.sandbox._routes.claims import ROUTES as CLAIMS
 from mlmsg.sandbox._routes.domestic import ROUTES as DOMESTIC
@@ -26,5 +27,6 @@ ROUTES = (
     *ORDERS,
     *FEEDS,
     *USERS,
+    *AUTHORIZATION,
     *OAUTH,
 )
