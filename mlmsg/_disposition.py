@@ -14,22 +14,31 @@ __all__ = ["filename_in"]
 _PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
 _EXTENDED = re.compile(r"([^']*)'[^']*'(.*)", re.DOTALL)
 _CONTINUATION = re.compile(r"filename\*([0-9]{1,3})(\*?)")
-_ENCODED_WORD = re.compile(r"=\?[^?\s]+\?[bBqQ]\?[^?]*\?=")
+_ENCODED_WORD = r"=\?[!->@-~]+\?[bBqQ]\?[ ->@-~]*\?="
+_ENCODED_WORDS = re.compile(rf"{_ENCODED_WORD}(?:\s*{_ENCODED_WORD})*")
+"""Neighbours belong together: one character may be divided between them."""
 
 
 def filename_in(header: str | None) -> str | None:
     """Return the file name, or None if the header has none. It is not safe as a path."""
     if header is None:
         return None
+    header = _without_surrogates(header)
     # The first of several parameters of the same name wins.
     found = reversed(_PARAMETER.findall(f";{header}"))
     values = {name.lower(): _unquote(value.strip()) for name, value in found}
     name = ""
     if "filename*" in values:
         name = _decode_extended(values["filename*"])
-    name = name or _join_continuations(values) or _decode_words(values.get("filename", ""))
-    # Halves of surrogate pairs cannot be encoded again.
-    return name.encode("utf-8", "replace").decode() or None
+    name = name or _join_continuations(values)
+    # Text beside encoded words is no concern of `decode_header`: it would escape it.
+    name = name or _ENCODED_WORDS.sub(_decode_words, values.get("filename", ""))
+    return _without_surrogates(name) or None  # UTF-7 can encode them, too
+
+
+def _without_surrogates(text: str) -> str:
+    """Return the text with `?` for each half of a surrogate pair, which cannot be encoded."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def _unquote(value: str) -> str:
@@ -55,21 +64,19 @@ def _join_continuations(values: dict[str, str]) -> str:
         value, is_encoded = parts[number]
         if number == 0 and is_encoded and (match := _EXTENDED.fullmatch(value)):
             charset, value = match.groups()
-        plain = value.encode("utf-8", "replace")
-        data += unquote_to_bytes(value) if is_encoded else plain
+        data += unquote_to_bytes(value) if is_encoded else value.encode()
     return _decode(data, charset)
 
 
-def _decode_words(value: str) -> str:
-    """Decode the encoded words of RFC 2047. Text that contains none stays as it is."""
-    if not _ENCODED_WORD.search(value):
-        return value
+def _decode_words(match: re.Match[str]) -> str:
+    """Decode neighbouring encoded words of RFC 2047."""
     try:
-        parts = decode_header(value)
+        words = decode_header(match[0])
     except (HeaderParseError, ValueError):
-        return value
-    words = (text if isinstance(text, str) else _decode(text, charset) for text, charset in parts)
-    return "".join(words)
+        return match[0]
+    return "".join(
+        word if isinstance(word, str) else _decode(word, charset) for word, charset in words
+    )
 
 
 def _decode(data: bytes, charset: str | None) -> str:

@@ -208,6 +208,34 @@ def dated_now(ahead: float) -> str:
     return f"Date: {format_datetime(datetime.now(UTC) + timedelta(seconds=ahead), usegmt=True)}"
 
 
+@pytest.mark.parametrize(
+    "date", [None, "Date: soon", "Date: "], ids=["none", "unreadable", "empty"]
+)
+async def test_a_clock_that_is_known_stays_known(date: str | None) -> None:
+    """The server is an hour ahead, and only the response before the send says so."""
+    there = datetime.now(UTC) + timedelta(hours=1)
+    page = msgspec.json.encode({"messages": [thread_message("m1", there)]})
+    later = answers(200, page, *([] if date is None else [date]))
+    dated = answers(200, b'{"messages": []}', dated_now(3600))
+    async with (
+        raw_server(in_turn(dated, sends(b""), later)) as server,
+        one_client(server.url) as client,
+    ):
+        await client.packs.page("1")
+        error = await unknown_send(client, "1")
+        assert await error.reconcile() is not None
+
+
+async def test_a_file_says_nothing_about_the_clock_of_the_api() -> None:
+    """A redirect may have led to another server."""
+    page = msgspec.json.encode({"messages": [thread_message("m1", datetime.now(UTC))]})
+    script = in_turn(answers(200, b"file", dated_now(3600)), sends(b""), answers(200, page))
+    async with raw_server(script) as server, one_client(server.url) as client:
+        await client.attachments.read("a.bin", site_id="MLM")
+        error = await unknown_send(client, "1")
+        assert await error.reconcile() is not None
+
+
 async def test_dates_are_compared_across_zones() -> None:
     there = datetime.now(timezone(timedelta(hours=-4)))
     error, script = lost_then([thread_message("m1", there.isoformat())], dated_now(0))
