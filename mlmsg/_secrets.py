@@ -6,6 +6,7 @@ Read this module to audit what may leak. `Secret` hides a value from `repr()` an
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import SupportsIndex, TypeVar
 
 __all__ = [
@@ -24,6 +25,9 @@ REDACTED = "***"
 
 MIN_SECRET_LENGTH = 4
 """Characters of the shortest secret that is redacted. A shorter one would occur in any text."""
+
+MAX_CACHED_PATTERNS = 16
+"""Secrets whose patterns are kept. Building one takes longer than all else that an error needs."""
 
 # JSON inside JSON doubles the backslashes, and a URL inside a URL encodes the percent signs again.
 # The bounds keep the time linear for a body that consists of these characters alone.
@@ -78,8 +82,13 @@ def redact(text: str, secrets: Iterable[str]) -> str:
     """Return `text` with `***` in place of every secret and of what looks like a token."""
     for secret in secrets:
         if len(secret) >= MIN_SECRET_LENGTH:
-            text = re.sub("".join(map(_spellings, secret)), REDACTED, text)
+            text = _pattern_for(secret).sub(REDACTED, text)
     return _TOKEN_LIKE.sub(REDACTED, text)
+
+
+@lru_cache(MAX_CACHED_PATTERNS)
+def _pattern_for(secret: str) -> re.Pattern[str]:
+    return re.compile("".join(map(_spellings, secret)))
 
 
 def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:
