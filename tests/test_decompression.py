@@ -3,6 +3,7 @@
 import gzip
 import hashlib
 import importlib
+import random
 import sys
 import tracemalloc
 import zlib
@@ -10,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from calls import MIB, PAGE, connect
+from calls import MIB, PAGE, Call, connect, download, read_page
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rawserver import Peer, Step, in_turn
+from rawserver import Endless, Peer, Step, each, in_turn
 
-from mlmsg import ApiError, DecodeError, IncompleteDownload, TransportError
+from mlmsg import ApiError, Client, DecodeError, IncompleteDownload, TransportError
 from mlmsg._transport._decompression import (
     PIECE_BYTES,
     BadCompression,
@@ -219,6 +220,10 @@ def answer(encoding: str, body: bytes, status: int = 200, *, chunked: bool = Fal
     return step
 
 
+async def as_bad_request(client: Client) -> object:
+    return await client.packs.page(1)
+
+
 each_framing = pytest.mark.parametrize("chunked", [False, True], ids=["length", "chunked"])
 
 
@@ -302,6 +307,37 @@ async def test_an_error_body_that_is_damaged_is_still_that_error(
         with pytest.raises(ApiError) as caught:
             await client.packs.page(1)
     assert caught.value.status == 400
+
+
+ENDLESS = {
+    "zeros": ("gzip", gzip.compress(PAGE), bytes(64 * 1024)),
+    "short members": ("gzip", gzip.compress(PAGE), (gzip.compress(b"", 0) + bytes(300)) * 200),
+    "empty blocks": ("deflate", b"\x78\x9c", b"\x00\x00\x00\xff\xff" * 10_000),
+    "a gzip header": ("gzip", b"\x1f\x8b\x08\x08" + bytes(6), b"a" * 64 * 1024),
+}
+"""The encoding, the beginning of the body, and what follows again and again."""
+
+
+@pytest.mark.parametrize("call", [read_page, download, as_bad_request], ids=lambda c: c.__name__)
+@pytest.mark.parametrize(("encoding", "start", "block"), ENDLESS.values(), ids=ENDLESS)
+async def test_bytes_without_content_are_not_read_for_ever(
+    encoding: str, start: bytes, block: bytes, call: Call
+) -> None:
+    status = 400 if call is as_bad_request else 200
+    head = f"HTTP/1.1 {status} Some Reason\r\nContent-Encoding: {encoding}\r\n\r\n".encode()
+    endless = Endless(head + start, block)
+    async with connect(each(endless)) as (client, _):
+        with pytest.raises((TransportError, ApiError)):
+            await call(client)
+
+
+@pytest.mark.parametrize("name", ["gzip", "deflate", "br", "zstd"])
+async def test_a_body_that_compression_makes_larger_is_read(name: str) -> None:
+    encoding, compress = WAYS[name]
+    data = random.Random(7).randbytes(PIECE_BYTES + 100_000)  # noqa: S311  (only to be incompressible)
+    assert len(compress(data)) > len(data)
+    async with connect(in_turn(answer(encoding, compress(data)))) as (client, _):
+        assert await download(client) == data
 
 
 @pytest.mark.slow

@@ -12,10 +12,20 @@ from contextlib import suppress
 from types import ModuleType
 from typing import Protocol
 
-__all__ = ["BadCompression", "Decompressor", "is_compressed", "new_decompressor"]
+__all__ = [
+    "PIECE_BYTES",
+    "BadCompression",
+    "Decompressor",
+    "is_compressed",
+    "new_decompressor",
+]
 
 PIECE_BYTES = 1024 * 1024
 """Bytes that one step may produce: a few bytes of a hostile body can expand to gigabytes."""
+
+SLICE_BYTES = 32 * 1024
+"""Bytes that are decompressed at a time. At the end of a member the rest is copied: the time for
+many tiny members would grow with the square of this."""
 
 
 class BadCompression(Exception):
@@ -98,6 +108,10 @@ class _Members:
         self._has_member = False
 
     def feed(self, data: bytes) -> Iterator[bytes]:
+        for start in range(0, len(data), SLICE_BYTES):
+            yield from self._feed_slice(data[start : start + SLICE_BYTES])
+
+    def _feed_slice(self, data: bytes) -> Iterator[bytes]:
         is_full = False  # then the library may hold more output, also when it has all input
         while data or is_full:
             if self._member is None:

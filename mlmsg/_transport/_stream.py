@@ -10,7 +10,13 @@ from mlmsg._wire import ERROR_BODY_BYTES, Request, Response, TransferCounter
 from mlmsg.errors import TransportError
 from mlmsg.policy import Effect
 
-from ._decompression import BadCompression, Decompressor, is_compressed, new_decompressor
+from ._decompression import (
+    PIECE_BYTES,
+    BadCompression,
+    Decompressor,
+    is_compressed,
+    new_decompressor,
+)
 from ._errors import NETWORK_ERRORS
 from ._slots import Slot
 
@@ -158,6 +164,7 @@ class _Body:
         self._encoding = response.headers.get("Content-Encoding", "")
         self._decompressor: Decompressor | None = None
         self._pieces: Iterator[bytes] = iter(())
+        self._surplus = 0  # compressed bytes that arrived, less the plain bytes that they became
         self.is_compressed = is_compressed(self._encoding)
         # Taken before the body is read: afterwards aiohttp has given the connection back.
         connection = response.connection
@@ -173,6 +180,7 @@ class _Body:
         while True:
             for piece in self._pieces:
                 self._counter.bytes_received += len(piece)
+                self._surplus -= len(piece)
                 return piece
             chunk = await self._response.content.readany()
             if not chunk:
@@ -183,6 +191,9 @@ class _Body:
                 return chunk
             if self._decompressor is None:
                 self._decompressor = new_decompressor(self._encoding)
+            self._surplus += len(chunk)
+            if self._surplus > PIECE_BYTES:
+                raise BadCompression("the compressed response has too many bytes without content")
             self._pieces = self._decompressor.feed(chunk)
 
     def _check_end(self) -> None:
