@@ -112,12 +112,12 @@ class RateBudget:
         with _LOCK:
             budget = cls._by_identity.get(identity)
             if budget is None:
-                cls._forget_idle()
                 budget = RateBudget(*limits)
                 budget._register(identity)
             return budget
 
     def _register(self, identity: str) -> None:
+        self._forget_idle()
         self._identity = identity
         self._by_identity[identity] = self
         self._limiters = self._usage.setdefault(identity, self._limiters)

@@ -139,6 +139,16 @@ def test_a_budget_that_was_not_used_lately_is_forgotten() -> None:
     assert unpickle(data).limiter(Effect.READ) is not limiter
 
 
+def test_budgets_that_are_pickled_once_leave_nothing_behind() -> None:
+    gc.collect()
+    before = len(RateBudget._usage)
+    for _ in range(50):
+        pickle.dumps(RateBudget())
+        gc.collect(0)
+    pickle.dumps(RateBudget())
+    assert len(RateBudget._usage) <= before + 2
+
+
 def test_a_pause_outlives_the_copies_as_well() -> None:
     now = [1000.0]
     budget = RateBudget(clock=lambda: now[0])
