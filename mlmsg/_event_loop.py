@@ -14,9 +14,8 @@ def check_asyncio() -> None:
     Raises:
         UsageError: Another library, or none, runs the caller.
     """
-    trio = sys.modules.get("trio")
-    # In trio's guest mode the event loop of asyncio runs as well.
-    if trio is not None and trio.lowlevel.in_trio_task():
+    # In trio's guest mode the event loop of asyncio runs as well, so trio is asked first.
+    if _is_in_trio_task():
         library = "trio"
     else:
         try:
@@ -29,3 +28,14 @@ def check_asyncio() -> None:
         f"mlmsg needs asyncio, but {library} runs this code; "
         "use asyncio.run(main()), or anyio.run(main, backend='asyncio')"
     )
+
+
+def _is_in_trio_task() -> bool:
+    trio = sys.modules.get("trio")
+    if trio is None:
+        return False
+    try:
+        trio.lowlevel.current_task()  # old versions of trio have no `in_trio_task`
+    except (AttributeError, RuntimeError):  # another module of that name, or no task
+        return False
+    return True

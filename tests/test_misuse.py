@@ -8,6 +8,7 @@ import sys
 import unittest.mock
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, aclosing
+from types import SimpleNamespace
 
 import anyio
 import pytest
@@ -302,6 +303,29 @@ def test_trio_is_refused_by_name(way: str) -> None:
     words = "mlmsg.errors.UsageError: mlmsg needs asyncio, but trio runs this code; use asyncio."
     assert words in done.stderr
     assert "never awaited" not in done.stderr
+
+
+def trio_of(task: object) -> SimpleNamespace:
+    """Return an old version of trio, which has no `in_trio_task`."""
+
+    def current_task() -> object:
+        if task is None:
+            raise RuntimeError("must be called from async context")
+        return task
+
+    return SimpleNamespace(lowlevel=SimpleNamespace(current_task=current_task))
+
+
+async def test_an_old_version_of_trio_is_refused_too(
+    client: Client, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pack = next(iter(sandbox.market.packs))
+    monkeypatch.setitem(sys.modules, "trio", trio_of("a task"))
+    with pytest.raises(UsageError, match="needs asyncio, but trio runs this code"):
+        await client.packs.page(pack)
+    for other in (trio_of(None), SimpleNamespace()):
+        monkeypatch.setitem(sys.modules, "trio", other)
+        await client.packs.page(pack)
 
 
 @pytest.mark.parametrize(
