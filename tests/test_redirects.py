@@ -92,6 +92,21 @@ async def test_the_token_does_not_leave_by_way_of_another_origin() -> None:
     assert TOKEN.encode() not in b"".join(other.received + third.received)
 
 
+async def test_the_token_does_not_come_back_from_another_origin() -> None:
+    """The other origin has chosen the address: the API must not act on it for the seller."""
+
+    async def back(peer: Peer) -> None:
+        await redirects(f"{server.url}/back")(peer)
+
+    async with raw_server(in_turn(back)) as other:
+        script = in_turn(redirects(other.url), answers(200, FILE))
+        async with connect(script) as (client, server):
+            assert await download(client) == FILE
+    received = b"".join(server.received)
+    assert received.count(AUTHORIZATION) == 1
+    assert received.index(AUTHORIZATION) < received.index(b"GET /back HTTP/1.1")
+
+
 async def test_a_cookie_is_not_kept() -> None:
     first = answers(302, b"", "Location: /next", "Set-Cookie: id=1; Path=/")
     async with connect(in_turn(first, answers(200, FILE))) as (client, server):

@@ -41,7 +41,12 @@ def redirect_target(response: ClientResponse, line: RequestLine) -> URL:
 
 
 def headers_for(target: URL, origin: URL, headers: Mapping[str, str]) -> Mapping[str, str]:
-    """Return the headers for `target`: the token never leaves the API's origin."""
+    """Return the headers for `target`: the token never leaves the API's origin.
+
+    Once a redirect has led to another origin, the token is gone for the rest of the redirects, even
+    if one of them leads back to the API: the other origin chose that address, and must not be able
+    to make the API do something in the name of the seller.
+    """
     if target.origin() == origin:
         return headers
     return {name: value for name, value in headers.items() if name != "Authorization"}
