@@ -1,8 +1,10 @@
 """Check and build the queries of the searches ("Claims", search; "Orders", search). Pure."""
 
 import difflib
+import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import SupportsIndex
 
 from ._arguments import check_int, shorten
 from .errors import RuleError
@@ -13,6 +15,7 @@ __all__ = [
     "CLAIM_LIMIT",
     "ORDER_CAP",
     "ORDER_LIMIT",
+    "ROLES",
     "claim_query",
     "claim_range",
     "order_query",
@@ -132,9 +135,11 @@ def _check_pairs(given: Mapping[str, object]) -> None:
 
 
 def _text(name: str, value: object) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int):
-        raise RuleError(f"`{name}` of a claim search", shorten(value), "a str or an int")
-    return str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+        return str(operator.index(value))
+    raise RuleError(f"`{name}` of a claim search", shorten(value), "a str or an int")
 
 
 def _millis(moment: datetime) -> str:

@@ -117,6 +117,20 @@ def test_the_owner_is_part_of_the_query() -> None:
     assert other == {"user_id": "7", "status": "closed", "limit": "100", "offset": "20"}
 
 
+class Number:
+    """A number of another library, such as numpy's."""
+
+    def __index__(self) -> int:
+        return 5
+
+
+def test_a_filter_takes_any_whole_number() -> None:
+    query = claim_query(Family.DOMESTIC, 7, "complainant", 30, 0, {"payment_id": Number()})
+    assert query["payment_id"] == "5"
+    with pytest.raises(RuleError, match="a str or an int"):
+        claim_query(Family.DOMESTIC, 7, "complainant", 30, 0, {"payment_id": True})
+
+
 def test_a_range_has_milliseconds_and_a_zone() -> None:
     text = claim_range("last_updated", MOMENT, MOMENT + timedelta(days=1))
     assert text == (
