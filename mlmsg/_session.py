@@ -121,7 +121,8 @@ class Session:
         self._options = options
         self._loop: asyncio.AbstractEventLoop | None = None
         self._checked_token: Secret | None = None
-        self._last_date: tuple[str, float] = "", 0.0
+        self._last_date: str | None = None
+        self._clock_offset: float | None = None
 
     def __del__(self) -> None:
         if self._transport is not None and not self._closed:
@@ -206,7 +207,8 @@ class Session:
         """Send the request once. Return the value, or raise the error of this attempt."""
         url, headers = prepare(request, self._base_url, state.token)
         response = state.response = await transport.exchange(request, url, headers, state)
-        self._last_date = response.headers.get("Date", ""), time.time()
+        if not request.is_streamed:  # a file may come from a server with another clock
+            self._note_date(response.headers.get("Date"))
         if not response.is_success:
             raise error_from_response(request, response, state.token, state.attempt)
         return decode(request, response, state.token)
@@ -224,15 +226,16 @@ class Session:
             raise
         finally:
             response.close()
-            self._emit(request, state, _FAIL if error else _ACCEPT, error)
+            self._emit(request, state, _ACCEPT if error is None else _FAIL, error)
 
     async def close(self) -> None:
         """Close every connection. The session cannot be used again."""
-        loop = asyncio.get_running_loop()
-        if self._loop is not None and self._loop is not loop:
-            if not self._loop.is_closed():
+        loop = self._loop or asyncio.get_running_loop()
+        if self._transport is not None and loop is not asyncio.get_running_loop():
+            if not loop.is_closed():
                 raise UsageError("close a client in the event loop that it was used in")
-            self._transport = None  # its connections ended with their event loop
+            self._transport.abandon()  # its connections ended with their event loop
+            self._transport = None
         self._closed = True
         try:
             await self._tokens.wait_refreshed()
@@ -242,9 +245,16 @@ class Session:
 
     def clock_offset(self) -> float | None:
         """Return the seconds by which the server's clock is ahead of ours; None if unknown."""
-        date, arrived = self._last_date
+        return self._clock_offset
+
+    def _note_date(self, date: str | None) -> None:
+        """Compare the clocks. Without a date that can be read, the last comparison counts."""
+        if date is None or date == self._last_date:
+            return  # of the responses of one second, the first is compared
+        self._last_date = date
         moment = http_date(date)
-        return None if moment is None else moment - arrived
+        if moment is not None:
+            self._clock_offset = moment - time.time()
 
     def _decide(self, request: Request[T], state: _CallState, error: BaseException) -> Verdict:
         """Classify the error of an attempt, and return what follows from it."""
@@ -317,7 +327,9 @@ class Session:
                 elapsed=time.monotonic() - state.attempt_started,
                 sent=state.bytes_sent,
                 received=state.bytes_received,
-                request_id=request_id(response, state.token) if response is not None else None,
+                request_id=(
+                    request_id(request, response, state.token) if response is not None else None
+                ),
                 verdict=_verdict_label(verdict, error),
                 delay=verdict.delay if isinstance(verdict, Retry) else 0.0,
                 waited=state.waited,

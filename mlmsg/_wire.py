@@ -128,16 +128,17 @@ class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
         path: The path; each id is one percent-encoded segment.
         query: The query without the `?`, or `""`.
         decoder: Turns a successful response into the value of the operation.
-        effect: The effect on the server: it reads, uploads or sends.
+        effect: The effect on the server: to read, to upload or to send.
         body: A body in memory, or None.
         body_type: The MIME type of `body`.
         upload: A multipart body, or None.
         is_streamed: True if the response is a file to stream.
         v1_path: The path that answers instead of `path` for a claim of version 1, or `""`.
         v1_template: The template of `v1_path`.
-        proves_not_executed: Returns True for an error response which proves that a send was not
-            executed; None if only the status says so.
-        refine_error: Returns an `ApiError` with a more exact class or hint; None to leave it.
+        proves_not_executed: A function that returns True for an error response which proves that
+            the request was not executed. None: only the status of a response can prove it.
+        refine_error: A function that returns the same error with a more exact class or hint. None:
+            errors are raised as they were read.
         secrets: Secrets contained in the body. Set only for token requests: they carry no
             `Authorization` header, and errors never store their response.
     """
@@ -234,10 +235,10 @@ def error_from_response(
     return error if request.refine_error is None else request.refine_error(error)
 
 
-def request_id(response: Response, token: str) -> str | None:
-    """Return the `X-Request-Id` header without any token that the server echoes in it."""
+def request_id(request: Request[T], response: Response, token: str) -> str | None:
+    """Return the `X-Request-Id` header without any secret that the server echoes in it."""
     value = response.headers.get("X-Request-Id")
-    return None if value is None else redact(value, (token,))
+    return None if value is None else redact(value, request.secrets or (token,))
 
 
 def _storable_body(request: Request[T], response: Response, token: str) -> bytes:

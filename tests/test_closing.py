@@ -120,7 +120,9 @@ async def test_no_more_downloads_are_open_than_connections_are_allowed(sandbox: 
         second.cancel()
 
 
-def test_a_client_of_a_loop_that_has_ended_closes_quietly() -> None:
+def test_a_client_of_a_loop_that_has_ended_closes_quietly(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     def scenario() -> None:
         client = Client("a-token", base_url="http://127.0.0.1:9", retry=RetryPolicy(attempts=1))
 
@@ -135,6 +137,7 @@ def test_a_client_of_a_loop_that_has_ended_closes_quietly() -> None:
         warnings.simplefilter("ignore", ResourceWarning)  # its sockets ended with the loop
         scenario()
         gc.collect()
+    assert "Unclosed" not in caplog.text
 
 
 async def test_a_client_of_another_living_loop_is_not_closed(

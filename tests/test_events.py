@@ -162,6 +162,8 @@ waited = Row(429, 0, "retry", "RateLimited", delay=0.001)
 packed = answers(200, PACKED, "Content-Encoding: gzip")
 named = answers(503, b"busy", "x-request-id: 1"), answers(200, THREAD, "X-Request-Id: 2")
 echo = answers(200, THREAD, f"X-Request-Id: {TOKEN}")
+grant_echo = answers(404, b"no", "X-Request-Id: a-refresh-token")
+absent_echo = Row(404, 2, "fail", "NotFound", request_id="***")
 refused, another = answers(401), Row(401, 0, "retry", "AuthenticationError")
 lost, empty = Row(None, 0, "retry", "TransportError"), Row(200, 0, "retry", "IncompleteDownload")
 
@@ -191,6 +193,7 @@ CASES = {
     "unknown, lost": Case(SEND, [reset], [lost._replace(verdict="unknown")]),
     "packed": Case(PAGE, [packed], [Row(200, 16)]),  # as it is unpacked
     "echo": Case(PAGE, [echo], [Row(200, 16, request_id="***")]),
+    "echo of a secret": Case(REFRESH, [grant_echo], [absent_echo], granted),
     "same token": Case(PAGE, [refused], [another], partial(asked, TOKEN, TOKEN)),
 }  # fmt: skip
 

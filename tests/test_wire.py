@@ -14,7 +14,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from seeds import read_sample
 
-from mlmsg import _operations
+from mlmsg import _operations, _secrets
 from mlmsg._decoders import JsonDecoder
 from mlmsg._multipart import Multipart
 from mlmsg._request_builders import format_path
@@ -298,6 +298,18 @@ def test_a_cause_holds_no_token_either() -> None:
         PAGE, Response(400, {}, body.replace("/", r"\/").encode()), QUOTED_TOKEN, 1
     )
     assert error.cause == ({"message": f"bad {BLANK}"},)
+
+
+def test_an_error_builds_no_pattern_that_was_built_before() -> None:
+    """Building it takes a millisecond, and an error of many headers needs it for each of them."""
+    headers = {f"X-{number}": "a value" for number in range(20)}
+    error_from_response(PAGE, Response(404, headers, b""), QUOTED_TOKEN, 1)
+    built = _secrets._pattern_for.cache_info().misses
+    error = error_from_response(
+        PAGE, Response(404, {**headers, "X": QUOTED_TOKEN}, b""), QUOTED_TOKEN, 1
+    )
+    assert error.headers["x"] == BLANK
+    assert _secrets._pattern_for.cache_info().misses == built
 
 
 def test_a_stand_in_of_few_letters_does_not_blank_every_text() -> None:
