@@ -21,7 +21,7 @@ from typing import Generic, Protocol, TypeAlias, TypeVar
 from .errors import RuleError, TransportError
 from .paging import Page, walk
 
-__all__ = ["DateWalk", "Moment", "Span", "as_moment"]
+__all__ = ["DateWalk", "Fetch", "Moment", "Span", "as_moment"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)

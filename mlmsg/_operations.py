@@ -224,8 +224,8 @@ def send_to_claim(
 
 def claim_file(claim_id: Id, file_name: str) -> Request[ClaimAttachment]:
     """Messages claims, "Get file information": one path for both families."""
-    path, ids = CLAIM_V1 + "/attachments/{file_name}", {"file_name": file_name}
-    return get_request("claims.attachment", path, decoders.claim_file, claim_id=claim_id, **ids)
+    path, decoder = CLAIM_V1 + "/attachments/{file_name}", decoders.claim_file
+    return get_request("claims.attachment", path, decoder, claim_id=claim_id, file_name=file_name)
 
 
 def claim_download(claim_id: Id, name: str, *, family: Family = GLOBAL) -> Request[Response]:

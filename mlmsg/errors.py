@@ -13,7 +13,7 @@
     ├── ApiError                          the API answered with an error
     │   ├── BadRequest                    400
     │   │   └── ExceptedCase              a pack that needs no reason: use `packs.send`
-    │   ├── AuthenticationError           401
+    │   ├── AuthenticationError           401, or another status with a text about the token
     │   ├── PermissionDenied              403
     │   │   ├── ConversationOpen          a reason for an open conversation: use `packs.send`
     │   │   └── ReasonUsedUp              a reason that was used before: wait for the buyer
@@ -280,7 +280,7 @@ class ApiError(MlmsgError):
 
 
 class BadRequest(ApiError):
-    """400: the request is invalid, or the access token is missing or malformed."""
+    """400: the request is invalid. If the text is about the token: `AuthenticationError`."""
 
 
 class ExceptedCase(BadRequest):
@@ -288,7 +288,11 @@ class ExceptedCase(BadRequest):
 
 
 class AuthenticationError(ApiError):
-    """401: the access token is expired or invalid."""
+    """The access token is missing, malformed, expired or not accepted.
+
+    Every 401 is one. So is any other status below 500 whose code or text says that of the token,
+    except 429: the API answers 400 to a missing or malformed token.
+    """
 
     ends_job = True
 

@@ -11,6 +11,7 @@ import msgspec
 from ._arguments import check_int, check_seconds
 
 __all__ = [
+    "RETRYABLE_STATUSES",
     "Accept",
     "Effect",
     "Fail",
@@ -86,6 +87,11 @@ class Outcome(msgspec.Struct, frozen=True):
     alternative: bool = False
     not_executed: bool = False
 
+    @property
+    def may_have_arrived(self) -> bool:
+        """True if the server may have executed the request, although it did not say so."""
+        return self.sent if self.status is None else self.status >= _SERVER_ERROR
+
 
 @dataclass(frozen=True, slots=True)
 class Accept:
@@ -134,8 +140,10 @@ class RetryPolicy:
 
     Reads, uploads and downloads are repeated after a network failure and after a status that may
     pass. A send is repeated only if it is certain that it was not executed: no connection was
-    opened, or the server answered 429. After a 401 any request is repeated once and at once, if
-    the token source may have another token.
+    opened, or the server answered 429. A `reasons.send` is also repeated after a 409, which means
+    that another request for the sale was running; not verified, but by the document's explanation
+    the reason was not sent. Each repetition waits first. Only after a 401 any request is repeated
+    once and at once, if the token source may have another token.
 
     Attributes:
         attempts: Attempts in all, the first included. With 1, only the repetition after a 401 is
@@ -182,7 +190,7 @@ class RetryPolicy:
         if outcome.effect is Effect.SEND:
             if outcome.not_executed:
                 retryable = _NOT_EXECUTED | {_CONFLICT}
-            elif outcome.sent if status is None else status >= _SERVER_ERROR:
+            elif outcome.may_have_arrived:
                 return Fail(unknown=True)
             else:
                 retryable = _NOT_EXECUTED

@@ -6,6 +6,7 @@ import inspect
 import pkgutil
 import re
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -102,6 +103,7 @@ def room(path: Path) -> str:
     return "" if parts == ("__init__",) else parts[0]  # a package is one room
 
 
+@cache
 def imports(path: Path) -> set[str]:
     """Return the absolute names of everything that a module imports."""
     package = ["mlmsg", *path.relative_to(PACKAGE).parent.parts]
@@ -226,6 +228,14 @@ def test_all_names_what_is_there(name: str) -> None:
         and value.__module__ == name
     }
     assert defined <= set(module.__all__), f"{name} defines more than it names"
+
+
+def test_a_name_that_another_module_imports_is_in_all() -> None:
+    modules = {module(path) for path in MODULES}
+    for imported in set().union(*map(imports, MODULES)) - modules:
+        home, _, name = imported.rpartition(".")
+        if home in modules:
+            assert name in getattr(importlib.import_module(home), "__all__", [name]), imported
 
 
 def test_every_public_name_has_a_docstring() -> None:

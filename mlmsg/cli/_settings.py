@@ -23,7 +23,16 @@ from ._failures import Failure
 from ._grant_file import GrantFile, default_path
 from ._output import print_note
 
-__all__ = ["Connection", "Settings", "api_options", "call", "connect", "dry_run_option"]
+__all__ = [
+    "ACCESS_TOKEN",
+    "DOMESTIC_SITE",
+    "Connection",
+    "Settings",
+    "api_options",
+    "call",
+    "connect",
+    "dry_run_option",
+]
 
 P = ParamSpec("P")
 R = TypeVar("R")
