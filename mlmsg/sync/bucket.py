@@ -4,7 +4,7 @@ This is the only module that imports obstore. It is imported when a job has a bu
 """
 
 from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from datetime import UTC
 from hashlib import sha256
 from typing import Self
@@ -26,6 +26,7 @@ from mlmsg._content import SNIFF_BYTES
 from mlmsg._streams import CHUNK_BYTES, coalesce
 from mlmsg.errors import RuleError
 
+from .store_errors import explain_store_error
 from .target import Contents, Digest, Inspection, StoreLike, Target, translate_error
 
 __all__ = ["Bucket"]
@@ -57,13 +58,13 @@ class Bucket(Target):
             return cls(from_url(to))
         except (BaseError, ValueError) as error:
             limit = "a URL that obstore knows, such as 's3://bucket/prefix'"
-            raise RuleError("`to`", repr(to), limit, str(error).partition("\n")[0]) from None
+            raise RuleError("`to`", repr(to), limit, explain_store_error(str(error))) from None
 
     async def load(self, manifest: str, folders: Sequence[str]) -> Contents:
         """Read the manifest, and list the folders."""
         sizes: dict[str, int] = {}
         for folder in folders:
-            with translate_error(folder, BaseError):
+            with self._translate_error(folder):
                 listed = await obstore.list(self._store, folder).collect_async()
             sizes |= {entry["path"]: entry["size"] for entry in listed}
         is_there = sizes.pop(manifest, None) is not None
@@ -79,7 +80,7 @@ class Bucket(Target):
             first = b"".join(await anext(groups, []))
             digest.update(first)
             size += len(first)
-            with translate_error(key, BaseError):
+            with self._translate_error(key):
                 # A small file is not passed as an iterable: obstore does not close one when the
                 # job is cancelled.
                 if len(first) < CHUNK_BYTES:
@@ -105,13 +106,13 @@ class Bucket(Target):
     ) -> None:
         """Replace a small file. Two jobs may overwrite each other; the next run completes both."""
         data = update(await self._read(key))
-        with translate_error(key, BaseError):
+        with self._translate_error(key):
             await obstore.put_async(self._store, key, data)
 
     async def inspect(self, key: str) -> Inspection | None:
         """Read a file completely."""
         digest, size, head = sha256(), 0, b""
-        with translate_error(key, BaseError):
+        with self._translate_error(key):
             try:
                 found = await obstore.get_async(self._store, key)
                 async for chunk in found.stream(min_chunk_size=CHUNK_BYTES):
@@ -125,7 +126,7 @@ class Bucket(Target):
 
     async def move(self, old: str, new: str) -> None:
         """Copy a file, then delete the old one."""
-        with translate_error(new, BaseError):
+        with self._translate_error(new):
             try:
                 await obstore.rename_async(self._store, old, new)
             except FileNotFoundError:
@@ -133,7 +134,7 @@ class Bucket(Target):
 
     async def delete(self, key: str) -> None:
         """Delete a file."""
-        with translate_error(key, BaseError):
+        with self._translate_error(key):
             try:
                 await obstore.delete_async(self._store, key)
             except FileNotFoundError:
@@ -142,8 +143,11 @@ class Bucket(Target):
     async def close(self) -> None:
         """Do nothing: the store belongs to the caller."""
 
+    def _translate_error(self, key: str) -> AbstractContextManager[None]:
+        return translate_error(key, BaseError, store=type(self._store).__name__)
+
     async def _read(self, key: str) -> bytes | None:
-        with translate_error(key, BaseError):
+        with self._translate_error(key):
             try:
                 found = await obstore.get_async(self._store, key)
                 return bytes(await found.bytes_async())

@@ -14,6 +14,8 @@ from urllib.request import url2pathname
 from mlmsg._arguments import expand_user
 from mlmsg.errors import MlmsgError, RuleError
 
+from .store_errors import explain_store_error
+
 __all__ = [
     "Contents",
     "Digest",
@@ -196,8 +198,11 @@ _ALLOWED = "a folder, a URL such as 's3://bucket/prefix', or a store of obstore"
 
 
 @contextmanager
-def translate_error(key: str, *errors: type[Exception]) -> Iterator[None]:
-    """Raise an `OSError`, or one of `errors`, as a `TargetError` that names the key."""
+def translate_error(key: str, *errors: type[Exception], store: str = "") -> Iterator[None]:
+    """Raise an `OSError`, or one of `errors`, as a `TargetError` that names the key.
+
+    `store` is the name of the class of a store of obstore.
+    """
     try:
         yield
     except MlmsgError:
@@ -205,6 +210,4 @@ def translate_error(key: str, *errors: type[Exception]) -> Iterator[None]:
     except Exception as error:
         if not isinstance(error, (OSError, *errors)):
             raise
-        # obstore adds a dump of its own values below the first line.
-        text = str(error).partition("\n")[0]
-        raise TargetError(f"{key}: {text}") from error
+        raise TargetError(f"{key}: {explain_store_error(str(error), store)}") from error
