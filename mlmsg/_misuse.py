@@ -24,15 +24,30 @@ C = TypeVar("C")
 
 
 def explain_misuse(name: str) -> Callable[[type[C]], type[C]]:
-    """Wrap the public methods of a group; `name` is its own name, such as `client.packs`."""
+    """Wrap the public methods of a group, and give it a repr.
+
+    `name` is the name of the group, such as `client.packs`.
+    """
 
     def decorate(group: type[C]) -> type[C]:
         for key, method in list(vars(group).items()):
             if isinstance(method, FunctionType) and not key.startswith("_"):
                 setattr(group, key, _explained(method, f"{name}.{key}(...)"))
+        setattr(group, "__repr__", _repr_method(name))  # noqa: B010  (mypy forbids the assignment)
         return group
 
     return decorate
+
+
+def _repr_method(name: str) -> Callable[[object], str]:
+    def describe(group: object) -> str:
+        # A traceback of `__init__` shows a group that has no session yet.
+        owner = getattr(
+            getattr(group, "_session", None), "owner", "a client that is not initialized"
+        )
+        return f"<{name} of {owner}>"
+
+    return describe
 
 
 def _explained(method: FunctionType, name: str) -> Callable[..., object]:

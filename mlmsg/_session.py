@@ -112,7 +112,10 @@ class Session:
         budget: RateBudget,
         emitter: EventEmitter,
         options: TransportOptions,
+        owner: str,
     ) -> None:
+        """Keep the settings. `owner` describes the client, for the reprs of its groups."""
+        self._owner = owner
         self._tokens = tokens
         self._base_url = base_url
         self._retry = retry
@@ -135,9 +138,9 @@ class Session:
         return self._emitter.listen(listener)
 
     @property
-    def is_closed(self) -> bool:
-        """True after `close`."""
-        return self._closed
+    def owner(self) -> str:
+        """The description of the client: where its API is, which family, open or closed."""
+        return f"{self._owner}, {'closed' if self._closed else 'open'}"
 
     @overload
     def send(self, request: Request[T]) -> Coroutine[object, object, T]: ...

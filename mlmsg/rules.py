@@ -6,13 +6,13 @@ might accept. A failed check raises a `RuleError` that names the rule, the value
 allowed.
 """
 
-import difflib
 import enum
 import re
 import unicodedata
 from dataclasses import dataclass
 
 from ._arguments import check_id, check_int, shorten
+from ._sites import SITE_NAMES, closest_site
 from .errors import RuleError
 
 __all__ = [
@@ -209,29 +209,25 @@ def check_page(limit: int, offset: int) -> None:
     check_int("`offset` of a page", offset, 0)
 
 
-SITES = frozenset(
-    {
-        "MBO", "MCO", "MCR", "MEC", "MGT", "MHN", "MLA", "MLB", "MLC", "MLM", "MLU", "MLV", "MNI",
-        "MPA", "MPE", "MPY", "MRD", "MSV",
-    }
-)  # fmt: skip
+SITES = frozenset(SITE_NAMES)
 """The sites of Mercado Libre, one for each country."""
 
 
 def check_site_id(site_id: str | None) -> str:
     """Return the site's id. Reject a missing one, and `CBT`, which no file belongs to."""
+    if isinstance(site_id, str) and site_id.upper() in SITES:
+        return site_id.upper()
     limit = "a site such as 'MLM', 'MLB', 'MCO' or 'MLC'"
-    if not isinstance(site_id, str) or not re.fullmatch(r"[A-Za-z]+", site_id):
-        hint = "Pass site_id=, the site of the order; files need it"
-        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
-    if site_id.upper() == "CBT":
-        hint = "Pass the site of the order, not of the seller's account"
-        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
-    if site_id.upper() not in SITES:
-        close = difflib.get_close_matches(site_id.upper(), sorted(SITES), 1, cutoff=0.5)
-        hint = f"Did you mean {close[0]!r}?" if close else f"The sites: {', '.join(sorted(SITES))}"
-        raise RuleError("`site_id` for a file", shorten(site_id), limit, hint)
-    return site_id.upper()
+    raise RuleError("`site_id` for a file", shorten(site_id), limit, _site_hint(site_id))
+
+
+def _site_hint(site_id: object) -> str:
+    if not isinstance(site_id, str) or not site_id.strip():
+        return "Pass site_id=, the site of the order; files need it"
+    if site_id.strip().upper() == "CBT":
+        return "Pass the site of the order, not of the seller's account"
+    closest = closest_site(site_id)
+    return f"Did you mean {closest!r}?" if closest else f"The sites: {', '.join(sorted(SITES))}"
 
 
 def check_role(role: str | None) -> None:

@@ -19,7 +19,7 @@ PACKAGE = Path(mlmsg.__file__).parent
 ROOMS = (
     ("_html",),
     ("models",),
-    ("errors", "_characters"),
+    ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
     ("_walk_state",),
     (
@@ -66,6 +66,7 @@ NO_AWAIT = {
     "_reason_errors",
     "_request_builders",
     "_secrets",
+    "_sites",
     "_wire",
     "errors",
     "events",

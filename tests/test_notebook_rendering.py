@@ -8,7 +8,7 @@ from typing import Final, Protocol
 import msgspec
 import pytest
 
-from mlmsg import Claim, Client, Conversation, Message, RuleError, ThreadPage, Unread
+from mlmsg import Claim, ClaimPage, Client, Conversation, Message, RuleError, ThreadPage, Unread
 from mlmsg.models import ClaimMessage, ClaimMessages
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import Failure, SyncReport, ThreadId
@@ -90,6 +90,7 @@ SHOWN: Final[dict[str, Shown]] = {
     "unread": msgspec.convert({"results": [{"resource": f"/packs/1/{EVIL}", "count": 2}]}, Unread),
     "claim messages": ClaimMessages([msgspec.convert(CLAIM_MESSAGE, ClaimMessage)]),
     "a claim": msgspec.convert(CLAIM, Claim),
+    "a page of claims": ClaimPage(claims=[msgspec.convert(CLAIM, Claim)] * 100),
     "a report": report(),
 }
 

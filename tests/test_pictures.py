@@ -41,8 +41,3 @@ def test_only_an_image_is_a_picture() -> None:
     for data in (b"%PDF-1.4", b"<svg onload=x>", b""):
         with pytest.raises(RuleError, match="PNG or JPEG"):
             Picture(data)
-
-
-def test_a_client_says_what_it_is() -> None:
-    client = Client("a-token", base_url="http://127.0.0.1:9", global_selling=False)
-    assert repr(client) == "<mlmsg.Client http://127.0.0.1:9, domestic, open>"

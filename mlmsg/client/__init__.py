@@ -118,10 +118,10 @@ class Client:
             check_proxy("`proxy`", proxy)
         check_bool("`trust_env`", trust_env)
         check_ssl(ssl)
-        self._base_url = check_base_url(base_url)
+        base_url = check_base_url(base_url)
         self._session = Session(
             token_provider(token),
-            self._base_url,
+            base_url,
             RetryPolicy() if retry is None else retry,
             _budget(budget),
             EventEmitter(on_event),
@@ -133,9 +133,9 @@ class Client:
                 trust_env=trust_env,
                 ssl=ssl,
             ),
+            owner=f"{base_url}, {'Global Selling' if global_selling else 'domestic'}",
         )
         seller = Seller(self._session, global_selling=global_selling, user_id=user_id)
-        self._is_domestic = seller.is_domestic
         self.account: Account = Account(self._session, seller)
         self.attachments: Attachments = Attachments(self._session, seller)
         self.packs: Packs = Packs(self._session, seller, self.attachments)
@@ -148,9 +148,7 @@ class Client:
     def __repr__(self) -> str:
         if not hasattr(self, "notifications"):  # a traceback of `__init__` shows its locals
             return "<mlmsg.Client, not initialized>"
-        state = "closed" if self._session.is_closed else "open"
-        family = "domestic" if self._is_domestic else "Global Selling"
-        return f"<mlmsg.Client {self._base_url}, {family}, {state}>"
+        return f"<mlmsg.Client {self._session.owner}>"
 
     def listen(self, listener: OnEvent) -> AbstractContextManager[None]:
         """Pass an `AttemptEvent` for each attempt to `listener`, until the end of the block.

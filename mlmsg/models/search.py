@@ -4,6 +4,8 @@ from datetime import datetime
 
 import msgspec
 
+from mlmsg._html import render_table
+
 from ._base import UtcStruct
 from .claims import Claim
 from .post_sale import Paging
@@ -31,6 +33,21 @@ class ClaimPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def total(self) -> int | None:
         """The number of claims that the query matches, or None."""
         return self.paging.total if self.paging else None
+
+    def __repr__(self) -> str:
+        return f"<ClaimPage: {self._count()}>"
+
+    def _repr_html_(self) -> str:
+        headers = ("claim", "type", "stage", "status", "site", "updated")
+        rows = [
+            (claim.id, claim.type, claim.stage, claim.status, claim.site_id, claim.last_updated)
+            for claim in self.claims
+        ]
+        return render_table(self._count(), headers, rows)
+
+    def _count(self) -> str:
+        total = "" if self.total is None else f" of {self.total}"
+        return f"{len(self.claims)}{total} claims"
 
 
 class ClaimDetail(UtcStruct, frozen=True, kw_only=True, gc=False):

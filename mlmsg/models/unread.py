@@ -66,6 +66,9 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
             if "/seller" not in result.resource:
                 msgspec.structs.force_setattr(result, "user_id", self.user_id)
 
+    def __repr__(self) -> str:
+        return f"<Unread: {len(self.results)} conversations>"
+
     def _repr_html_(self) -> str:
         headers = ("pack", "order", "seller", "unread")
         rows = [(row.pack_id, row.order_id, row.seller_id, row.count) for row in self.results]

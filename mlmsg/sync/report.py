@@ -97,7 +97,7 @@ class SyncEvent:
     newest: datetime | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, repr=False)
 class SyncReport:
     """The result of the job.
 
@@ -155,12 +155,20 @@ class SyncReport:
             self.calls[operation] = self.calls.get(operation, 0) + count
         self._keep(other.failed)
 
+    def __repr__(self) -> str:
+        return f"<SyncReport: {', '.join(self._figures())}>"
+
     def _repr_html_(self) -> str:
-        title = (
-            f"{self.threads} threads · {self.downloaded} files fetched ({size_text(self.bytes)}) · "
-            f"{self.skipped} there before · {len(self.failed) + self.omitted_failures} failed"
-        )
+        title = " · ".join(self._figures())
         return render_table(title, ("thread", "file", "error"), _failure_rows(self))
+
+    def _figures(self) -> list[str]:
+        return [
+            f"{self.threads} threads",
+            f"{self.downloaded} files fetched ({size_text(self.bytes)})",
+            f"{self.skipped} there before",
+            f"{len(self.failed) + self.omitted_failures} failed",
+        ]
 
     def _keep(self, failures: list[Failure]) -> None:
         room = MAX_FAILURES - len(self.failed)
