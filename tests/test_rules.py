@@ -101,7 +101,7 @@ ONE_PAST: Final[dict[str, Refused]] = {
     "site missing": Refused(partial(check_site_id, None), "`site_id`", "None", "MLM", "site_id="),
     "site empty": Refused(partial(check_site_id, ""), "`site_id`", "''", "MLM"),
     "site unknown": Refused(partial(check_site_id, "MXL"), "`site_id`", "MXL", "MLM", "mean 'M"),
-    "site with a space": Refused(partial(check_site_id, " mlb"), "`site_id`", "mlb", "", "mean 'MLB'"),
+    "site with a space": Refused(partial(check_site_id, " MLB"), "site_id", "MLB", "", "'MLB'"),
     "site far away": Refused(partial(check_site_id, "ZZ"), "`site_id`", "'ZZ'", "MLM", "MBO, MCO"),
     "site with a line break": Refused(partial(check_site_id, "MLM\n"), "`site_id`", r"\n", "MLM"),
     "site with a query": Refused(partial(check_site_id, "MLM&x=1"), "`site_id`", "&", "MLM"),
