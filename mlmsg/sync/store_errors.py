@@ -62,6 +62,7 @@ _PROBLEMS = (
     (r'kind: Connect.*message: "(?P<why>[^"]+)"', "no connection to {host}: {why}"),
     (r"kind: Connect", "no connection to {host}"),
     (r"kind: Timeout|TimedOut", "no answer from {host} in time"),
+    (r"HTTP error: ", "the connection to {host} was lost"),
 )
 """Patterns of obstore's text, and what they mean; the first one that matches counts."""
 
