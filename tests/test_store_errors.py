@@ -1,9 +1,12 @@
 """The errors of object stores say what is wrong and what to set, in plain words."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import RawTestServer
 from obstore.store import AzureStore, S3Store
 from rawserver import answers, each, raw_server
 from tls import server_context
@@ -59,9 +62,9 @@ ANSWERS: Final = {
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_the_answers_of_a_store(name: str) -> None:
     status, body, words = ANSWERS[name]
-    async with raw_server(each(answers(status, body))) as server:
-        for number in (0, 1):  # each with a store of its own: the server ends its connections
-            assert await message(calls(s3(server.url))[number]) == f"packs/1: {words}"
+    async with store_server(status, body) as url:
+        for call in calls(s3(url)):
+            assert await message(call) == f"packs/1: {words}"
 
 
 async def test_a_store_at_a_plain_http_address() -> None:
@@ -92,12 +95,12 @@ async def test_a_certificate_that_nobody_knows() -> None:
 
 
 async def test_another_store_names_its_own_variables() -> None:
-    async with raw_server(each(answers(403, error("AuthenticationFailed")))) as server:
+    async with store_server(403, error("AuthenticationFailed")) as url:
         store = AzureStore(
             "archive",
             account_name="a",
             account_key="Yg==",
-            endpoint=server.url,
+            endpoint=url,
             client_options={"allow_http": True},
             retry_config={"max_retries": 0},
         )
@@ -134,6 +137,17 @@ TEXTS: Final = {
 @pytest.mark.parametrize("text", TEXTS)
 def test_the_texts_of_obstore(text: str) -> None:
     assert explain_store_error(text) == TEXTS[text]
+
+
+@asynccontextmanager
+async def store_server(status: int, body: bytes) -> AsyncIterator[str]:
+    """Run a store that gives every request this answer, and yield its address."""
+
+    async def answer(_: web.BaseRequest) -> web.Response:
+        return web.Response(status=status, body=body)
+
+    async with RawTestServer(answer) as server:
+        yield str(server.make_url("")).rstrip("/")
 
 
 Step = Callable[[], Awaitable[object]]
