@@ -2,7 +2,7 @@
 
 From the folder `tests`: `python -m cancellation [PART OF AN OPERATION'S NAME]`.
 
-Each operation is a task against a sandbox, with a client of one connection. A watched coroutine
+Each operation of each family of sellers is a task against a sandbox, with a client of one connection. A watched coroutine
 counts how often that task, and every task that it starts, is suspended. At the k-th suspension the
 call is cancelled, for every k from 0 (before the call began) to the last one. This is done in three
 ways: when the wait begins; when it ends, so that the result is ready but not yet received; and

@@ -5,7 +5,7 @@ import logging
 import sys
 
 from cancellation.crowd import EXPECTED, crowd
-from cancellation.operations import OPERATIONS
+from cancellation.operations import TABLE
 from cancellation.sweep import COLUMNS, Row, sweep
 
 
@@ -14,12 +14,12 @@ async def main() -> int:
     logging.getLogger("aiohttp.server").setLevel(
         logging.CRITICAL
     )  # clients disconnect all the time here
-    print(" | ".join([f"{'operation':<37}", *COLUMNS]))
+    print(" | ".join([f"{'operation':<37}", f"{'family':<8}", *COLUMNS]))
     total = Row("total")
-    for operation in OPERATIONS:
+    for operation, family in TABLE:
         if sys.argv[1:] and sys.argv[1] not in operation.name:
             continue
-        row = await sweep(operation)
+        row = await sweep(operation, family)
         print(row, flush=True)
         total.counts.update(row.counts)
         total.violations += row.violations

@@ -1,19 +1,27 @@
-"""The operations that are cancelled, and the scene of each run."""
+"""The operations that are cancelled, and the scene of each run.
+
+Both families of sellers run the same operations. Two exist only for a domestic seller, who finds
+the recipient of a message in the thread unless it is passed.
+"""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable, Generator
 from contextlib import AbstractAsyncContextManager, closing
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from mlmsg import Client, FileTokenStore, OutcomeUnknown, RateBudget, RefreshingToken, RetryPolicy
 from mlmsg.downloads import Download
+from mlmsg.rules import Family
 from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.uploads import SourceLike
 
 PACK, CLAIM, SELLER, SITE = "2000007001000011", "5204000011", "700100200", "MLM"
+NEEDS_REASON = "blocked_by_conversation_initiated_by_seller_limited"
+SINCE = datetime(2024, 1, 1, tzinfo=UTC)
 CHUNK_BYTES = 256 * 1024
 DATA = b"\x89PNG\r\n\x1a\n" + bytes(5 * CHUNK_BYTES)
 """A PNG by its first bytes, larger than one chunk that the client reads."""
@@ -26,6 +34,7 @@ class Scene:
     sandbox: Sandbox
     source: Path  # holds `DATA`
     folder: Path  # empty
+    family: Family = Family.GLOBAL_SELLING
     client: Client = field(init=False)
     callers_files: list[IO[bytes]] = field(default_factory=list)  # must stay open
     sources: list[object] = field(default_factory=list)  # referenced, so that the GC closes none
@@ -39,8 +48,19 @@ class Scene:
     ) -> Client:
         """Return a client of one connection that retries at once."""
         retry, url = RetryPolicy(base=0), self.sandbox.url
-        token = token or self.sandbox.token
-        return Client(token, base_url=url, retry=retry, budget=budget, max_connections=1)
+        return Client(
+            token or self.sandbox.token,
+            global_selling=self.family is Family.GLOBAL_SELLING,
+            base_url=url,
+            retry=retry,
+            budget=budget,
+            max_connections=1,
+        )
+
+    @property
+    def buyer(self) -> int:
+        """The recipient of a domestic message in `PACK`."""
+        return self.sandbox.market.packs[PACK].buyer_id
 
     def make_refreshing_client(self, *, known: bool = False, stored: bool = False) -> Client:
         """Return such a client with a grant, with or without an access token."""
@@ -130,6 +150,14 @@ def _claim_send(scene: Scene) -> Awaitable[object]:
     return scene.client.claims.send(CLAIM, "Hola", receiver_role=role, files=files, check=True)
 
 
+async def _need_reason(scene: Scene) -> None:
+    scene.sandbox.market.block(PACK, NEEDS_REASON)
+
+
+def _send_by_reason(scene: Scene) -> Awaitable[object]:
+    return scene.client.reasons.send(PACK, "OTHER", text="Hola")
+
+
 async def _reconcile(scene: Scene) -> None:
     assert scene.unknown is not None
     scene.reconciled = scene.reconciled or await scene.unknown.reconcile()
@@ -151,8 +179,9 @@ async def run(call: Step, scene: Scene) -> object:
     return await call(scene)
 
 
-async def _fail_once(scene: Scene, status: int) -> None:
-    scene.sandbox.inject(Fault(status=status, headers={"Retry-After": "0.02"}))
+async def _fail_once(scene: Scene, status: int, method: str = "GET") -> None:
+    headers = {"Retry-After": "0.02"}
+    scene.sandbox.inject(Fault(status=status, headers=headers, method=method, path=PACK))
 
 
 async def _expire_token(scene: Scene) -> None:
@@ -160,7 +189,7 @@ async def _expire_token(scene: Scene) -> None:
 
 
 async def _lose_response(scene: Scene) -> None:
-    scene.sandbox.inject(Fault(action="lose"))
+    scene.sandbox.inject(Fault(action="lose", method="POST"))
     try:
         await _send(scene)
     except OutcomeUnknown as error:
@@ -197,6 +226,7 @@ class Operation:
     client: Callable[[Scene], Client] = Scene.make_client
     after: Step = _call_more
     outlives_call: bool = False  # True if a task of it may go on until `after` has worked
+    families: tuple[Family, ...] = tuple(Family)  # that have this operation
 
 
 OPERATIONS = (
@@ -208,6 +238,26 @@ OPERATIONS = (
         "packs.send, two files",
         lambda s: s.client.packs.send(PACK, "Hola", files=[s.source, b"%PDF-"], site_id=SITE),
     ),
+    Operation(
+        "packs.send, to=",
+        lambda s: s.client.packs.send(PACK, "Hola", to=s.buyer),
+        families=(Family.DOMESTIC,),
+    ),
+    Operation(
+        "packs.send, after a page that failed",
+        _send,
+        partial(_fail_once, status=503),
+        families=(Family.DOMESTIC,),
+    ),
+    Operation("account.me", lambda s: s.client.account.me()),
+    Operation(
+        "wait for another call's /users/me",
+        lambda s: s.client.account.me(),
+        partial(_start_another, call=lambda s: s.client.account.me()),
+    ),
+    Operation("reasons.list", lambda s: s.client.reasons.list(PACK)),
+    Operation("reasons.caps", lambda s: s.client.reasons.caps(PACK)),
+    Operation("reasons.send", _send_by_reason, _need_reason),
     Operation("attachments.upload, bytes", lambda s: _upload(s, DATA)),
     Operation("attachments.upload, path", lambda s: _upload(s, s.source)),
     Operation("attachments.upload, open file", lambda s: _upload(s, s.open())),
@@ -224,6 +274,8 @@ OPERATIONS = (
     Operation("unread.messages", lambda s: _read_all(s.client.unread.messages(PACK, SELLER))),
     Operation("claims.messages", lambda s: s.client.claims.messages(CLAIM)),
     Operation("claims.get", lambda s: s.client.claims.get(CLAIM)),
+    Operation("claims.all", lambda s: _read_all(s.client.claims.all(since=SINCE))),
+    Operation("packs.all", lambda s: _read_all(s.client.packs.all(since=SINCE))),
     Operation("claims.send, checked, one file", _claim_send),
     Operation("claims.upload", lambda s: s.client.claims.upload(CLAIM, s.source)),
     Operation("claims.download", _claim_download),
@@ -236,7 +288,9 @@ OPERATIONS = (
     Operation("wait for a connection", _page, partial(_start_another, call=_page)),
     Operation("wait for a download's slot", _read, partial(_start_another, call=_read)),
     Operation("wait for a retry (503)", _page, partial(_fail_once, status=503)),
-    Operation("wait for a retry of a send (429)", _send, partial(_fail_once, status=429)),
+    Operation(
+        "wait for a retry of a send (429)", _send, partial(_fail_once, status=429, method="POST")
+    ),
     Operation("wait for a refresh", _page, client=Scene.make_refreshing_client, outlives_call=True),
     Operation(
         "wait for a refresh, FileTokenStore",
@@ -268,3 +322,6 @@ OPERATIONS = (
         outlives_call=True,
     ),
 )
+
+TABLE = [(operation, family) for operation in OPERATIONS for family in operation.families]
+"""Every operation, for each family of sellers that has it."""

@@ -3,17 +3,22 @@
 import pytest
 
 from cancellation.crowd import EXPECTED, crowd
-from cancellation.operations import OPERATIONS, Operation
-from cancellation.sweep import sweep
+from cancellation.operations import TABLE, Operation
+from cancellation.sweep import SHORT_NAMES, sweep
+from mlmsg.rules import Family
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("operation", OPERATIONS, ids=[one.name for one in OPERATIONS])
+@pytest.mark.parametrize(
+    ("operation", "family"),
+    TABLE,
+    ids=[f"{SHORT_NAMES[family]}: {operation.name}" for operation, family in TABLE],
+)
 async def test_a_call_that_is_cancelled_wherever_it_waits_leaves_nothing(
-    operation: Operation,
+    operation: Operation, family: Family
 ) -> None:
-    row = await sweep(operation, quick=True)
+    row = await sweep(operation, family, quick=True)
     assert row.violations == []
     counts = row.counts
     assert counts["next call works"] == counts["cancelled"] + counts["finished first"]
