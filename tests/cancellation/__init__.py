@@ -2,12 +2,12 @@
 
 From the folder `tests`: `python -m cancellation [PART OF AN OPERATION'S NAME]`.
 
-Each operation of each family of sellers is a task against a sandbox, with a client of one connection. A watched coroutine
-counts how often that task, and every task that it starts, is suspended. At the k-th suspension the
-call is cancelled, for every k from 0 (before the call began) to the last one. This is done in three
-ways: when the wait begins; when it ends, so that the result is ready but not yet received; and
-again at each wait of the cleanup. A run that ends before its k-th wait is counted apart, because
-the timing of threads differs from run to run.
+Each operation of each family of sellers is a task against a sandbox, with a client of one
+connection. A watched coroutine counts how often that task, and every task that it starts, is
+suspended. At the k-th suspension the call is cancelled, for every k from 0 (before the call began)
+to the last one. This is done in three ways: when the wait begins; when it ends, so that the result
+is ready but not yet received; and again at each wait of the cleanup. A run that ends before its
+k-th wait is counted apart, because the timing of threads differs from run to run.
 
 After each run these checks are made:
 
