@@ -1,6 +1,9 @@
 """The servers of the benchmarks, each in its own process, so that only the client is measured."""
 
 import asyncio
+import os
+import re
+import ssl
 import subprocess
 import sys
 import time
@@ -114,10 +117,88 @@ async def thread() -> None:
     await _serve(_Thread)
 
 
-async def _serve(protocol: type[asyncio.Protocol]) -> None:
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0)
-    print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
+async def _serve(protocol: type[asyncio.Protocol], context: ssl.SSLContext | None = None) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, ssl=context)
+    scheme = "http" if context is None else "https"
+    print(f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     await server.serve_forever()
+
+
+LARGE_BYTES = 25 * 1024 * 1024
+"""Bytes of the large file."""
+
+WRITE_BYTES = 256 * 1024
+
+
+class _Large(asyncio.Protocol):
+    """Answers a GET with the large file, and any other request, once its body is there, with an id.
+
+    It reads into one buffer, and forgets what it reads.
+    """
+
+    content = memoryview(os.urandom(LARGE_BYTES))
+    id = b'{"id": "700100200_65cacd0f-2551-5fd0-872f-518046bf9333.bin"}'
+    head = b"HTTP/1.1 200 OK\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n"
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keep the transport."""
+        assert isinstance(transport, asyncio.Transport)
+        self.transport = transport
+        self.request = b""
+        self.missing = 0
+        self.left = memoryview(b"")
+        self.is_paused = False
+
+    def data_received(self, data: bytes) -> None:
+        """Read a request to its end, and answer it."""
+        if self.missing:
+            self._take(len(data))
+            return
+        self.request += data
+        head, end, body = self.request.partition(b"\r\n\r\n")
+        if not end:
+            return
+        self.request = b""
+        if head.startswith(b"GET "):
+            self.transport.write(self.head % (b"application/octet-stream", LARGE_BYTES))
+            self.left = self.content
+            self._send()
+            return
+        length = re.search(rb"(?i)\ncontent-length: (\d+)", head)
+        assert length is not None
+        if b"100-continue" in head:
+            self.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        self.missing = int(length[1])
+        self._take(len(body))
+
+    def pause_writing(self) -> None:
+        """Wait for the client."""
+        self.is_paused = True
+
+    def resume_writing(self) -> None:
+        """Send more."""
+        self.is_paused = False
+        self._send()
+
+    def _send(self) -> None:
+        while self.left and not self.is_paused:
+            chunk, self.left = self.left[:WRITE_BYTES], self.left[WRITE_BYTES:]
+            self.transport.write(chunk)
+
+    def _take(self, size: int) -> None:
+        self.missing -= size
+        if not self.missing:
+            self.transport.write(self.head % (b"application/json", len(self.id)) + self.id)
+
+
+async def large(certificate: str = "") -> None:
+    """Serve the large file, and take uploads; over TLS if there is a certificate with its key."""
+    context = None
+    if certificate:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate)
+    await _serve(_Large, context)
 
 
 class _Files(asyncio.Protocol):
@@ -190,6 +271,7 @@ if __name__ == "__main__":
     kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
     kinds = {
         "files": files,
+        "large": large,
         "limited": limited,
         "page": page,
         "sandbox": sandbox,

@@ -1,14 +1,13 @@
 """Write a file under a hidden name beside its target, and name it once it is complete and on disk.
 
-A target holds the complete file or does not exist. A file of less than one chunk takes a single
-thread hop for everything: write, hash, flush, name. Of a larger one, a chunk is written while the
-next is received.
+A target holds the complete file or does not exist. A small file takes a single thread hop for
+everything: check the target, write, hash, flush, name. A larger one is received, hashed and written
+side by side, with short queues between.
 
 Every partial file has a name of its own, so two jobs never write into the same one. Its process
 holds a lock on it while it lives, by which `sweep` knows the files that a killed process left.
 """
 
-import asyncio
 import hashlib
 import os
 import re
@@ -16,13 +15,14 @@ import secrets
 import socket
 import stat
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from functools import cache, partial
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple
 
-from ._streams import CHUNK_BYTES, Buffer, coalesce, fsync_directory, wait_until_done
+from ._streams import Buffer, coalesce, fsync_directory
+from ._worker_threads import Lane, WorkerThreads, run_in_thread
 from .errors import TargetExists
 
 try:
@@ -30,9 +30,17 @@ try:
 except ImportError:  # pragma: no cover  (Windows)
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["PartialFile", "RunInThread", "WrittenFile", "make_folder", "receive_file", "sweep"]
+__all__ = ["PartialFile", "WrittenFile", "make_folder", "receive_file", "sweep"]
 
-T = TypeVar("T")
+GROUP_BYTES = 512 * 1024
+"""Bytes that are written, and hashed, by one call. A smaller file takes one call for everything."""
+
+WAITING_GROUPS = 2
+"""Groups that wait before they are written, or hashed: with those in the threads, and the one that
+is received, a file takes less than 4 MiB."""
+
+MAX_BUFFERS = 512
+"""Buffers that one call of the operating system writes. Linux and macOS accept 1,024."""
 
 STALE_SECONDS = 24 * 3600.0
 """Age at which a partial file is deleted if nobody can see whether its process still lives."""
@@ -40,15 +48,6 @@ STALE_SECONDS = 24 * 3600.0
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
 _PARTIAL_NAME = re.compile(r"\.mlmsg-([0-9a-f]{8})-[0-9a-f]{16}\.part")
-
-
-class RunInThread(Protocol):
-    """A function that runs another one in a worker thread, and returns its result.
-
-    It raises a cancellation only when the thread has finished.
-    """
-
-    def __call__(self, function: Callable[[], T], /) -> Awaitable[T]: ...
 
 
 class WrittenFile(NamedTuple):
@@ -81,15 +80,26 @@ class PartialFile:
         self._hash = hashlib.sha256()
         self._changed_folders: set[Path] = set()
 
-    def write(self, data: Buffer) -> None:
-        """Write and hash some bytes. The first call creates the file, and missing folders."""
+    def write(self, chunks: Sequence[Buffer]) -> None:
+        """Write some bytes. The first call creates the file, and missing folders."""
         descriptor = self._create() if self._descriptor is None else self._descriptor
-        self._hash.update(data)
-        self.size += len(data)
-        while data:
-            data = memoryview(data)[os.write(descriptor, data) :]
+        size = sum(map(len, chunks))
+        self.size += size
+        written = 0
+        if hasattr(os, "writev") and 1 < len(chunks) <= MAX_BUFFERS:
+            # In one call: after each one, the thread waits for the lock of the interpreter.
+            written = os.writev(descriptor, chunks)
+        if written < size:
+            left = memoryview(chunks[0] if len(chunks) == 1 else b"".join(chunks))[written:]
+            while left:
+                left = left[os.write(descriptor, left) :]
 
-    def commit(self, *, overwrite: bool, flush_folder: bool = True) -> WrittenFile:
+    def hash(self, chunks: Sequence[Buffer]) -> None:
+        """Add some bytes to the SHA-256. May run in another thread than the other methods."""
+        for chunk in chunks:
+            self._hash.update(chunk)
+
+    def commit(self, *, overwrite: bool, flush_folder: bool = True) -> None:
         """Flush the file to disk, then give it its name.
 
         Args:
@@ -113,6 +123,9 @@ class PartialFile:
         if flush_folder:
             for folder in {self._target.parent, *self._changed_folders}:
                 fsync_directory(folder)
+
+    def describe(self) -> WrittenFile:
+        """Return the description of the complete file."""
         return WrittenFile(self._target, self.size, self._hash.hexdigest())
 
     def discard(self) -> None:
@@ -168,7 +181,6 @@ class PartialFile:
 async def receive_file(
     locate: Callable[[], Path],
     chunks: AsyncGenerator[bytes, None],
-    run: RunInThread,
     *,
     overwrite: bool,
     flush_folder: bool = True,
@@ -176,37 +188,35 @@ async def receive_file(
 ) -> WrittenFile:
     """Write the chunks to a file, completely or not at all.
 
-    Two chunks of about `CHUNK_BYTES` are in memory: one is received while the other is written.
-
     Args:
         locate: Returns the target, or rejects it. Called in a worker thread.
         chunks: The content. Its exceptions propagate unchanged.
-        run: Runs functions in a worker thread.
         overwrite: True to replace an existing file.
         flush_folder: False if the caller flushes the folder to disk.
-        progress: Called with the bytes written so far; before the file gets its name.
+        progress: Called with the bytes received so far; before the file gets its name.
 
     Raises:
         TargetExists: The target exists, and `overwrite` is false.
         OSError: The file cannot be written.
     """
-    async with aclosing(coalesce(chunks)) as groups:
+    async with aclosing(coalesce(chunks, GROUP_BYTES)) as groups:
         first: list[bytes] = await anext(groups, [])
         size = sum(map(len, first))
-        if size < CHUNK_BYTES:
+        if size < GROUP_BYTES:
             if progress is not None:
                 progress(size)
             write = partial(
                 _write_small, locate, first, overwrite=overwrite, flush_folder=flush_folder
             )
-            return await run(write)
-        part = PartialFile(await run(locate))
-        commit = partial(part.commit, overwrite=overwrite, flush_folder=flush_folder)
+            return await run_in_thread(write)
+        pipeline = _Pipeline(PartialFile(await run_in_thread(locate)))
         try:
-            await _write_large(part, first, groups, run, progress)
-            return await run(commit)
+            await pipeline.write(first, progress)
+            async for group in groups:
+                await pipeline.write(group, progress)
+            return await pipeline.commit(overwrite=overwrite, flush_folder=flush_folder)
         except BaseException:
-            await run(part.discard)
+            await pipeline.discard()
             raise
 
 
@@ -215,41 +225,51 @@ def _write_small(
 ) -> WrittenFile:
     part = PartialFile(locate())
     try:
-        # In one piece: every call of the system may wait for the lock of the interpreter.
-        part.write(chunks[0] if len(chunks) == 1 else b"".join(chunks))
-        return part.commit(overwrite=overwrite, flush_folder=flush_folder)
+        part.write(chunks)
+        part.hash(chunks)
+        part.commit(overwrite=overwrite, flush_folder=flush_folder)
     except BaseException:
         part.discard()
         raise
+    return part.describe()
 
 
-async def _write_large(
-    part: PartialFile,
-    first: list[bytes],
-    groups: AsyncGenerator[list[bytes], None],
-    run: RunInThread,
-    progress: Callable[[int], object] | None,
-) -> None:
-    """Write each group while the next one is received."""
+class _Pipeline:
+    """Write a file in one thread and hash it in another, while its next bytes are received."""
 
-    async def write(group: list[bytes]) -> None:
-        await run(partial(_write_all, part, group))
+    def __init__(self, part: PartialFile) -> None:
+        threads = WorkerThreads.of_loop()
+        self._part = part
+        self._size = 0
+        self._writes, self._hashes = Lane(threads), Lane(threads)
+
+    async def write(self, chunks: list[bytes], progress: Callable[[int], object] | None) -> None:
+        """Hand over some bytes. Wait while too many others have not been written or hashed."""
+        self._writes.put(partial(self._part.write, chunks))
+        self._hashes.put(partial(self._part.hash, chunks))
+        self._size += sum(map(len, chunks))
         if progress is not None:
-            progress(part.size)
+            progress(self._size)
+        await self._writes.wait_for_room(WAITING_GROUPS)
+        await self._hashes.wait_for_room(WAITING_GROUPS)
 
-    writing = asyncio.ensure_future(write(first))
-    try:
-        async for group in groups:
-            await asyncio.shield(writing)
-            writing = asyncio.ensure_future(write(group))
-        await asyncio.shield(writing)
-    finally:
-        await wait_until_done(writing)
+    async def commit(self, *, overwrite: bool, flush_folder: bool) -> WrittenFile:
+        """Write the rest, and give the file its name."""
+        commit = partial(self._part.commit, overwrite=overwrite, flush_folder=flush_folder)
+        self._writes.put(commit)
+        await self._writes.finish()
+        await self._hashes.finish()
+        return self._part.describe()
 
-
-def _write_all(part: PartialFile, chunks: list[bytes]) -> None:
-    for chunk in chunks:
-        part.write(chunk)
+    async def discard(self) -> None:
+        """Wait for both threads, then delete the partial file."""
+        try:
+            await self._hashes.stop()
+        finally:
+            try:
+                await self._writes.stop()
+            finally:
+                await run_in_thread(self._part.discard)
 
 
 def make_folder(folder: Path) -> set[Path]:
@@ -271,23 +291,32 @@ def sweep(folder: Path, names: Sequence[str]) -> None:
     """Delete those partial files of a folder whose process has ended."""
     for name in names:
         match = _PARTIAL_NAME.fullmatch(name)
-        if match is not None and _is_abandoned(folder / name, match[1]):
-            (folder / name).unlink(missing_ok=True)
+        if match is not None:
+            _delete_if_abandoned(folder / name, is_of_this_machine=match[1] == _host())
 
 
-def _is_abandoned(path: Path, host: str) -> bool:
+def _delete_if_abandoned(path: Path, *, is_of_this_machine: bool) -> None:
+    # Locks of other machines cannot be seen on every file system.
+    can_lock = is_of_this_machine and fcntl is not None
     try:
-        if host == _host():
-            descriptor = os.open(path, os.O_RDWR)
-            try:
-                is_locked = _lock(descriptor)
-            finally:
-                os.close(descriptor)
-            if is_locked is not None:
-                return is_locked
-        # Locks of other machines cannot be seen on every file system.
-        return time.time() - path.stat().st_mtime > STALE_SECONDS
+        descriptor = os.open(path, os.O_RDWR) if can_lock else None
     except OSError:  # it has just been renamed or deleted, or belongs to another user
+        return
+    try:
+        is_locked = None if descriptor is None else _lock(descriptor)
+        if is_locked or (is_locked is None and _is_old(path)):
+            # Still locked: its process may have created the file and not locked it yet. It finds
+            # the lock taken or the file deleted, and creates another one.
+            path.unlink(missing_ok=True)
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _is_old(path: Path) -> bool:
+    try:
+        return time.time() - path.stat().st_mtime > STALE_SECONDS
+    except OSError:
         return False
 
 

@@ -13,7 +13,7 @@ from ._arguments import check_id, check_secret, check_token
 from ._grant import Grant, SendTokenRequest
 from ._refresh_backoff import REFRESH_RETRY_DELAY, token_unavailable
 from ._secrets import as_secret
-from ._streams import wait_until_done
+from ._worker_threads import wait_until_done
 from .errors import MlmsgError, RuleError, TokenUnavailable, UsageError
 from .token_store import Token, TokenStore
 

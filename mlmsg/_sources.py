@@ -27,7 +27,8 @@ from pathlib import Path
 from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
 from ._arguments import expand_user
-from ._streams import CHUNK_BYTES, Buffer, read_ahead, read_silent, run_detached, run_in_thread
+from ._streams import CHUNK_BYTES, Buffer, read_ahead, read_silent, run_detached
+from ._worker_threads import run_in_thread
 from .errors import RuleError
 from .rules import SNIFF_BYTES
 

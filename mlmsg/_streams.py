@@ -1,8 +1,6 @@
-"""Run blocking reads and writes in worker threads, in chunks of about one mebibyte.
+"""Read files and other blocking sources in threads, in chunks of about one mebibyte.
 
-A thread cannot be interrupted. anyio's shield protects against its own cancel scopes, but not
-against `Task.cancel()`. So before a file is closed after a cancellation, the thread that still uses
-it must finish. This module adds that wait to `anyio.to_thread`.
+Before a file is closed after a cancellation, the thread that still reads it must finish.
 
 A read that may never return, such as one from a silent pipe, must not be waited for: neither by a
 cancellation, nor by the end of the process. It gets a daemon thread of its own, a `SourceThread`.
@@ -19,7 +17,7 @@ from queue import SimpleQueue
 from threading import Thread
 from typing import TypeVar
 
-from anyio import to_thread
+from ._worker_threads import WorkerThreads, mark_retrieved, wait_until_done
 
 __all__ = [
     "CHUNK_BYTES",
@@ -29,8 +27,6 @@ __all__ = [
     "read_ahead",
     "read_silent",
     "run_detached",
-    "run_in_thread",
-    "wait_until_done",
 ]
 
 CHUNK_BYTES = 1024 * 1024
@@ -45,25 +41,13 @@ T = TypeVar("T")
 B = TypeVar("B", bound=Buffer)
 
 
-async def run_in_thread(function: Callable[[], T]) -> T:
-    """Run `function` in a worker thread, and return its result.
-
-    A cancellation is raised only when the thread has finished, so the caller may close everything
-    that the thread used.
-    """
-    task = asyncio.ensure_future(to_thread.run_sync(function))
-    try:
-        return await asyncio.shield(task)
-    finally:
-        await wait_until_done(task)
-
-
 async def read_ahead(read: Callable[[], Buffer]) -> AsyncGenerator[Buffer, None]:
     """Yield chunks from `read` up to the first empty one. The next is read while one is in use."""
-    pending = asyncio.ensure_future(to_thread.run_sync(read))
+    threads = WorkerThreads.of_loop()
+    pending = threads.submit(read)
     try:
         while chunk := await asyncio.shield(pending):
-            pending = asyncio.ensure_future(to_thread.run_sync(read))
+            pending = threads.submit(read)
             yield chunk
     finally:
         await wait_until_done(pending)
@@ -161,49 +145,29 @@ async def read_silent(
             yield chunk
     finally:
         pending.cancel()
-        _mark_retrieved(pending)
+        mark_retrieved(pending)
         closed = thread.stop(close or bool)
-        closed.add_done_callback(_mark_retrieved)
+        closed.add_done_callback(mark_retrieved)
         await asyncio.wait({closed}, timeout=GRACE_SECONDS)
         if closed.done():
             closed.result()
 
 
-async def coalesce(chunks: AsyncGenerator[B, None]) -> AsyncGenerator[list[B], None]:
-    """Group chunks into lists of at least `CHUNK_BYTES`. The last list may be smaller."""
+async def coalesce(
+    chunks: AsyncGenerator[B, None], least: int = CHUNK_BYTES
+) -> AsyncGenerator[list[B], None]:
+    """Group chunks into lists of at least so many bytes. The last list may be smaller."""
     group: list[B] = []
     size = 0
     async with aclosing(chunks):
         async for chunk in chunks:
             group.append(chunk)
             size += len(chunk)
-            if size >= CHUNK_BYTES:
+            if size >= least:
                 yield group
                 group, size = [], 0
     if group:
         yield group
-
-
-async def wait_until_done(task: "asyncio.Future[T]") -> None:
-    """Wait until `task` has finished.
-
-    If the caller is cancelled meanwhile, keep waiting, then raise `CancelledError`.
-    """
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.wait({task})
-        except asyncio.CancelledError as error:
-            cancelled = error
-    _mark_retrieved(task)
-    if cancelled is not None:
-        raise cancelled
-
-
-def _mark_retrieved(future: "asyncio.Future[T]") -> None:
-    """Keep asyncio from reporting that nobody retrieved the exception of a future."""
-    if not future.cancelled():
-        future.exception()
 
 
 def fsync_directory(folder: Path) -> None:

@@ -20,7 +20,6 @@ from ._disposition import filename_in
 from ._misuse import explain_misuse
 from ._multipart import Progress
 from ._partial_file import receive_file
-from ._streams import run_in_thread
 from ._wire import Response
 from .errors import (
     IncompleteDownload,
@@ -173,7 +172,6 @@ class Download:
             path, size, sha256 = await receive_file(
                 partial(_target_path, to, self.filename, overwrite=overwrite),
                 self._chunks(lends=False),
-                run_in_thread,
                 overwrite=overwrite,
                 progress=None if progress is None else lambda done: progress(done, self.size),
             )

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Protocol, Self
 import msgspec
 
 from ._arguments import shorten
-from ._streams import fsync_directory, run_in_thread
+from ._streams import fsync_directory
+from ._worker_threads import run_in_thread
 from .errors import RuleError, UsageError
 
 if TYPE_CHECKING:

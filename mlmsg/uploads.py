@@ -14,7 +14,8 @@ from functools import partial
 from ._arguments import check_content_type, check_int, is_content_type
 from ._multipart import Progress, length_mismatch
 from ._sources import Readable, Source, SourceLike, Streamed, inspect_source, read_file
-from ._streams import CHUNK_BYTES, Buffer, coalesce, run_in_thread
+from ._streams import CHUNK_BYTES, Buffer, coalesce
+from ._worker_threads import run_in_thread
 from .rules import SNIFF_BYTES, FileRules, kind_of
 
 __all__ = ["Progress", "Readable", "Source", "SourceLike", "Streamed", "open_source"]

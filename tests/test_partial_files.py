@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlmsg._partial_file import STALE_SECONDS, PartialFile, make_folder, sweep
+from mlmsg._partial_file import STALE_SECONDS, PartialFile, _host, make_folder, sweep
 from mlmsg.errors import TargetExists
 
 PROGRAM = """
@@ -17,7 +17,7 @@ import sys
 from pathlib import Path
 from mlmsg._partial_file import PartialFile
 part = PartialFile(Path(sys.argv[1]))
-part.write(b"half")
+part.write([b"half"])
 print("ready", flush=True)
 sys.stdin.read()
 """
@@ -52,7 +52,7 @@ def test_the_partial_file_of_a_killed_process_is_swept_and_that_of_a_living_one_
 def test_a_partial_file_of_this_process_is_not_swept(tmp_path: Path) -> None:
     parts = [PartialFile(tmp_path / "x") for _ in range(3)]
     for number, part in enumerate(parts):
-        part.write(b"%d" % number)
+        part.write([b"%d" % number])
     sweep_all(tmp_path)
     assert len(names(tmp_path)) == 3
     parts[0].commit(overwrite=False)
@@ -108,10 +108,29 @@ def test_a_file_that_was_swept_before_it_was_locked_is_created_again(
 
     monkeypatch.setattr(os, "open", swept_once)
     part = PartialFile(tmp_path / "x")
-    part.write(b"whole")
+    part.write([b"whole"])
     part.commit(overwrite=False, flush_folder=False)
     assert len(opened) == 2
     assert (tmp_path / "x").read_bytes() == b"whole"
+
+
+def test_a_swept_file_is_deleted_while_it_is_locked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its process may be about to lock it. If it could, it would lose the file to the sweep."""
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / f".mlmsg-{_host()}-{'0' * 16}.part"
+    path.write_text("half")
+    real = Path.unlink
+
+    def unlink(self: Path, *, missing_ok: bool = False) -> None:
+        with self.open("rb") as file, pytest.raises(BlockingIOError):
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        real(self, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", unlink)
+    sweep_all(tmp_path)
+    assert names(tmp_path) == []
 
 
 def test_a_file_system_without_links_and_locks(
@@ -124,7 +143,7 @@ def test_a_file_system_without_links_and_locks(
     monkeypatch.setattr(os, "link", refuse)
     for expected in (None, TargetExists):
         part = PartialFile(tmp_path / "x")
-        part.write(b"whole")
+        part.write([b"whole"])
         sweep_all(tmp_path)  # it is young
         if expected is None:
             part.commit(overwrite=False)

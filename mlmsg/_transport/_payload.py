@@ -9,8 +9,9 @@ from aiohttp.abc import AbstractStreamWriter
 from aiohttp.http import StreamWriter
 
 from mlmsg._multipart import Multipart
-from mlmsg._streams import Buffer, wait_until_done
+from mlmsg._streams import Buffer
 from mlmsg._wire import TransferCounter
+from mlmsg._worker_threads import wait_until_done
 
 from ._errors import WriteTimedOut
 from ._send_queue import bytes_accepted

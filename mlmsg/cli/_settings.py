@@ -13,7 +13,7 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 import click
 
-from mlmsg._streams import run_in_thread
+from mlmsg._worker_threads import run_in_thread
 from mlmsg.auth import RefreshingToken
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import click
 
-from mlmsg._streams import run_in_thread
+from mlmsg._worker_threads import run_in_thread
 from mlmsg.sync import SyncEvent, SyncReport, sync_attachments, sync_seller
 
 from ._command import Job

@@ -5,7 +5,7 @@ import asyncio
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
 from mlmsg._session import Session
-from mlmsg._streams import wait_until_done
+from mlmsg._worker_threads import wait_until_done
 from mlmsg.errors import RuleError
 from mlmsg.models import Me
 from mlmsg.rules import Family

@@ -8,8 +8,8 @@ from functools import partial
 from typing import TypeVar
 
 from mlmsg._session import Session
-from mlmsg._streams import run_in_thread, wait_until_done
 from mlmsg._wire import Request, Response
+from mlmsg._worker_threads import run_in_thread, wait_until_done
 from mlmsg.downloads import Download, Saved, check_target
 from mlmsg.errors import RuleError
 from mlmsg.rules import FileRules

@@ -17,10 +17,10 @@ from typing import Self
 from mlmsg._content import SNIFF_BYTES
 from mlmsg._partial_file import PartialFile, make_folder, receive_file, sweep
 from mlmsg._streams import CHUNK_BYTES, fsync_directory
+from mlmsg._worker_threads import run_in_thread
 from mlmsg.errors import RuleError
 
 from .target import Contents, Digest, Inspection, Target, translate_error
-from .worker_threads import WorkerThreads
 
 try:
     import fcntl
@@ -29,9 +29,6 @@ except ImportError:  # pragma: no cover  (Windows)
 
 __all__ = ["Folder"]
 
-THREADS = 4
-"""Threads that write files. They wait for the disk most of the time."""
-
 LOCK_SECONDS = 10.0
 """The longest wait for another job that writes the same manifest."""
 
@@ -39,9 +36,8 @@ LOCK_SECONDS = 10.0
 class Folder(Target):
     """A folder of this machine, or one that several machines share."""
 
-    def __init__(self, root: Path, threads: WorkerThreads) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = root
-        self._threads = threads
         self._flushed: set[Path] = set()
 
     @classmethod
@@ -52,17 +48,12 @@ class Folder(Target):
             RuleError: There is a file with that path.
             TargetError: The folder cannot be created.
         """
-        threads = WorkerThreads(THREADS)
-        try:
-            return cls(await threads.run(partial(_open, path)), threads)
-        except BaseException:
-            threads.close()
-            raise
+        return cls(await run_in_thread(partial(_open, path)))
 
     async def load(self, manifest: str, folders: Sequence[str]) -> Contents:
         """Also delete the partial files of killed jobs in these folders."""
         with translate_error(manifest):
-            return await self._threads.run(partial(self._load, manifest, folders))
+            return await run_in_thread(partial(self._load, manifest, folders))
 
     async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> Digest:
         """Store a file. Its folder is flushed to disk by `update`, for all files of the thread."""
@@ -70,7 +61,6 @@ class Folder(Target):
             written = await receive_file(
                 lambda: self._root / key,
                 chunks,
-                self._threads.run,
                 overwrite=True,
                 flush_folder=False,
             )
@@ -81,26 +71,25 @@ class Folder(Target):
     ) -> None:
         """Two jobs that update the same file wait for each other."""
         with translate_error(key):
-            await self._threads.run(partial(self._update, key, folders, update))
+            await run_in_thread(partial(self._update, key, folders, update))
 
     async def inspect(self, key: str) -> Inspection | None:
         """Read a file completely, and flush it to disk: a manifest is going to name it."""
         with translate_error(key):
-            return await self._threads.run(partial(_inspect, self._root / key))
+            return await run_in_thread(partial(_inspect, self._root / key))
 
     async def move(self, old: str, new: str) -> None:
         """Rename a file, and flush both folders to disk."""
         with translate_error(new):
-            await self._threads.run(partial(self._move, old, new))
+            await run_in_thread(partial(self._move, old, new))
 
     async def delete(self, key: str) -> None:
         """Delete a file."""
         with translate_error(key):
-            await self._threads.run(partial((self._root / key).unlink, missing_ok=True))
+            await run_in_thread(partial((self._root / key).unlink, missing_ok=True))
 
     async def close(self) -> None:
-        """Let the worker threads end."""
-        self._threads.close()
+        """Do nothing: everything is on disk."""
 
     def _load(self, manifest: str, folders: Sequence[str]) -> Contents:
         sizes = {key: size for folder in folders for key, size in self._sizes(folder)}
@@ -133,7 +122,7 @@ class Folder(Target):
                 self._flush(self._root / folder)
             part = PartialFile(path)
             try:
-                part.write(data)
+                part.write([data])
                 part.commit(overwrite=True)
             except BaseException:
                 part.discard()

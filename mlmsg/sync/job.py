@@ -5,7 +5,7 @@ from functools import partial
 
 from mlmsg._arguments import check_callback, check_int
 from mlmsg._event_loop import check_asyncio
-from mlmsg._streams import run_in_thread
+from mlmsg._worker_threads import run_in_thread
 from mlmsg.client import Client
 from mlmsg.errors import UsageError
 
@@ -49,7 +49,7 @@ async def sync_attachments(
         site_id: The site of the packs, such as `"MLM"`. A pack or a message that names its own
             site takes precedence. None if each pack is a `PackRef` with a site.
         concurrency: The number of files fetched at the same time, and of threads read at the same
-            time. Each file takes up to 3 MiB of memory for a folder, 11 MiB for a bucket.
+            time. Each file takes up to 4 MiB of memory for a folder, 11 MiB for a bucket.
         verify: True to read each mirrored file and compare its SHA-256, not only its size. A file
             whose size is not the listed one, or that holds an HTML page or a JSON document in place
             of another format, is fetched again.

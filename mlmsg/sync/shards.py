@@ -27,7 +27,7 @@ from typing import TypeAlias, TypeVar
 
 from mlmsg._arguments import check_int, expand_user, shorten
 from mlmsg._date_walk import Moment, as_moment
-from mlmsg._streams import run_in_thread
+from mlmsg._worker_threads import run_in_thread
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client

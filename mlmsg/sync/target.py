@@ -119,7 +119,7 @@ class Target(ABC):
     async def put(self, key: str, chunks: AsyncGenerator[bytes, None]) -> Digest:
         """Store a complete file, or leave the old one. Exceptions of `chunks` propagate unchanged.
 
-        At most three chunks of `CHUNK_BYTES` are in memory, or two parts for a bucket.
+        At most 4 MiB are in memory, or two parts for a bucket.
         """
 
     @abstractmethod
