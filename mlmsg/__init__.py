@@ -10,7 +10,7 @@ See `Client`; every exception is drawn in `mlmsg.errors`, every answer is in `ml
 
 from .auth import RefreshingToken, TokenSource
 from .budget import RateBudget
-from .client import Client
+from .client import Client, OrdersUnreadable
 from .downloads import Download, Saved
 from .errors import (
     ActionNotAvailable,
@@ -120,6 +120,7 @@ __all__ = [
     "Moderation",
     "NotFound",
     "NotificationError",
+    "OrdersUnreadable",
     "OutcomeUnknown",
     "PackRef",
     "Paging",

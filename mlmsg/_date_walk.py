@@ -1,27 +1,33 @@
 """Walk lists that can be filtered by the time of the last update, while they change.
 
 A search returns at most some thousand rows of one query, so the time is cut into slices. A slice
-whose total reaches that cap is cut in half. Within a slice `paging.walk` is exact: whatever stays
-in its list is yielded.
+in which the total of a list reaches that cap is cut in half. The slices are walked from old to new,
+and within a slice the lists one after the other. Within a list `paging.walk` is exact: whatever
+stays in the list is yielded.
 
 **Rows that move.** A row that is updated leaves its slice and gets a new time: the present. So the
 slices end at the time when the walk began, and the rows that were updated since are walked in
 passes. A row can also move from one list to another. So the passes read the lists in alternating
 order, and two passes in a row without a new row end the walk. A row is yielded once, when it is
 first seen.
+
+**Memory.** Any row may be updated after it was yielded, and then it comes again in a pass, with
+nothing that shows its old time. So the id of each yielded row is kept, in eight bytes. All else is
+bounded by the cap.
 """
 
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+from ._seen_ids import SeenIds
 from .errors import RuleError, TransportError
 from .paging import Page, walk
 
-__all__ = ["DateWalk", "Fetch", "Moment", "Span", "as_moment"]
+__all__ = ["DateWalk", "Fetch", "Moment", "OnTotal", "Span", "as_moment"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -62,8 +68,52 @@ class _Updated(Protocol[T_contra]):
     def __call__(self, row: T_contra, /) -> datetime | None: ...
 
 
+OnTotal: TypeAlias = Callable[[int], object]
+"""Called with the number of rows of a walk, as far as the totals of the search tell it."""
+
+
 class _SliceTooLarge(Exception):
-    """The total of a slice reaches the cap of the search."""
+    """The total of a list in a slice reaches the cap of the search."""
+
+
+@dataclass(slots=True)
+class _Counter:
+    """The rows of one walk: those that were yielded, and the number that is expected.
+
+    Attributes:
+        on_total: Called when the expected number changes.
+        yielded: The number of yielded rows.
+        in_slices: True until the passes begin. The total counts the rows of the slices.
+    """
+
+    on_total: OnTotal
+    yielded: int = 0
+    in_slices: bool = True
+    _seen: SeenIds = field(default_factory=SeenIds)
+    _total: int | None = None
+
+    def note_total(self, total: int) -> None:
+        """Note the total of the whole span; later totals are those of parts of it."""
+        if self._total is None:
+            self._set_total(total)
+
+    def is_new(self, identity: Hashable) -> bool:
+        """Count a row. Return False if it was yielded before."""
+        is_new = self._seen.add(identity)
+        self.yielded += is_new
+        if self._total is not None:
+            repeated = self.in_slices and not is_new
+            self._set_total(max(self._total - repeated, self.yielded))
+        return is_new
+
+    def end(self) -> None:
+        """Replace the expected number by the true one."""
+        self._set_total(self.yielded)
+
+    def _set_total(self, total: int) -> None:
+        if total != self._total:
+            self._total = total
+            self.on_total(total)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +129,9 @@ class DateWalk(Generic[T]):
         granularity: The smallest slice: the search ignores what is finer.
         page_size: Rows requested at a time.
         concurrency: Pages that are requested, or wait for the reader, at the same time.
+        unit: Returns the identity of what is yielded once, which several rows may share. By
+            default each row is yielded once.
+        on_total: Called with the expected number of units, and at the end with the true one.
     """
 
     lists: Sequence[Fetch[T]]
@@ -89,67 +142,84 @@ class DateWalk(Generic[T]):
     granularity: timedelta
     page_size: int
     concurrency: int = 4
+    unit: Callable[[T], Hashable] | None = None
+    on_total: OnTotal = id
 
     async def rows(self, since: datetime, until: datetime | None) -> AsyncGenerator[T, None]:
-        """Yield each row once: the slices from old to new, then what was updated meanwhile.
+        """Yield a row for each unit: the slices from old to new, then what was updated meanwhile.
 
         Raises:
             TransportError: More rows than the cap have the same time of update.
         """
-        seen: set[Hashable] = set()
+        counter = _Counter(self.on_total)
         started, now = time.monotonic(), self.clock()
         past_end = now if until is None else min(until, now)
         if since < past_end:
-            async with aclosing(self._slice(Span(since, past_end), self.lists, seen)) as rows:
+            async with aclosing(self._slice(Span(since, past_end), self.lists, counter)) as rows:
                 async for row in rows:
                     yield row
+        counter.in_slices = False
         quiet, lists = 0, self.lists
         for _ in range(MAX_PASSES):
             # The server's clock is known better after the first response than before it.
             elapsed = timedelta(seconds=time.monotonic() - started)
             begin = max(since, self.clock() - elapsed - CLOCK_TOLERANCE)
             if quiet >= QUIET_PASSES or (until is not None and until <= begin):
-                return
-            started, count, lists = time.monotonic(), len(seen), lists[::-1]
-            async with aclosing(self._slice(Span(begin, until), lists, seen)) as rows:
+                break
+            started, count, lists = time.monotonic(), counter.yielded, lists[::-1]
+            async with aclosing(self._slice(Span(begin, until), lists, counter)) as rows:
                 async for row in rows:
                     yield row
-            quiet = quiet + 1 if len(seen) == count else 0
+            quiet = quiet + 1 if counter.yielded == count else 0
+        counter.end()
 
     async def _slice(
-        self, span: Span, lists: Sequence[Fetch[T]], seen: set[Hashable]
+        self, span: Span, lists: Sequence[Fetch[T]], counter: _Counter
     ) -> AsyncGenerator[T, None]:
-        """Yield the unseen rows of a span, from all lists."""
-        for fetch in lists:
-            async with aclosing(self._list(fetch, span)) as rows:
-                async for row in rows:
-                    key = self.key(row)
-                    if key not in seen:
-                        seen.add(key)
-                        yield row
-
-    async def _list(self, fetch: Fetch[T], span: Span) -> AsyncGenerator[T, None]:
-        """Yield the rows of one list in a span, in halves if they are too many."""
-
-        async def page(offset: int, limit: int) -> Page[T]:
-            found = await fetch(span, offset, limit)
-            if (found.total or 0) + limit >= self.cap:
-                raise _SliceTooLarge
-            return found
-
+        """Yield the unseen rows of a span, list after list; in halves if a list is too long."""
         halves: tuple[Span, ...] = ()
-        pages = walk(page, self.key, limit=self.page_size, concurrency=self.concurrency)
+        unit = self.unit or self.key
         try:
-            async with aclosing(pages):
-                async for row in pages:
-                    if self._is_within(row, span):
-                        yield row
+            first_pages = [await fetch(span, 0, self.page_size) for fetch in lists]
+            counter.note_total(sum(page.total or 0 for page in first_pages))
+            for page in first_pages:
+                self._check_total(page)
+            for fetch, page in zip(lists, first_pages, strict=True):
+                async with aclosing(self._list(fetch, span, page)) as rows:
+                    async for row in rows:
+                        if counter.is_new(unit(row)):
+                            yield row
         except _SliceTooLarge:
             halves = self._halves(span)
         for half in halves:
-            async with aclosing(self._list(fetch, half)) as rows:
+            async with aclosing(self._slice(half, lists, counter)) as rows:
                 async for row in rows:
                     yield row
+
+    async def _list(
+        self, fetch: Fetch[T], span: Span, first_page: Page[T]
+    ) -> AsyncGenerator[T, None]:
+        """Yield the rows of one list in a span, of which the first page is there."""
+        ready = [first_page]
+
+        async def page(offset: int, limit: int) -> Page[T]:
+            if ready:
+                return ready.pop()
+            if offset + limit >= self.cap:
+                raise _SliceTooLarge
+            found = await fetch(span, offset, limit)
+            self._check_total(found)
+            return found
+
+        pages = walk(page, self.key, limit=self.page_size, concurrency=self.concurrency)
+        async with aclosing(pages):
+            async for row in pages:
+                if self._is_within(row, span):
+                    yield row
+
+    def _check_total(self, page: Page[T]) -> None:
+        if (page.total or 0) + self.page_size >= self.cap:
+            raise _SliceTooLarge
 
     def _halves(self, span: Span) -> tuple[Span, Span]:
         end = self.clock() if span.end is None else span.end

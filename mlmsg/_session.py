@@ -10,6 +10,7 @@ import time
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Literal, NoReturn, TypeVar, overload
 
 from ._arguments import check_token
@@ -27,7 +28,7 @@ from ._wire import (
     request_id,
 )
 from .auth import TokenProvider
-from .budget import RateBudget
+from .budget import RateBudget, RateLimiter
 from .errors import (
     CertificateError,
     MlmsgError,
@@ -126,6 +127,7 @@ class Session:
         self._checked_token: Secret | None = None
         self._last_date: str | None = None
         self._clock_offset: float | None = None
+        self._own_limits: dict[str, RateLimiter] = {}
 
     def __del__(self) -> None:
         if self._transport is not None and not self._closed:
@@ -136,6 +138,16 @@ class Session:
     def listen(self, listener: OnEvent) -> AbstractContextManager[None]:
         """Pass the events of all calls to `listener`, until the end of the block."""
         return self._emitter.listen(listener)
+
+    def limit(self, operation: str, limiter: RateLimiter) -> None:
+        """Let the calls of one operation pass a limiter of their own, beside the rate budget."""
+        self._own_limits[operation] = limiter
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait for a rate limit now."""
+        own = sum(limiter.waiting for limiter in self._own_limits.values())
+        return own + self._budget.waiting
 
     @property
     def owner(self) -> str:
@@ -197,6 +209,8 @@ class Session:
         if request.secrets:
             return _NO_TOKEN
         asked = time.monotonic()
+        if request.operation in self._own_limits:
+            await self._own_limits[request.operation].acquire()
         await self._budget.limiter(request.effect).acquire()
         state.waited = time.monotonic() - asked
         token = await self._tokens.get_token(self.send)
@@ -258,6 +272,10 @@ class Session:
         moment = http_date(date)
         if moment is not None:
             self._clock_offset = moment - time.time()
+
+    def server_time(self) -> datetime:
+        """Return the present time of the server, or ours until a response has shown its clock."""
+        return datetime.now(UTC) + timedelta(seconds=self.clock_offset() or 0.0)
 
     def _decide(self, request: Request[T], state: _CallState, error: BaseException) -> Verdict:
         """Classify the error of an attempt, and return what follows from it."""

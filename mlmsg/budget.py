@@ -147,6 +147,11 @@ class RateBudget:
         parts = [limit and limit // n for limit in (reads, writes)]
         return RateBudget(parts[0], parts[1], per, max(1, burst // n))
 
+    @property
+    def waiting(self) -> int:
+        """The number of calls in this process that wait for the limits now."""
+        return sum(limiter.waiting for limiter in self._limiters)
+
     def limiter(self, effect: Effect) -> "RateLimiter":
         """Return the limiter that a call with this effect has to pass."""
         reads, writes = self._limiters
@@ -197,6 +202,11 @@ class RateLimiter:
             turn.waiting -= 1
             if not turn.waiting:
                 del self._turns[loop]  # a lock references its event loop, which must not stay
+
+    @property
+    def waiting(self) -> int:
+        """The number of calls that wait to leave now."""
+        return sum(turn.waiting for turn in list(self._turns.values()))
 
     def pause_for(self, seconds: float) -> None:
         """Let no call leave for that many seconds; of two pauses the one that ends later counts."""

@@ -181,6 +181,15 @@ async def test_a_text_over_the_threads_own_limit_is_not_sent(
     await seller.packs.send(OPEN, "x" * 350)
 
 
+@pytest.mark.parametrize("site_id", [None, "CBT", "XX"])
+async def test_files_without_a_site_are_refused_before_any_request(
+    domestic: Sandbox, seller: Client, site_id: str | None
+) -> None:
+    with pytest.raises(RuleError, match="site_id"):
+        await seller.packs.send(OPEN, "Nota", files=[b"%PDF-1.4"], site_id=site_id)
+    assert domestic.requests == []
+
+
 async def test_refused_characters_are_named(seller: Client) -> None:
     with pytest.raises(BadRequest) as caught:
         await seller.packs.send(OPEN, "Olá 中 → 😀 “ok”")

@@ -21,7 +21,7 @@ ROOMS = (
     ("models",),
     ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
-    ("_walk_state",),
+    ("_walk_state", "_seen_ids", "_map_ahead"),
     (
         "_misuse",
         "rules",

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from mirrors import fill
 
-from mlmsg import Client, PackRef, RuleError
+from mlmsg import AuthenticationError, BadRequest, Client, PackRef, RuleError
 from mlmsg.models import Claim
-from mlmsg.sandbox import Sandbox
+from mlmsg.sandbox import Fault, Sandbox
 from mlmsg.sync import Id, Ids, plan_shards, sync_attachments
 
 
@@ -122,7 +122,7 @@ async def test_a_malformed_text_costs_only_its_own_thread(
 
 
 SITES = [
-    # of the pack, of the job, the one that is asked for (None: refused)
+    # of the pack, of the job, the one that is asked for (None: the pack fails)
     ("MLB", None, "MLB"),
     ("MLB", "MLM", "MLB"),
     (None, "MLM", "MLM"),
@@ -144,10 +144,86 @@ async def test_the_site_of_a_pack(
     market.add_message(5, "x", attachments=["x.txt"])
     packs = [PackRef(pack_id=5, site_id=own)]
     job = sync_attachments(client, packs=iter(packs) if lazy else packs, to=tmp_path, site_id=given)
-    if site is None:
+    if site is None and not lazy:
         with pytest.raises(RuleError, match="site"):
             await job
         assert sandbox.requests == []
+    elif site is None:
+        (failure,) = (await job).failed
+        assert (failure.thread.id, failure.filename) == ("5", None)
+        assert "PackRef" in str(failure.error)
     else:
         assert (await job).downloaded == 1
         assert sandbox.requests[-1].query["site_id"] == site
+
+
+async def test_a_pack_of_an_unknown_site_costs_only_what_needs_it(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    """Its files whose messages name the site are mirrored, and so is every other pack."""
+    market = sandbox.market
+    market.add_pack(5, site_id="")
+    market.add_pack(6, site_id="MLC")
+    for pack_id, names in ((5, ("a", "b")), (6, ("c",))):
+        for name in names:
+            market.add_file(b"x", "x.txt", file_id=f"{name}.txt")
+            market.add_message(pack_id, "x", attachments=[f"{name}.txt"])
+    packs = (PackRef(pack_id=number, site_id="CBT") for number in (5, 6))
+    report = await sync_attachments(client, packs=packs, to=tmp_path)
+    assert [failure.thread.id for failure in report.failed] == ["5"]
+    assert (report.threads, report.downloaded) == (1, 1)
+    fetched = [request for request in sandbox.requests if "/attachments/" in request.path]
+    assert [request.query["site_id"] for request in fetched] == ["MLC"]
+
+
+async def test_the_bare_id_of_a_pack_needs_a_site(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    with pytest.raises(RuleError, match="site_id"):
+        await sync_attachments(client, packs=iter([5]), to=tmp_path)
+    assert sandbox.requests == []
+
+
+async def test_a_generator_of_ids_is_closed_when_the_job_fails(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    closed: list[bool] = []
+
+    async def endless() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 5
+        finally:
+            closed.append(True)
+
+    sandbox.expired = sandbox.tokens
+    with pytest.raises(AuthenticationError):
+        await sync_attachments(client, packs=endless(), to=tmp_path, site_id="MLM")
+    assert closed == [True]
+
+
+# Orders in the place of their packs -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("names_pack", [True, False])
+async def test_an_order_is_followed_to_its_pack(
+    sandbox: Sandbox, client: Client, tmp_path: Path, *, names_pack: bool
+) -> None:
+    sandbox.names_pack = names_pack
+    (pack,) = fill(sandbox.market, 1)
+    sandbox.market.add_order(77, pack_id=pack)
+    report = await sync_attachments(client, packs=[77], to=tmp_path, site_id="MLM")
+    assert (report.threads, report.downloaded, report.failed) == (1, 1, [])
+    asked = [request.path for request in sandbox.requests if request.path.endswith("/orders/77")]
+    assert len(asked) == (0 if names_pack else 1)
+
+
+async def test_orders_that_name_each_other_are_no_loop(
+    sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    for order, named in ((1, "2"), (2, "1")):
+        body = {"message": "x", "error": "order_belong_pack", "status": 400, "cause": [named]}
+        sandbox.inject(Fault(status=400, body=body, path=f"/packs/{order}?", times=100))
+    report = await sync_attachments(client, packs=[1], to=tmp_path, site_id="MLM")
+    assert [type(failure.error) for failure in report.failed] == [BadRequest]
+    assert len(sandbox.requests) == 2

@@ -1,24 +1,36 @@
 """The mirror of a whole seller: it finds its threads, and a later run reads less."""
 
 from collections import Counter
+from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 import msgspec
 import pytest
 
-from mlmsg import Client, RateBudget, RetryPolicy
-from mlmsg.sandbox import Fault, Sandbox
-from mlmsg.sync import sync_seller
-from mlmsg.sync.state import OpenThread, SellerState, still_open
+from mlmsg import (
+    Client,
+    NotFound,
+    PackRef,
+    PermissionDenied,
+    RateBudget,
+    RetryPolicy,
+    RuleError,
+)
+from mlmsg.sandbox import Fault, Sandbox, generated_market
+from mlmsg.sync import EventKind, SyncEvent, SyncReport, ThreadId, sync_attachments, sync_seller
+from mlmsg.sync.seller import _span_of
+from mlmsg.sync.state import OpenThread, SellerState, StateRecorder, still_open
 
 SINCE = date(2020, 1, 1)
+NOW: Final = datetime(2026, 3, 31, tzinfo=UTC)
 
 
-def client_of(sandbox: Sandbox) -> Client:
+def client_of(sandbox: Sandbox, *, global_selling: bool = False) -> Client:
     return Client(
         sandbox.token,
-        global_selling=False,
+        global_selling=global_selling,
         base_url=sandbox.url,
         retry=RetryPolicy(base=0.0),
         budget=None,
@@ -30,52 +42,191 @@ def files_of(sandbox: Sandbox) -> int:
     return len(sandbox.market.files) + claims
 
 
+@pytest.fixture
+async def quiet() -> AsyncIterator[Sandbox]:
+    """Run a sandbox whose threads are closed: no message or update of the last 40 days.
+
+    A second run would read nothing of it, were it not for what the test does.
+    """
+    end = datetime.now(UTC) - timedelta(days=40)
+    market = generated_market(packs=4, claims=2, files=1, unread=0, days=20, end=end, site_id="MLB")
+    async with Sandbox(market=market) as running:
+        yield running
+
+
+async def run(sandbox: Sandbox, to: Path, **options: object) -> SyncReport:
+    """Run the job, and forget the requests of the runs before."""
+    sandbox.requests.clear()
+    async with client_of(sandbox) as client:
+        return await sync_seller(client, to=to, since=SINCE, **options)  # type: ignore[arg-type]
+
+
+def reads_of(sandbox: Sandbox, part: str) -> int:
+    return sum(part in request.path for request in sandbox.requests)
+
+
+def state_of(folder: Path) -> SellerState:
+    (path,) = (folder / "state").glob("*.json")
+    return msgspec.json.decode(path.read_bytes(), type=SellerState)
+
+
 async def test_everything_is_found_without_an_id(domestic: Sandbox, tmp_path: Path) -> None:
-    async with client_of(domestic) as client:
-        report = await sync_seller(client, to=tmp_path, since=SINCE)
+    report = await run(domestic, tmp_path)
     assert not report.failed
     assert report.downloaded == files_of(domestic)
-    assert report.threads == len(domestic.market.packs) + len(domestic.market.claims)
+    threads = len(domestic.market.packs) + len(domestic.market.claims)
+    assert (report.threads, report.expected) == (threads, threads)
     assert report.calls["orders.search"] > 0
-    assert sum(report.calls.values()) == len(domestic.requests) - 1  # without /users/me
+    assert sum(report.calls.values()) == len(domestic.requests)
 
 
-async def test_a_second_run_reads_only_what_can_have_changed(
-    domestic: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mlmsg.sync.seller.OVERLAP", timedelta())  # the sandbox's sales are of now
-    async with client_of(domestic) as client:
-        first = await sync_seller(client, to=tmp_path, since=SINCE)
-        second = await sync_seller(client, to=tmp_path, since=SINCE)
-        assert second.calls["packs.page"] < first.calls["packs.page"]
-        assert second.downloaded == 0
-        full = await sync_seller(client, to=tmp_path, since=SINCE, full=True)
-        assert full.calls["packs.page"] == first.calls["packs.page"]
-        assert full.downloaded == 0
+async def test_a_second_run_reads_nothing_of_closed_threads(quiet: Sandbox, tmp_path: Path) -> None:
+    first = await run(quiet, tmp_path)
+    assert (first.threads, first.expected) == (6, 6)
+    assert first.calls["claims.messages"] == 2  # each claim once
+    second = await run(quiet, tmp_path)
+    assert (second.threads, second.expected) == (0, 0)
+    assert {"packs.page", "claims.messages"}.isdisjoint(second.calls)
+    full = await run(quiet, tmp_path, full=True)
+    assert full.calls["packs.page"] == first.calls["packs.page"]
+    assert (full.threads, full.downloaded) == (6, 0)
 
 
-async def test_a_new_message_is_found_by_the_unread_list(domestic: Sandbox, tmp_path: Path) -> None:
-    async with client_of(domestic) as client:
-        await sync_seller(client, to=tmp_path, since=SINCE)
-        market = domestic.market
-        pack = next(iter(market.packs.values()))
-        stored = market.add_file(b"%PDF-1.4 x", "x.pdf", "application/pdf", user_id=pack.buyer_id)
-        market.add_message(pack.id, "Olá", author="buyer", attachments=[stored.id])
-        report = await sync_seller(client, to=tmp_path, since=SINCE)
-    assert report.downloaded == 1
+async def test_a_new_message_is_found_by_the_unread_list(quiet: Sandbox, tmp_path: Path) -> None:
+    await run(quiet, tmp_path)
+    market = quiet.market
+    pack = market.packs[list(market.packs)[1]]
+    stored = market.add_file(b"%PDF-1.4 x", "x.pdf", "application/pdf", user_id=pack.buyer_id)
+    market.add_message(pack.id, "Olá", author="buyer", attachments=[stored.id])
+    report = await run(quiet, tmp_path)
+    assert (report.threads, report.downloaded) == (1, 1)
     assert (tmp_path / "packs" / pack.id).is_dir()
+    market.mark_as_read(pack.id)
+    assert (await run(quiet, tmp_path)).threads == 1  # its newest message is of today
 
 
-async def test_a_failed_thread_is_read_again(domestic: Sandbox, tmp_path: Path) -> None:
-    pack_id = next(iter(domestic.market.packs))
-    domestic.inject(Fault(status=403, path=f"/packs/{pack_id}/sellers", times=1))
+async def test_a_failed_thread_is_read_again_until_it_can_be_read(
+    quiet: Sandbox, tmp_path: Path
+) -> None:
+    pack_id, claim_id = next(iter(quiet.market.packs)), next(iter(quiet.market.claims))
+    quiet.inject(Fault(status=403, path=f"/packs/{pack_id}/sellers"))
+    quiet.inject(Fault(status=403, path=f"/claims/{claim_id}/messages"))
+    assert len((await run(quiet, tmp_path)).failed) == 2
+    second = await run(quiet, tmp_path)
+    assert (second.threads, second.expected, second.failed) == (2, 2, [])
+    assert reads_of(quiet, pack_id) == 1
+    assert reads_of(quiet, f"/claims/{claim_id}/messages") == 1
+    assert (await run(quiet, tmp_path)).threads == 0
+
+
+async def test_a_failed_file_is_fetched_again(quiet: Sandbox, tmp_path: Path) -> None:
+    quiet.inject(Fault(status=404, path="/messages/attachments/"))
+    quiet.inject(Fault(status=404, path="/download"))
+    assert (await run(quiet, tmp_path)).downloaded == 4
+    assert (await run(quiet, tmp_path)).downloaded == 2
+    assert (await run(quiet, tmp_path)).threads == 0
+
+
+async def test_a_full_run_keeps_what_lies_outside_of_its_time(
+    quiet: Sandbox, tmp_path: Path
+) -> None:
+    pack_id, claim_id = next(iter(quiet.market.packs)), next(iter(quiet.market.claims))
+    for part in (f"/packs/{pack_id}/sellers", f"/claims/{claim_id}/messages"):
+        quiet.inject(Fault(status=403, path=part, times=2))
+    await run(quiet, tmp_path)
+    quiet.requests.clear()
+    async with client_of(quiet) as client:
+        yesterday = datetime.now(UTC) - timedelta(days=1)
+        report = await sync_seller(client, to=tmp_path, since=yesterday, full=True)
+    assert len(report.failed) == 2
+    state = state_of(tmp_path)
+    assert (list(state.open_threads), state.failed_claims) == ([int(pack_id)], [claim_id])
+    assert state.since == datetime(2020, 1, 1, tzinfo=UTC)
+    assert (await run(quiet, tmp_path)).threads == 2
+
+
+async def test_a_callback_that_raises_costs_nothing_but_itself(
+    quiet: Sandbox, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pack_id, seen = next(iter(quiet.market.packs)), list[SyncEvent]()
+    quiet.inject(Fault(status=403, path=f"/packs/{pack_id}/sellers"))
+
+    def fail(event: SyncEvent) -> None:
+        seen.append(event)
+        raise ValueError("the caller's own")
+
+    report = await run(quiet, tmp_path, on_event=fail)
+    assert (report.threads, len(report.failed), len(seen)) == (5, 1, 1)
+    assert "the caller's own" in caplog.text
+    assert list(state_of(tmp_path).open_threads) == [int(pack_id)]
+
+
+async def coroutine(_: SyncEvent) -> None:
+    """Do nothing, in a way that nobody would wait for."""
+
+
+WRONG: Final[dict[str, dict[str, object]]] = {
+    "`on_event`": {"on_event": 5},
+    "`on_event`: found an async": {"on_event": coroutine},
+    "`verify`": {"verify": 1},
+    "`full`": {"full": "yes"},
+    "`concurrency`": {"concurrency": 0},
+    "`app_id`": {"app_id": ""},
+    "`to`": {"to": b"x"},
+    "`since`": {"since": "yesterday"},
+}
+
+
+@pytest.mark.parametrize("rule", WRONG)
+async def test_a_wrong_argument_is_refused_before_any_request(
+    domestic: Sandbox, tmp_path: Path, rule: str
+) -> None:
+    arguments: dict[str, object] = {"to": tmp_path / "new", "since": SINCE, **WRONG[rule]}
     async with client_of(domestic) as client:
-        first = await sync_seller(client, to=tmp_path, since=SINCE)
-        assert len(first.failed) == 1
-        domestic.requests.clear()
-        second = await sync_seller(client, to=tmp_path, since=SINCE)
-    assert not second.failed
-    assert any(pack_id in request.path for request in domestic.requests)
+        with pytest.raises(RuleError, match=rule):
+            await sync_seller(client, **arguments)  # type: ignore[arg-type]
+    assert domestic.requests == []
+    assert not (tmp_path / "new").exists()
+
+
+async def test_missed_notifications_name_threads(quiet: Sandbox, tmp_path: Path) -> None:
+    market, app_id = quiet.market, quiet.grant.client_id
+    await run(quiet, tmp_path)
+    pack_id, claim_id = next(iter(market.packs)), next(iter(market.claims))
+    gone = "0" * 32
+    market.add_missed_feed("messages", market.packs[pack_id].messages[0].id)
+    market.add_missed_feed("messages", gone)
+    market.add_missed_feed("post_purchase", f"/post-purchase/v1/claims/{claim_id}")
+    quiet.inject(Fault(action="pass", path="/missed_feeds", delay=0.05))  # the walks are faster
+    report = await run(quiet, tmp_path, app_id=app_id)
+    assert (report.threads, report.expected, report.failed) == (2, 2, [])
+    assert reads_of(quiet, f"/packs/{pack_id}/") == 1
+    assert reads_of(quiet, f"/claims/{claim_id}/messages") == 1
+
+
+async def test_a_missed_message_that_cannot_be_read_is_a_failure(
+    quiet: Sandbox, tmp_path: Path
+) -> None:
+    message = quiet.market.packs[next(iter(quiet.market.packs))].messages[0]
+    quiet.market.add_missed_feed("messages", message.id)
+    quiet.inject(Fault(status=403, path=f"/messages/{message.id}"))
+    report = await run(quiet, tmp_path, app_id=quiet.grant.client_id)
+    assert [(failure.thread.id, type(failure.error)) for failure in report.failed] == [
+        (message.id, PermissionDenied)
+    ]
+    assert report.threads == 6
+
+
+async def test_notifications_of_another_seller_are_left_out(quiet: Sandbox, tmp_path: Path) -> None:
+    feeds = [
+        {"_id": f"n{number}", "topic": topic, "resource": resource, "user_id": 42}
+        for number, (topic, resource) in enumerate(
+            [("messages", "m1"), ("post_purchase", "/post-purchase/v1/claims/12")]
+        )
+    ]
+    quiet.inject(Fault(status=200, body={"messages": feeds}, path="/missed_feeds"))
+    report = await run(quiet, tmp_path, app_id=quiet.grant.client_id)
+    assert (report.threads, report.failed) == (6, [])
 
 
 async def test_an_earlier_since_reads_what_was_left_out(domestic: Sandbox, tmp_path: Path) -> None:
@@ -85,41 +236,165 @@ async def test_an_earlier_since_reads_what_was_left_out(domestic: Sandbox, tmp_p
         assert report.threads > 1
 
 
+def days(*numbers: int) -> list[datetime]:
+    return [NOW + timedelta(days=number) for number in numbers]
+
+
+SPANS: Final = {
+    # since, full, (since, started) of the last run -> (begin, covered) in days; 10 minutes overlap
+    "the first run": (-9, False, None, (-9, -9)),
+    "the next night": (-9, False, (-20, -1), (-1, -20)),
+    "an earlier since": (-30, False, (-20, -1), (-30, -30)),
+    "all of it again": (-9, True, (-20, -1), (-9, -20)),
+    "a gap between the runs": (-2, False, (-20, -5), (-2, -2)),
+    "a gap, all of it again": (-2, True, (-20, -5), (-2, -2)),
+}
+
+
+@pytest.mark.parametrize("name", SPANS)
+def test_no_time_is_called_covered_that_was_not(name: str) -> None:
+    since, full, last, expected = SPANS[name]
+    state = None
+    if last is not None:
+        begin, started = days(*last)
+        state = SellerState(since=begin, started=started)
+    span = _span_of(NOW + timedelta(days=since), state, full=full)
+    overlap = timedelta(minutes=10) if name == "the next night" else timedelta()
+    assert [span.begin + overlap, span.covered] == days(*expected)
+
+
+async def test_a_run_that_fails_covers_nothing(quiet: Sandbox, tmp_path: Path) -> None:
+    quiet.inject(Fault(status=400, path="/claims/search", times=100))
+    with pytest.raises(Exception, match="400"):
+        await run(quiet, tmp_path)
+    assert list((tmp_path / "state").glob("*")) == []
+
+
+async def test_the_start_of_a_run_is_told_by_the_clock_of_the_server(
+    quiet: Sandbox, tmp_path: Path
+) -> None:
+    ahead = "Fri, 01 Jan 2100 00:00:00 GMT"
+    me = {"id": quiet.market.user_id, "nickname": "LOJA", "site_id": "MLB", "tags": []}
+    quiet.inject(Fault(status=200, body=me, headers={"Date": ahead}, path="/users/me"))
+    await run(quiet, tmp_path)
+    assert state_of(tmp_path).started.year == 2100
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"null", b'{"version": 99}'])
 async def test_a_damaged_state_means_to_read_everything(
-    domestic: Sandbox, tmp_path: Path, damage: bytes
+    quiet: Sandbox, tmp_path: Path, damage: bytes
 ) -> None:
-    async with client_of(domestic) as client:
-        first = await sync_seller(client, to=tmp_path, since=SINCE)
-        state = next((tmp_path / "state").iterdir())
-        msgspec.json.decode(state.read_bytes(), type=SellerState)
-        state.write_bytes(damage)
-        second = await sync_seller(client, to=tmp_path, since=SINCE)
+    first = await run(quiet, tmp_path)
+    state = next((tmp_path / "state").iterdir())
+    assert state_of(tmp_path).version == 1
+    state.write_bytes(damage)
+    second = await run(quiet, tmp_path)
     assert second.calls["packs.page"] == first.calls["packs.page"]
 
 
 async def test_a_global_selling_account_is_mirrored_too(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with Client(sandbox.token, base_url=sandbox.url, budget=None) as client:
+    async with client_of(sandbox, global_selling=True) as client:
         report = await sync_seller(client, to=tmp_path, since=SINCE)
     assert not report.failed
     assert report.downloaded == files_of(sandbox)
+    assert report.expected == report.threads
 
 
-async def test_the_report_counts_the_calls_that_waited(domestic: Sandbox, tmp_path: Path) -> None:
+async def test_an_order_that_cannot_be_read_is_a_failure_and_tried_again(tmp_path: Path) -> None:
+    end = datetime.now(UTC) - timedelta(days=40)
+    market = generated_market(packs=4, claims=0, files=1, unread=0, days=20, end=end)
+    order_id = next(
+        key
+        for key, order in market.orders.items()
+        if order.pack_id and len(market.sale(order.pack_id)) == 1
+    )
+    async with Sandbox(market=market) as sandbox:
+        sandbox.inject(Fault(status=403, path=f"/marketplace/orders/{order_id}", times=2))
+        reports = []
+        for _ in range(3):
+            async with client_of(sandbox, global_selling=True) as client:
+                reports.append(await sync_seller(client, to=tmp_path, since=SINCE))
+    assert [len(report.failed) for report in reports] == [1, 1, 0]
+    assert [report.threads for report in reports] == [3, 0, 1]
+    assert reports[0].failed[0].thread.id == order_id
+    assert [report.expected for report in reports] == [4, 1, 1]  # it counts as a thread
+
+
+async def test_the_report_counts_the_calls_that_waited(quiet: Sandbox, tmp_path: Path) -> None:
     budget = RateBudget(reads=1000, writes=None, per=2.0, burst=1)
+    report = SyncReport()
     async with Client(
-        domestic.token, global_selling=False, base_url=domestic.url, budget=budget
+        quiet.token, global_selling=False, base_url=quiet.url, budget=budget
     ) as client:
-        report = await sync_seller(client, to=tmp_path, since=SINCE)
+        assert await sync_seller(client, to=tmp_path, since=SINCE, report=report) is report
     assert 0 < report.waits <= sum(report.calls.values())
+    assert report.waited > 0
     assert Counter(report.calls).most_common(1)
 
 
+async def test_only_the_404_of_a_thread_means_that_it_is_empty(
+    domestic: Sandbox, tmp_path: Path
+) -> None:
+    pack_id = next(iter(domestic.market.packs))
+    for part, threads in ((f"/packs/{pack_id}/", 1), ("/users/me", 0)):
+        domestic.inject(Fault(status=404, path=part))
+        async with client_of(domestic) as client:
+            report = await sync_attachments(client, packs=[pack_id], to=tmp_path, site_id="MLB")
+        assert report.threads == threads
+        assert [type(failure.error) for failure in report.failed] == [NotFound] * (1 - threads)
+
+
+# The state ------------------------------------------------------------------------------------
+
+
 def test_a_thread_stays_open_for_thirty_days() -> None:
-    now = datetime(2026, 3, 31, tzinfo=UTC)
     threads = {
-        "young": OpenThread(newest=now - timedelta(days=29)),
-        "old": OpenThread(newest=now - timedelta(days=30, hours=1)),
-        "never read": OpenThread(),
+        1: OpenThread(newest=NOW - timedelta(days=29)),
+        2: OpenThread(newest=NOW - timedelta(days=30, hours=1)),
+        3: OpenThread(),
+        4: OpenThread(newest=NOW - timedelta(days=99), has_failed=True),
     }
-    assert set(still_open(threads, now, 30)) == {"young", "never read"}
+    assert set(still_open(threads, NOW)) == {1, 3, 4}
+
+
+YOUNG, OLD = NOW - timedelta(days=3), NOW - timedelta(days=33)
+
+LEARNED: Final[
+    dict[str, tuple[OpenThread | None, list[tuple[EventKind, datetime | None]], OpenThread | None]]
+] = {
+    # the thread before, what happened, the thread after
+    "a new thread": (None, [("thread", YOUNG)], OpenThread(newest=YOUNG, site_id="MLB")),
+    "a closed one": (None, [("thread", OLD)], None),
+    "an empty one": (None, [("thread", None)], None),
+    "one that reads as empty": (
+        OpenThread(newest=YOUNG, site_id="MLM"),
+        [("thread", None)],
+        OpenThread(newest=YOUNG, site_id="MLB"),
+    ),
+    "one that was not read": (OpenThread(newest=YOUNG), [], OpenThread(newest=YOUNG)),
+    "one that grew old": (OpenThread(newest=OLD), [], None),
+    "a failed one": (None, [("failed", None)], OpenThread(site_id="MLB", has_failed=True)),
+    "a failed one that had messages": (
+        OpenThread(newest=YOUNG),
+        [("failed", None)],
+        OpenThread(newest=YOUNG, site_id="MLB", has_failed=True),
+    ),
+    "a failed file": (
+        None,
+        [("failed", None), ("thread", OLD)],
+        OpenThread(newest=OLD, site_id="MLB", has_failed=True),
+    ),
+    "one that can be read again": (OpenThread(has_failed=True), [("thread", OLD)], None),
+}
+
+
+@pytest.mark.parametrize("name", LEARNED)
+def test_what_a_run_learns_of_a_thread(name: str) -> None:
+    before, events, after = LEARNED[name]
+    threads = {} if before is None else {5: before}
+    recorder = StateRecorder(SellerState(since=OLD, started=OLD, open_threads=threads), NOW)
+    if events:
+        recorder.begin(PackRef(pack_id=5, site_id="MLB"))
+    for kind, newest in events:
+        recorder.note(SyncEvent(kind, ThreadId("pack", "5"), newest=newest))
+    assert recorder.state(OLD, NOW).open_threads == ({} if after is None else {5: after})

@@ -1,6 +1,7 @@
 """Several jobs share one target, also with the same ids, and do each other no harm."""
 
 import asyncio
+import os
 import sys
 from pathlib import Path
 
@@ -106,3 +107,29 @@ async def fetched(client: Client, file: Listed, mirror: Mirror) -> ManifestEntry
         return await mirror.keep(file, download)
 
     return await client.attachments.download_with(file.filename, keep, site_id="MLM")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_an_update_that_fails_unlocks_its_folder(tmp_path: Path) -> None:
+    """A process that was forked meanwhile holds the same lock, until it is released."""
+    target = await open_target(tmp_path)
+    copies: list[int] = []
+
+    def fail(_: bytes | None) -> bytes:
+        (descriptor,) = (
+            int(path.name)
+            for path in Path("/proc/self/fd").iterdir()
+            if os.path.realpath(path) == str(tmp_path / "state")
+        )
+        copies.append(os.dup(descriptor))
+        raise ValueError("damaged")
+
+    try:
+        with pytest.raises(ValueError, match="damaged"):
+            await target.update("state/1.json", (), fail)
+        async with asyncio.timeout(5):
+            await target.update("state/1.json", (), lambda _: b"{}")
+    finally:
+        await target.close()
+        for descriptor in copies:
+            os.close(descriptor)

@@ -1,6 +1,7 @@
 """The client and its groups of operations: rules first, then a request, then the session."""
 
 from contextlib import AbstractContextManager
+from datetime import datetime
 from importlib.metadata import version
 from ssl import SSLContext
 from types import TracebackType
@@ -17,6 +18,7 @@ from mlmsg.errors import RuleError, UsageError
 from mlmsg.events import EventEmitter, OnEvent
 from mlmsg.policy import RetryPolicy, Timeouts
 
+from ._orders import OrdersUnreadable, limit_order_search
 from ._seller import Seller
 from .account import Account
 from .attachments import Attachments
@@ -34,6 +36,7 @@ __all__ = [
     "Client",
     "Messages",
     "Notifications",
+    "OrdersUnreadable",
     "Packs",
     "Reasons",
     "UnreadMessages",
@@ -135,6 +138,8 @@ class Client:
             ),
             owner=f"{base_url}, {'Global Selling' if global_selling else 'domestic'}",
         )
+        if budget is not None and global_selling:
+            limit_order_search(self._session)
         seller = Seller(self._session, global_selling=global_selling, user_id=user_id)
         self.account: Account = Account(self._session, seller)
         self.attachments: Attachments = Attachments(self._session, seller)
@@ -156,6 +161,22 @@ class Client:
         The events of all calls of the client are passed, in addition to `on_event`.
         """
         return self._session.listen(listener)
+
+    @property
+    def waiting_calls(self) -> int:
+        """The number of calls that wait for the rate limit now.
+
+        Clients that share a `RateBudget` count each other's calls.
+        """
+        return self._session.waiting
+
+    def server_time(self) -> datetime:
+        """Return the present time of the server, in UTC.
+
+        The header `Date` of the last response shows its clock, in seconds. Before the first
+        response this is the time of this machine.
+        """
+        return self._session.server_time()
 
     async def aclose(self) -> None:
         """Close every connection; the client cannot be used again."""

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
-from mlmsg._arguments import check_id, check_sequence
+from mlmsg._arguments import check_callback, check_id, check_sequence
 from mlmsg._date_walk import Moment, as_moment
 from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
@@ -105,25 +105,36 @@ class Claims:
         return await self._search.page(limit, offset, role, {"status": status, **filters})
 
     def all(
-        self, *, since: Moment, until: Moment | None = None, status: str | None = None
+        self,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        status: str | None = None,
+        on_total: Callable[[int], object] | None = None,
     ) -> AsyncGenerator[Claim, None]:
         """Yield every claim that was updated in a span of time, each once.
 
-        Both roles of the seller and all statuses are asked. The order is that of the updates, from
-        old to new, in slices of time. Claims that are updated during the walk are included.
+        Both roles of the seller and all statuses are asked. The time of the updates is cut into
+        slices, which are walked from old to new. Within a slice each role and status comes in the
+        order of the updates, the respondent before the complainant, and `opened` before `closed`.
+        At last come the claims that are updated during the walk.
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first
                 moment in UTC).
             until: The moment after the last one, or None: until the end of the walk.
             status: `"opened"`, `"closed"`, or None for both.
+            on_total: Called with the number of claims that is expected, as far as the search tells
+                it, and at the end with the true number.
 
         Raises:
             RuleError: A datetime has no zone. Nothing was sent.
+            TransportError: More claims than one query returns have the same millisecond of update.
         """
         begin = as_moment("since", since)
         end = None if until is None else as_moment("until", until)
-        return self._search.walk(begin, end, status)
+        check_callback("`on_total`", on_total, "one int")
+        return self._search.walk(begin, end, status, on_total or id)
 
     async def upload(
         self,

@@ -1,11 +1,11 @@
 """The threads of packs, and single messages (Post-sale messages)."""
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from functools import partial
 from typing import TypeAlias
 
 from mlmsg import _operations
-from mlmsg._arguments import check_id, check_sequence
+from mlmsg._arguments import check_callback, check_id, check_sequence
 from mlmsg._characters import unsupported_characters
 from mlmsg._date_walk import Moment, as_moment
 from mlmsg._misuse import explain_misuse
@@ -30,11 +30,17 @@ from mlmsg.models import (
     Upload,
 )
 from mlmsg.paging import walk
-from mlmsg.rules import check_attachment_count, check_page, check_text, check_text_length
+from mlmsg.rules import (
+    check_attachment_count,
+    check_page,
+    check_site_id,
+    check_text,
+    check_text_length,
+)
 from mlmsg.uploads import SourceLike
 
+from ._orders import OrderSearch
 from ._recipient import newest_counterpart, recipient_without_counterpart
-from ._searches import OrderSearch
 from ._seller import Seller, check_user_id
 from .attachments import Attachments
 
@@ -59,6 +65,7 @@ class Packs:
         self._session = session
         self._seller = seller
         self._attachments = attachments
+        self._orders = OrderSearch(session, seller)
         self._reconciler = SendReconciler[Message](session.clock_offset)
 
     async def page(self, pack_id: int | str, limit: int = 50, offset: int = 0) -> ThreadPage:
@@ -105,25 +112,48 @@ class Packs:
         fetch = partial(self._fetch, pack_id)
         return walk(fetch, _message_id, limit=page_size, concurrency=concurrency)
 
-    def all(self, *, since: Moment, until: Moment | None = None) -> AsyncGenerator[PackRef, None]:
+    def all(
+        self,
+        *,
+        since: Moment,
+        until: Moment | None = None,
+        on_total: Callable[[int], object] | None = None,
+    ) -> AsyncGenerator[PackRef, None]:
         """Yield every pack whose orders were updated in a span of time, each once.
 
-        The order is that of the updates, from old to new, in slices of time. The API knows orders
-        of the last twelve months. In Global Selling, each order is read to learn its pack, and the
-        search allows 100 requests a minute. Orders that are updated during the walk are included.
+        The time of the updates is cut into slices, which are walked from old to new. Within a
+        slice the order is that of the search: first all other orders, then the cancelled ones. At
+        last come the orders that are updated during the walk. The API knows orders of the last
+        twelve months. In Global Selling, each order is read to learn its pack, and the search
+        allows 100 requests a minute, which all walks of a client share.
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first
                 moment in UTC).
             until: The moment after the last one, or None: until the end of the walk.
+            on_total: Called with the number of packs that is expected, as far as the search tells
+                it: first the number of orders, then corrected, and at the end the true number.
 
         Raises:
             RuleError: A datetime has no zone. Nothing was sent.
+            OrdersUnreadable: Some orders of Global Selling could not be read. It is raised at the
+                end, after all other packs. If 20 orders in a row cannot be read, the error of the
+                last one is raised at once.
             TransportError: More orders than one query returns have the same hour of update.
         """
         begin = as_moment("since", since)
         end = None if until is None else as_moment("until", until)
-        return OrderSearch(self._session, self._seller).walk(begin, end)
+        check_callback("`on_total`", on_total, "one int")
+        return self._orders.walk(begin, end, on_total or id)
+
+    async def of_order(self, order_id: int | str) -> PackRef:
+        """Return the pack of an order. The order itself is read ("Orders", get an order).
+
+        Raises:
+            RuleError: `order_id` is not the id of an order. Nothing was sent.
+            NotFound: There is no such order.
+        """
+        return await self._orders.pack_of(order_id)
 
     async def conversation(
         self, pack_id: int | str, *, page_size: int = 50, concurrency: int = 8
@@ -190,6 +220,8 @@ class Packs:
         self._check_family_arguments(text_translated, to)
         ids = [_attachment_id(item) for item in check_sequence("`attachments`", attachments)]
         check_attachment_count(len(ids) + len(check_sequence("`files`", files)))
+        if files:
+            check_site_id(site_id)
         check_id("pack_id", pack_id)
         recipient, status = await self._recipient(pack_id, text, to, site_id)
         if files:

@@ -197,10 +197,10 @@ def _locked(folder: Path) -> Iterator[None]:
     try:
         _wait_for_lock(descriptor)
         yield
+    finally:
         # A process that was forked meanwhile has the descriptor too: closing it is not enough.
         with suppress(OSError):
             fcntl.flock(descriptor, fcntl.LOCK_UN)
-    finally:
         os.close(descriptor)
 
 

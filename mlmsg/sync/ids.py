@@ -21,7 +21,13 @@ Ids: TypeAlias = Iterable[Id] | AsyncIterable[Id]
 
 
 class Thread(NamedTuple):
-    """A thread to mirror, and the site of its files; None for a claim."""
+    """A thread to mirror.
+
+    Attributes:
+        id: The pack or claim.
+        site_id: The site of the files whose messages name none. None for a claim, and for a pack
+            whose site is unknown.
+    """
 
     id: ThreadId
     site_id: str | None
@@ -53,13 +59,17 @@ def thread_of(kind: ThreadKind, value: Id, site_id: str | None) -> Thread:
     """Return the thread of an id, a `PackRef` or a `Claim`.
 
     Raises:
-        RuleError: The value cannot be an id, or the site of a pack is not known.
+        RuleError: The value cannot be an id, or it is the bare id of a pack, without any site.
     """
     id_ = ThreadId(kind, _id_of(kind, value))
     if kind == "claim":
         return Thread(id_, None)
-    own = value.site_id if isinstance(value, PackRef) and value.site_id != "CBT" else None
-    return Thread(id_, check_site_id(own or site_id))
+    if not isinstance(value, PackRef):
+        return Thread(id_, check_site_id(site_id))
+    try:
+        return Thread(id_, check_site_id(value.site_id))
+    except RuleError:  # a site that stores no files, such as `CBT`; the messages may name theirs
+        return Thread(id_, site_id)
 
 
 def _id_of(kind: ThreadKind, value: Id) -> str:

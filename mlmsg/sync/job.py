@@ -1,9 +1,9 @@
 """Run the job as one call."""
 
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from functools import partial
 
-from mlmsg._arguments import check_callback, check_int
+from mlmsg._arguments import check_bool, check_callback, check_int
 from mlmsg._event_loop import check_asyncio
 from mlmsg._worker_threads import run_in_thread
 from mlmsg.client import Client
@@ -15,7 +15,7 @@ from .report import SyncEvent, SyncReport
 from .target import Target, TargetLike, check_target_like, is_forked_after_obstore
 from .workers import Workers
 
-__all__ = ["open_target", "sync_attachments"]
+__all__ = ["check_settings", "open_target", "sync_attachments"]
 
 
 async def sync_attachments(
@@ -28,6 +28,7 @@ async def sync_attachments(
     concurrency: int = 16,
     verify: bool = False,
     on_event: Callable[[SyncEvent], object] | None = None,
+    report: SyncReport | None = None,
 ) -> SyncReport:
     """Mirror every attachment of packs and claims, and return a report.
 
@@ -47,7 +48,9 @@ async def sync_attachments(
             credentials that obstore finds in the environment; or a store of obstore. Only buckets
             need obstore (`pip install 'mlmsg[sync]'`).
         site_id: The site of the packs, such as `"MLM"`. A pack or a message that names its own
-            site takes precedence. None if each pack is a `PackRef` with a site.
+            site takes precedence. None if each pack is a `PackRef`. One whose site is unknown is
+            read all the same; it fails if a file of it has to be fetched and its message names no
+            site either.
         concurrency: The number of files fetched at the same time, and of threads read at the same
             time. Each file takes up to 4 MiB of memory for a folder, 11 MiB for a bucket.
         verify: True to read each mirrored file and compare its SHA-256, not only its size. A file
@@ -55,6 +58,8 @@ async def sync_attachments(
             of another format, is fetched again.
         on_event: Called with each `SyncEvent`, in the event loop. If it raises, the exception is
             logged, and it is not called again.
+        report: The report to add to, so that it can be read during the job and after an error.
+            None for a new one.
 
     Raises:
         RuleError: An argument is wrong, and nothing was done; or the token is not valid as one.
@@ -66,9 +71,7 @@ async def sync_attachments(
             missing, or was imported before this process was forked.
         Exception: Any exception of a token source of your own, unchanged.
     """
-    check_asyncio()
-    check_int("`concurrency`", concurrency, 1)
-    check_callback("`on_event`", on_event, "one event")
+    check_settings(concurrency, on_event, verify=verify)
 
     def check() -> None:  # in a thread: a list may hold a million ids
         check_ids("packs", packs, Iterable | AsyncIterable)
@@ -76,14 +79,31 @@ async def sync_attachments(
         check_sites(site_id, packs)
 
     await run_in_thread(check)
+    report = SyncReport() if report is None else report
+    if isinstance(packs, Sized) and isinstance(claims, Sized):
+        report.expected = (report.expected or 0) + len(packs) + len(claims)
     target = await open_target(to)
     try:
-        workers = Workers(client, target, site_id, verify, on_event)
-        with client.listen(workers.report.count_call):
+        listeners = [] if on_event is None else [on_event]
+        workers = Workers(client, target, site_id, verify, listeners, report)
+        with client.listen(report.count_call):
             await workers.run({"pack": packs, "claim": claims}, concurrency)
     finally:
         await target.close()
-    return workers.report
+    return report
+
+
+def check_settings(concurrency: int, on_event: object, *, verify: bool) -> None:
+    """Check the arguments that both jobs have.
+
+    Raises:
+        RuleError: An argument is wrong.
+        UsageError: Another library than asyncio, or none, runs the caller.
+    """
+    check_asyncio()
+    check_int("`concurrency`", concurrency, 1)
+    check_bool("`verify`", verify)
+    check_callback("`on_event`", on_event, "one event")
 
 
 async def open_target(to: TargetLike) -> Target:

@@ -5,16 +5,30 @@ from contextlib import aclosing
 from typing import TypeVar
 
 from mlmsg.client import Client
+from mlmsg.client._orders import is_order_in_pack, pack_named_by
 from mlmsg.downloads import Download
-from mlmsg.errors import BadRequest, NotFound
+from mlmsg.errors import BadRequest, NotFound, RuleError
 from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
 
 from .manifest import Listed
 from .report import ThreadId
 
-__all__ = ["fetch", "list_attachments"]
+__all__ = ["SiteUnknown", "fetch", "list_attachments"]
 
 R = TypeVar("R")
+
+
+class SiteUnknown(RuleError):
+    """The site of a file is unknown. Nothing was sent."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "site of the files of a pack",
+            "none, neither with the pack nor in its messages",
+            "a site such as 'MLM', 'MLB', 'MCO' or 'MLC'",
+            "Pass site_id=, or a PackRef with its site_id",
+        )
+        self.args: tuple[object, ...] = ()
 
 
 async def list_attachments(
@@ -33,43 +47,60 @@ async def list_attachments(
             for attachment in claim_message.attachments or ():
                 yield _of_claim(claim_message, attachment)
         return
-    pack_id, is_empty = thread.id, True
-    while True:
-        try:
-            async with aclosing(client.packs.messages(pack_id)) as messages:
-                async for message in messages:
-                    is_empty = False
-                    note_date(message)
-                    for file in message.attachments:
-                        yield _of_pack(message, file, site_id)
-        except NotFound:
-            if not is_empty:
-                raise
-        except BadRequest as error:
-            pack_id = _pack_of_order(error, pack_id)
-            continue
+    async with aclosing(_messages(client, thread.id)) as messages:
+        async for message in messages:
+            note_date(message)
+            for file in message.attachments:
+                yield _of_pack(message, file, site_id)
+
+
+async def _messages(client: Client, pack_id: str) -> AsyncGenerator[Message, None]:
+    """Yield the messages of a pack. The id may also be that of an order in the pack."""
+    try:
+        async with aclosing(_messages_or_none(client, pack_id)) as messages:
+            async for message in messages:
+                yield message
+    except BadRequest as error:
+        if not is_order_in_pack(error):
+            raise
+        named = pack_named_by(error)
+    else:
         return
+    if named is None or str(named) == pack_id:
+        named = (await client.packs.of_order(pack_id)).pack_id
+    # Followed once: a second error of this kind is final, or two orders could name each other.
+    async with aclosing(_messages_or_none(client, str(named))) as messages:
+        async for message in messages:
+            yield message
+
+
+async def _messages_or_none(client: Client, pack_id: str) -> AsyncGenerator[Message, None]:
+    """Yield the messages of a pack; none for the 404 of a thread that has no messages."""
+    is_empty = True
+    try:
+        async with aclosing(client.packs.messages(pack_id)) as messages:
+            async for message in messages:
+                is_empty = False
+                yield message
+    except NotFound as error:
+        is_thread = error.request is not None and error.request.operation == "packs.page"
+        if not (is_empty and is_thread):
+            raise
 
 
 async def fetch(
     client: Client, thread: ThreadId, file: Listed, handler: Callable[[Download], Awaitable[R]]
 ) -> R:
-    """Return the result of `handler` for the file. `handler` is called again for each attempt."""
-    if thread.kind == "claim" or file.site_id is None:
-        return await client.claims.download_with(thread.id, file.filename, handler)
-    return await client.attachments.download_with(file.filename, handler, site_id=file.site_id)
+    """Return the result of `handler` for the file. `handler` is called again for each attempt.
 
-
-def _pack_of_order(error: BadRequest, order_id: str) -> str:
-    """Return the pack that an error names: the given id was that of an order in a pack.
-
-    Not verified: whether the paths of messages name the pack in `cause`, as those of orders do.
+    Raises:
+        SiteUnknown: Neither the pack nor its messages name the site of the file.
     """
-    named = str(error.cause[0]) if error.cause else ""
-    is_order = "order_belong_pack" in f"{error.code} {error.message}" and named.isdecimal()
-    if is_order and named != order_id:
-        return named
-    raise error
+    if thread.kind == "claim":
+        return await client.claims.download_with(thread.id, file.filename, handler)
+    if file.site_id is None:
+        raise SiteUnknown
+    return await client.attachments.download_with(file.filename, handler, site_id=file.site_id)
 
 
 def _of_pack(message: Message, attachment: Attachment, site_id: str | None) -> Listed:

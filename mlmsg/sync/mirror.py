@@ -60,7 +60,7 @@ class Mirror:
         _, other = self._paths(file)
         return other in self._sizes and other.startswith(self._quarantine)
 
-    def is_mirrored(self, file: Listed) -> ManifestEntry | None:
+    def mirrored_entry(self, file: Listed) -> ManifestEntry | None:
         """Return the entry of a file if its copy has the right size, and is nowhere else."""
         path, other = self._paths(file)
         return None if other in self._sizes else self._valid_entry(file, path)

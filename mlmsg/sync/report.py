@@ -109,8 +109,11 @@ class SyncReport:
         failed: The first 10,000 files and threads that could not be mirrored.
         omitted_failures: The number of failures beyond those in `failed`.
         bytes: The bytes of the files fetched.
-        calls: The number of API requests, by operation.
+        calls: The number of API requests, by operation. Each attempt of a call counts.
         waits: The number of requests that the rate budget made wait.
+        waited: The seconds that they waited for it, added up.
+        expected: The number of packs and claims of the job, as far as the searches tell it. None
+            if it is unknown. It is corrected while the job runs.
     """
 
     threads: int = 0
@@ -122,6 +125,13 @@ class SyncReport:
     calls: dict[str, int] = field(default_factory=dict, compare=False)
     waits: int = field(default=0, compare=False)
     mismatched: int = 0
+    waited: float = field(default=0.0, compare=False)
+    expected: int | None = field(default=None, compare=False)
+
+    @property
+    def failures(self) -> int:
+        """The number of files and threads that could not be mirrored."""
+        return len(self.failed) + self.omitted_failures
 
     def add(self, event: SyncEvent) -> None:
         """Count one step."""
@@ -140,7 +150,9 @@ class SyncReport:
     def count_call(self, event: AttemptEvent) -> None:
         """Count one request of the API."""
         self.calls[event.operation] = self.calls.get(event.operation, 0) + 1
-        self.waits += event.waited >= MIN_WAIT_SECONDS
+        if event.waited >= MIN_WAIT_SECONDS:
+            self.waits += 1
+            self.waited += event.waited
 
     def include(self, other: "SyncReport") -> None:
         """Add the report of another job."""
@@ -151,6 +163,9 @@ class SyncReport:
         self.mismatched += other.mismatched
         self.omitted_failures += other.omitted_failures
         self.waits += other.waits
+        self.waited += other.waited
+        if other.expected is not None:
+            self.expected = (self.expected or 0) + other.expected
         for operation, count in other.calls.items():
             self.calls[operation] = self.calls.get(operation, 0) + count
         self._keep(other.failed)
@@ -167,7 +182,7 @@ class SyncReport:
             f"{self.threads} threads",
             f"{self.downloaded} files fetched ({size_text(self.bytes)})",
             f"{self.skipped} there before",
-            f"{len(self.failed) + self.omitted_failures} failed",
+            f"{self.failures} failed",
         ]
 
     def _keep(self, failures: list[Failure]) -> None:

@@ -10,7 +10,7 @@ release a thread, its walker or a fetcher of one of its files, writes its manife
 
 import asyncio
 import logging
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import ExitStack, aclosing
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,13 +21,13 @@ import msgspec
 from anyio.streams.memory import MemoryObjectReceiveStream as Receive
 from anyio.streams.memory import MemoryObjectSendStream as Send
 
-from mlmsg.client import Client
+from mlmsg.client import Client, OrdersUnreadable
 from mlmsg.errors import IncompleteDownload, MlmsgError, RuleError
 from mlmsg.models import Message
 
-from .ids import Ids, Thread, thread_of
+from .ids import Id, Ids, Thread, thread_of
 from .keys import MANIFEST
-from .listing import fetch, list_attachments
+from .listing import SiteUnknown, fetch, list_attachments
 from .manifest import Listed, ManifestEntry
 from .mirror import Mirror
 from .outage import FAILURES_IN_A_ROW, OutageDetector
@@ -41,7 +41,11 @@ logger: logging.Logger = logging.getLogger("mlmsg.sync")
 
 @dataclass(slots=True, eq=False)
 class _Thread:
-    """A thread in progress. Its walker releases it, and so does the fetcher of each queued file."""
+    """A thread in progress. Its walker releases it, and so does the fetcher of each queued file.
+
+    Attributes:
+        failure: The error that its files have in common, or None.
+    """
 
     id: ThreadId
     site_id: str | None
@@ -53,6 +57,7 @@ class _Thread:
     seen: set[str] = field(default_factory=set)
     in_quarantine: list[Listed] = field(default_factory=list)
     newest: datetime | None = None
+    failure: RuleError | None = None
 
     def note_date(self, message: Message) -> None:
         """Remember the time of the newest message."""
@@ -74,6 +79,7 @@ class Workers:
     """Both pools of one job.
 
     Attributes:
+        listeners: Called with each event. One that raises is not called again.
         report: The report, which grows while the job runs.
     """
 
@@ -81,8 +87,8 @@ class Workers:
     target: Target
     site_id: str | None
     verify: bool
-    on_event: Callable[[SyncEvent], object] | None
-    report: SyncReport = field(default_factory=SyncReport)
+    listeners: list[Callable[[SyncEvent], object]]
+    report: SyncReport
     open: set[ThreadId] = field(default_factory=set)
     outage: OutageDetector = field(default_factory=OutageDetector)
 
@@ -99,7 +105,7 @@ class Workers:
                     with to_walk, to_fetch:  # each task has its own clone
                         for kind, values in ids.items():
                             out = streams.enter_context(to_walk.clone())
-                            group.create_task(_draw(kind, values, self.site_id, out))
+                            group.create_task(self._draw_all(kind, values, out))
                         for _ in range(concurrency):
                             out_files = streams.enter_context(to_fetch.clone())
                             group.create_task(self._walk_all(drawn, out_files))
@@ -108,6 +114,20 @@ class Workers:
                 failure = errors.exceptions[0]
         if failure is not None:
             raise failure
+
+    def fail(self, thread: ThreadId, error: MlmsgError) -> None:
+        """Report a thread that cannot even be begun."""
+        self._emit(SyncEvent("failed", thread, error=error))
+
+    async def _draw_all(self, kind: ThreadKind, ids: Ids, out: Send[Thread]) -> None:
+        with out:
+            try:
+                async with aclosing(_each(ids)) as values:
+                    async for value in values:
+                        await out.send(thread_of(kind, value, self.site_id))
+            except OrdersUnreadable as error:
+                for order_id, reason in error.errors.items():
+                    self.fail(ThreadId(kind, str(order_id)), reason)
 
     async def _walk_all(self, drawn: Receive[Thread], wanted: Send[_FetchTask]) -> None:
         with wanted:
@@ -161,7 +181,7 @@ class Workers:
             await self._queue(thread, file, wanted)
 
     async def _queue(self, thread: _Thread, file: Listed, wanted: Send[_FetchTask]) -> None:
-        entry = thread.mirror.is_mirrored(file)
+        entry = thread.mirror.mirrored_entry(file)
         if entry is not None and not self.verify:
             self._emit(_file_event("skipped", thread, entry))
             return
@@ -173,6 +193,8 @@ class Workers:
             thread, name = task.thread, task.file.filename
             try:
                 await self._fetch(thread, task.file)
+            except SiteUnknown as error:
+                thread.failure = error  # the same one for all of its files
             except _OWN_FAILURES as error:
                 self._fail(thread, name, error)
             await self._release(thread)
@@ -199,7 +221,9 @@ class Workers:
         except RuleError as error:  # a later version has written the manifest meanwhile
             self._fail(thread, None, error)
         else:
-            if thread.is_walked:
+            if thread.is_walked and thread.failure is not None:
+                self._fail(thread, None, thread.failure)
+            elif thread.is_walked:
                 self._emit(SyncEvent("thread", thread.id, newest=thread.newest))
         self.open.discard(thread.id)
 
@@ -214,26 +238,30 @@ class Workers:
 
     def _emit(self, event: SyncEvent) -> None:
         self.report.add(event)
-        if self.on_event is not None:
+        for listener in tuple(self.listeners):
             try:
-                self.on_event(event)
+                listener(event)
             except Exception:
                 logger.exception("`on_event` raised and is not called again; the job continues")
-                self.on_event = None
+                self.listeners.remove(listener)
 
 
 _OWN_FAILURES = (MlmsgError, UnicodeError, msgspec.MsgspecError)
 """Errors that cost their own thread or file. Any other one comes from code of the caller."""
 
 
-async def _draw(kind: ThreadKind, ids: Ids, site_id: str | None, out: Send[Thread]) -> None:
-    with out:
-        if isinstance(ids, AsyncIterable):
+async def _each(ids: Ids) -> AsyncGenerator[Id, None]:
+    """Yield the ids. A generator is closed at the end, also if the job fails."""
+    if isinstance(ids, AsyncGenerator):
+        async with aclosing(ids):
             async for value in ids:
-                await out.send(thread_of(kind, value, site_id))
-        else:
-            for value in ids:
-                await out.send(thread_of(kind, value, site_id))
+                yield value
+    elif isinstance(ids, AsyncIterable):
+        async for value in ids:
+            yield value
+    else:
+        for value in ids:
+            yield value
 
 
 def _file_event(

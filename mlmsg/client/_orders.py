@@ -1,0 +1,231 @@
+"""The packs of a seller: the walk over all orders, and the pack of one order."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from functools import partial
+from operator import attrgetter
+
+from mlmsg import _operations
+from mlmsg._arguments import check_id, shorten
+from mlmsg._date_walk import DateWalk, OnTotal, Span
+from mlmsg._map_ahead import map_ahead
+from mlmsg._search_queries import ORDER_CAP, ORDER_LIMIT, order_query
+from mlmsg._seen_ids import SeenIds
+from mlmsg._session import Session
+from mlmsg.budget import RateBudget
+from mlmsg.errors import (
+    ApiError,
+    BadRequest,
+    DecodeError,
+    MlmsgError,
+    RuleError,
+)
+from mlmsg.models import PackRef
+from mlmsg.models._orders import Order, OrderPage
+from mlmsg.policy import Effect
+
+from ._seller import Seller
+
+__all__ = [
+    "OrderSearch",
+    "OrdersUnreadable",
+    "is_order_in_pack",
+    "limit_order_search",
+    "pack_named_by",
+]
+
+SEARCHES_PER_MINUTE = 100
+"""Requests of the search of Global Selling ("Orders"), beside the limits of the application."""
+
+ORDERS_AHEAD = 8
+"""Orders that are read, or wait for the reader, at the same time."""
+
+MAX_FAILURES_IN_A_ROW = 20
+"""Orders that cannot be read, one after the other, before the walk ends with the last error."""
+
+_HOUR = timedelta(hours=1)
+
+
+def limit_order_search(session: Session) -> None:
+    """Limit the order searches of a client. All of its walks share the limit."""
+    budget = RateBudget(reads=SEARCHES_PER_MINUTE, writes=None)
+    session.limit("orders.search", budget.limiter(Effect.READ))
+
+
+class OrdersUnreadable(MlmsgError):
+    """Some orders could not be read, so their packs are unknown. All other packs were yielded.
+
+    Attributes:
+        errors: The error of each order, by the order's id.
+    """
+
+    def __init__(self, errors: Mapping[int, MlmsgError]) -> None:
+        super().__init__(errors)
+        self.errors = errors
+
+    def __str__(self) -> str:
+        """Return the number of orders, and the first error."""
+        examples = [f", such as {order_id}: {error}" for order_id, error in self.errors.items()]
+        return f"{len(self.errors)} orders could not be read" + "".join(examples[:1])
+
+
+@dataclass(slots=True)
+class _Unreadable:
+    """The orders that a walk could not read."""
+
+    errors: dict[int, MlmsgError] = field(default_factory=dict)
+    in_a_row: int = 0
+
+    def add(self, order_id: int, error: MlmsgError) -> None:
+        """Keep an error, or raise it if nothing can be read any more."""
+        self.in_a_row += 1
+        if self.in_a_row >= MAX_FAILURES_IN_A_ROW:
+            raise error
+        self.errors[order_id] = error
+
+
+class OrderSearch:
+    """Find the packs of a seller through the search for orders."""
+
+    def __init__(self, session: Session, seller: Seller) -> None:
+        self._session = session
+        self._seller = seller
+        self._sites: dict[int, str | None] | None = None
+        self._asking_for_sites = asyncio.Lock()
+
+    async def walk(
+        self, since: datetime, until: datetime | None, on_total: OnTotal
+    ) -> AsyncGenerator[PackRef, None]:
+        """Yield every pack whose orders were updated in a span of time, once."""
+        if self._seller.is_domestic:
+            site_id = await self._seller.site_id()
+            async with aclosing(self._rows(since, until, on_total)) as rows:
+                async for row in rows:
+                    yield _pack_ref([row], row, site_id, row.seller_id)
+            return
+        async with aclosing(self._global_packs(since, until, on_total)) as packs:
+            async for pack in packs:
+                yield pack
+
+    async def pack_of(self, order_id: int | str) -> PackRef:
+        """Return the pack of one order."""
+        text = check_id("order_id", order_id)
+        if not (text.isascii() and text.isdecimal()):
+            raise RuleError("`order_id`", shorten(order_id), "the id of an order: digits only")
+        number = int(text)
+        try:
+            order = await self._session.send(_operations.order(number, family=self._seller.family))
+        except BadRequest as error:
+            named = pack_named_by(error) if is_order_in_pack(error) else None
+            if named is None:
+                raise
+            site_id = await self._seller.site_id() if self._seller.is_domestic else None
+            return PackRef(pack_id=named, site_id=site_id, order_ids=[number])
+        site_id = await self._site_of(order.seller_id)
+        return _pack_ref([order], order, site_id, order.seller_id)
+
+    def _rows(
+        self, since: datetime, until: datetime | None, on_total: OnTotal
+    ) -> AsyncGenerator[Order, None]:
+        # A search hides cancelled orders unless it asks for them.
+        walk = DateWalk(
+            lists=[partial(self._fetch, status) for status in (None, "cancelled")],
+            key=attrgetter("id"),
+            updated=attrgetter("updated"),
+            clock=self._session.server_time,
+            cap=ORDER_CAP,
+            granularity=_HOUR,
+            page_size=ORDER_LIMIT,
+            unit=_thread_id if self._seller.is_domestic else None,
+            on_total=on_total,
+        )
+        return walk.rows(since, until)
+
+    async def _fetch(self, status: str | None, span: Span, offset: int, limit: int) -> OrderPage:
+        family = self._seller.family
+        user_id = await self._seller.user_id() if self._seller.is_domestic else 0
+        query = order_query(family, user_id, span.begin, span.end, limit, offset)
+        if status is not None:
+            query["order.status"] = status
+        return await self._session.send(_operations.order_search(query, family=family))
+
+    async def _global_packs(
+        self, since: datetime, until: datetime | None, on_total: OnTotal
+    ) -> AsyncGenerator[PackRef, None]:
+        """Yield the packs of Global Selling: a row shows its pack only in the order itself.
+
+        Raises:
+            OrdersUnreadable: At the end, if some orders could not be read.
+        """
+        seen, repeated, unreadable = SeenIds(), 0, _Unreadable()
+        rows = self._rows(since, until, lambda total: on_total(total - repeated))
+        async with aclosing(map_ahead(rows, self._read_row, ORDERS_AHEAD)) as packs:
+            async for order_id, pack in packs:
+                if isinstance(pack, MlmsgError):
+                    unreadable.add(order_id, pack)
+                    continue
+                unreadable.in_a_row = 0
+                if seen.add(pack.pack_id):
+                    yield pack
+                else:
+                    repeated += 1
+        if unreadable.errors:
+            raise OrdersUnreadable(unreadable.errors)
+
+    async def _read_row(self, row: Order) -> tuple[int, PackRef | MlmsgError]:
+        """Return the id of the order that shows the pack, and the pack or the order's error."""
+        orders = row.orders or [row]
+        first = orders[0]
+        try:
+            order = await self._session.send(_operations.order(first.id))
+        except (ApiError, DecodeError) as error:
+            if error.ends_job:
+                raise
+            return first.id, error
+        seller_id = order.seller_id or first.seller_id
+        site_id = await self._site_of(seller_id)
+        return first.id, _pack_ref(orders, order, site_id, seller_id)
+
+    async def _site_of(self, seller_id: int | None) -> str | None:
+        """Return the site of a seller of the account, or None."""
+        if self._seller.is_domestic:
+            return await self._seller.site_id()
+        async with self._asking_for_sites:
+            if self._sites is None:
+                user_id = await self._seller.user_id()
+                sellers = await self._session.send(_operations.marketplace_sellers(user_id))
+                self._sites = {seller.user_id: seller.site_id for seller in sellers}
+        return self._sites.get(seller_id or 0)
+
+
+def is_order_in_pack(error: BadRequest) -> bool:
+    """Return True if the API says that an id is that of an order, and the thread that of a pack."""
+    return "order_belong_pack" in f"{error.code} {error.message}"
+
+
+def pack_named_by(error: BadRequest) -> int | None:
+    """Return the pack that such an error names, or None.
+
+    Not verified: whether the paths of messages name the pack in `cause`, as those of orders do.
+    """
+    named = str(error.cause[0]) if error.cause else ""
+    return int(named) if named.isascii() and named.isdecimal() else None
+
+
+def _thread_id(order: Order) -> int:
+    return order.pack_id or order.id
+
+
+def _pack_ref(
+    orders: Sequence[Order], order: Order, site_id: str | None, seller_id: int | None
+) -> PackRef:
+    return PackRef(
+        pack_id=_thread_id(order),
+        seller_id=seller_id,
+        site_id=site_id,
+        order_ids=[found.id for found in orders],
+        updated=order.updated,
+    )
