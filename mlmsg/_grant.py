@@ -27,7 +27,7 @@ from .errors import (
 from .models._token import TokenResponse
 from .token_store import Token, TokenStore
 
-__all__ = ["Grant", "SendTokenRequest", "token_from_response"]
+__all__ = ["Grant", "SendTokenRequest", "check_store", "token_from_response"]
 
 REFRESH_AHEAD = 300.0
 """Seconds before its end from which a token is refreshed; at most half of its life."""
@@ -231,6 +231,15 @@ class Grant:
     def _is_valid(self, token: Token) -> bool:
         has_ended = token.expires_at is not None and self._clock() >= token.expires_at
         return not has_ended and token.access_token not in {"", self._rejected_token}
+
+
+def check_store(name: str, store: TokenStore | None) -> None:
+    """Reject a value that is neither a token store nor None."""
+    methods = ("load", "save", "lock")
+    is_store = all(callable(getattr(store, method, None)) for method in methods)
+    if store is not None and (isinstance(store, type) or not is_store):
+        limit = "a token store, such as FileTokenStore(path)"
+        raise RuleError(name, type(store).__name__, limit)
 
 
 def token_from_response(response: TokenResponse, old: Token, now: float) -> Token:

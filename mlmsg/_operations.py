@@ -14,6 +14,7 @@ from . import _decoders as decoders
 from ._multipart import Multipart
 from ._reason_errors import proves_not_executed, refine_reason_error, refine_used_up
 from ._request_builders import download_request, form_request, get_request, post_request
+from ._token_errors import explain_exchange, explain_refresh
 from ._wire import Request, Response
 from .models import (
     Claim,
@@ -292,9 +293,27 @@ def refresh(client_id: str, client_secret: str, refresh_token: str) -> Request[T
         "client_secret": client_secret,
         "refresh_token": refresh_token,
     }
-    return form_request(
+    request = form_request(
         "auth.refresh", TOKEN, decoders.token_response, fields, "client_secret", "refresh_token"
     )
+    return replace(request, refine_error=explain_refresh)
+
+
+def exchange_code(
+    client_id: str, client_secret: str, code: str, redirect_uri: str, verifier: str
+) -> Request[TokenResponse]:
+    """Exchange the code of a login: described in the authorization guide."""
+    fields = {
+        "grant_type": "authorization_code",
+        "client_id": client_id,
+        "client_secret": client_secret,
+        "code": code,
+        "redirect_uri": redirect_uri,
+        "code_verifier": verifier,
+    }
+    secret_fields = ("client_secret", "code", "code_verifier")
+    request = form_request("auth.login", TOKEN, decoders.token_response, fields, *secret_fields)
+    return replace(request, refine_error=explain_exchange)
 
 
 def _claim_paths(suffix: str, family: Family) -> tuple[str, str]:

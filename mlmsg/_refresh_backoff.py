@@ -27,13 +27,6 @@ REFRESH_RETRY_DELAY = 30.0
 MAX_REQUESTED_PAUSE = 3600.0
 """Seconds of the longest pause that a 429 can ask for. A server may state any number."""
 
-_HINTS = {
-    "invalid_client": "Check the client id and the client secret",
-    "unauthorized_client": "Check that the application may refresh tokens",
-    "invalid_scope": "Check the scopes of the application",
-}
-"""Advice for the error codes of OAuth (RFC 6749, section 5.2)."""
-
 
 class RefreshBackoff:
     """The last failed refresh, and the end of the pause after it."""
@@ -104,9 +97,7 @@ def token_unavailable(error: MlmsgError) -> TokenUnavailable:
     text = str(error)
     if isinstance(error, DecodeError):  # its text would end with the body, which is not kept
         text = f"{error.message} [{error.request}]" if error.request else error.message
-    hint = _HINTS.get(error.code or "") if isinstance(error, ApiError) else None
-    text = f"the access token could not be refreshed: {text}"
-    return TokenUnavailable(f"{text}. {hint}" if hint else text)
+    return TokenUnavailable(f"the access token could not be refreshed: {text}")
 
 
 def requested_pause(error: MlmsgError) -> float | None:

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 
 from ._arguments import check_id, check_secret, check_token
-from ._grant import Grant, SendTokenRequest
+from ._grant import Grant, SendTokenRequest, check_store
 from ._refresh_backoff import REFRESH_RETRY_DELAY, token_unavailable
 from ._secrets import as_secret
 from ._worker_threads import wait_until_done
-from .errors import MlmsgError, RuleError, TokenUnavailable, UsageError
+from .errors import MlmsgError, TokenUnavailable, UsageError
 from .token_store import Token, TokenStore
 
 __all__ = ["RefreshingToken"]
@@ -81,7 +81,7 @@ class RefreshingToken:
             RuleError: An argument is invalid. The error never repeats it.
         """
         client_id = check_id("client_id", client_id)
-        _check_store(store)
+        check_store("`store` of a RefreshingToken", store)
         client_secret, refresh_token = as_secret(client_secret), as_secret(refresh_token)
         access_token = as_secret(access_token)
         initial = Token(
@@ -172,14 +172,6 @@ class RefreshingToken:
             logger.warning("the access token is not refreshed yet: %s", type(error).__name__)
             self._grant.postpone(REFRESH_RETRY_DELAY)
         return self._grant.access_token
-
-
-def _check_store(store: TokenStore | None) -> None:
-    methods = ("load", "save", "lock")
-    is_store = all(callable(getattr(store, name, None)) for name in methods)
-    if store is not None and (isinstance(store, type) or not is_store):
-        limit = "a token store, such as FileTokenStore(path)"
-        raise RuleError("`store` of a RefreshingToken", type(store).__name__, limit)
 
 
 def _retrieve_exception(task: "asyncio.Task[str]") -> None:

@@ -473,13 +473,13 @@ class ReauthorizationRequired(TokenUnavailable):
     """The API rejected the refresh token, and the store contains no other one.
 
     It may have been used before, or be expired or revoked. The seller has to authorize the
-    application again. Then create a new `RefreshingToken`. The response of the API is the
-    `__cause__`.
+    application again (`mlmsg login`, or `mlmsg.oauth`). Then create a new `RefreshingToken`. The
+    response of the API is the `__cause__`.
     """
 
     def __init__(
         self,
         reason: str = "the access token could not be refreshed: the refresh token is invalid. "
-        "The seller has to authorize the application again",
+        "The seller has to authorize the application again: run `mlmsg login`, or use mlmsg.oauth",
     ) -> None:
         super().__init__(reason)

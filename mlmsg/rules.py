@@ -26,6 +26,7 @@ __all__ = [
     "FileKind",
     "FileRules",
     "check_attachment_count",
+    "check_login_site",
     "check_page",
     "check_receiver",
     "check_resource",
@@ -212,6 +213,9 @@ def check_page(limit: int, offset: int) -> None:
 SITES = frozenset(SITE_NAMES)
 """The sites of Mercado Libre, one for each country."""
 
+GLOBAL_SELLING_SITE = "CBT"
+"""The site of accounts of Global Selling."""
+
 
 def check_site_id(site_id: str | None) -> str:
     """Return the site's id. Reject a missing one, and `CBT`, which no file belongs to."""
@@ -221,11 +225,25 @@ def check_site_id(site_id: str | None) -> str:
     raise RuleError("`site_id` for a file", shorten(site_id), limit, _site_hint(site_id))
 
 
+def check_login_site(site_id: str) -> str:
+    """Return the id of an account's site: that of a country, or `CBT` for Global Selling."""
+    if isinstance(site_id, str) and site_id.upper() in SITES | {GLOBAL_SELLING_SITE}:
+        return site_id.upper()
+    limit = "a site such as 'MLM' or 'MLB', or 'CBT' for Global Selling"
+    is_text = isinstance(site_id, str) and site_id.strip() != ""
+    hint = _closest_hint(site_id) if is_text else "Pass site_id=, the site of the account"
+    raise RuleError("`site_id` of an account", shorten(site_id), limit, hint)
+
+
 def _site_hint(site_id: object) -> str:
     if not isinstance(site_id, str) or not site_id.strip():
         return "Pass site_id=, the site of the order; files need it"
-    if site_id.strip().upper() == "CBT":
+    if site_id.strip().upper() == GLOBAL_SELLING_SITE:
         return "Pass the site of the order, not of the seller's account"
+    return _closest_hint(site_id)
+
+
+def _closest_hint(site_id: str) -> str:
     closest = closest_site(site_id)
     return f"Did you mean {closest!r}?" if closest else f"The sites: {', '.join(sorted(SITES))}"
 

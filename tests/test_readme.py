@@ -4,7 +4,9 @@ import ast
 import inspect
 import re
 import shlex
+from http.client import HTTPConnection
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import readme
@@ -74,6 +76,32 @@ async def test_the_program_for_a_real_account_runs(
     monkeypatch.setenv("MLMSG_ACCESS_TOKEN", sandbox.token)
     await to_thread.run_sync(exec, compile(here, "README.md", "exec"), {"__name__": "__main__"})
     assert capsys.readouterr().out == "2 conversations with unread messages\n"
+
+
+async def test_the_program_for_the_first_token_logs_in(
+    sandbox: Sandbox,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (program,) = [block for block in readme.fragments() if "Authorization(" in block]
+    sandbox.grant.client_id, sandbox.grant.client_secret = "1234567890", "client-secret"
+
+    def paste(_: str) -> str:
+        address = urlsplit(capsys.readouterr().out.split()[-1])
+        connection = HTTPConnection(address.netloc, timeout=10)
+        connection.request("GET", f"{address.path}?{address.query}")
+        final = connection.getresponse().headers["Location"]
+        connection.close()
+        return final
+
+    monkeypatch.setattr("builtins.input", paste)
+    here = program.replace('site_id="MLM"', f'site_id="MLM", base_url="{sandbox.url}"')
+    run = f"{here}\nimport asyncio\nasyncio.run(log_in())"
+    await to_thread.run_sync(exec, compile(run, "README.md", "exec"), {})
+    token = await mlmsg.FileTokenStore("grant.json").load()
+    assert token is not None
+    assert token.refresh_token == sandbox.grant.refresh_token
 
 
 LARGE_BODY = """

@@ -10,7 +10,8 @@ import ssl as ssl_module
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import TypeVar
+from importlib.metadata import version
+from typing import Final, TypeVar
 
 import aiohttp
 from yarl import URL
@@ -32,6 +33,9 @@ __all__ = ["Transport", "TransportOptions"]
 
 T = TypeVar("T")
 
+USER_AGENT: Final = f"mlmsg/{version('mlmsg')}"
+"""The `User-Agent` header of every request."""
+
 
 @dataclass(frozen=True, slots=True)
 class TransportOptions:
@@ -39,7 +43,6 @@ class TransportOptions:
 
     Attributes:
         timeouts: The time limits of each phase.
-        user_agent: The `User-Agent` header.
         max_connections: Exchanges that run at the same time.
         proxy: The URL of an HTTP proxy, or None.
         trust_env: True to use the proxies of the environment.
@@ -47,7 +50,6 @@ class TransportOptions:
     """
 
     timeouts: Timeouts
-    user_agent: str
     max_connections: int
     proxy: str | None = None
     trust_env: bool = False
@@ -74,7 +76,7 @@ class Transport:
         self._http = aiohttp.ClientSession(
             connector=self._connector,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers={"User-Agent": options.user_agent, "Accept-Encoding": "gzip, deflate"},
+            headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
             auto_decompress=False,
             middlewares=(forbid_aiohttp_retries,),
             timeout=aiohttp.ClientTimeout(

@@ -18,6 +18,7 @@ __all__ = [
 ]
 
 _COMMANDS = (
+    (r": run `mlmsg login`, or use mlmsg\.oauth", ""),  # the hint of the command line says it
     (r"client\.reasons\.list, then client\.reasons\.send", "`mlmsg reasons PACK`"),
     (r"Read client\.packs\.page\S+ for what can be done", "See `mlmsg thread PACK`"),
     (r"(client\.)?packs\.send\b", "`mlmsg send`"),

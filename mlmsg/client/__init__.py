@@ -2,7 +2,6 @@
 
 from contextlib import AbstractContextManager
 from datetime import datetime
-from importlib.metadata import version
 from ssl import SSLContext
 from types import TracebackType
 from typing import Final, NoReturn, Self
@@ -130,7 +129,6 @@ class Client:
             EventEmitter(on_event),
             TransportOptions(
                 timeouts=Timeouts.from_value(timeout),
-                user_agent=f"mlmsg/{_VERSION}",
                 max_connections=max_connections,
                 proxy=proxy,
                 trust_env=trust_env,
@@ -200,9 +198,6 @@ class Client:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         """There so that a plain `with` reaches `__enter__` and its explanation."""
-
-
-_VERSION = version("mlmsg")
 
 
 def _budget(given: RateBudget | None) -> RateBudget:
