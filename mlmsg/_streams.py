@@ -11,13 +11,13 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from contextvars import copy_context
-from functools import partial
+from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 
-from ._worker_threads import WorkerThreads, mark_retrieved, wait_until_done
+from ._worker_threads import WorkerThreads, wait_until_done
 
 __all__ = [
     "CHUNK_BYTES",
@@ -68,20 +68,20 @@ class SourceThread:
         target = copy_context().run
         Thread(target=target, args=(self._work,), name="mlmsg source", daemon=True).start()
 
-    def submit(self, function: Callable[[], T]) -> "asyncio.Future[T]":
-        """Run a function after those before it. Its future gets the result or the exception."""
-        future: asyncio.Future[T] = self._loop.create_future()
+    def submit(self, function: Callable[[], T]) -> "asyncio.Future[_Result[T]]":
+        """Run a function after those before it. Its future gets the value or the exception."""
+        future: asyncio.Future[_Result[T]] = self._loop.create_future()
         self._jobs.put(lambda: self._run(function, future))
         return future
 
-    def stop(self, last: Callable[[], T]) -> "asyncio.Future[T]":
+    def stop(self, last: Callable[[], T]) -> "asyncio.Future[_Result[T]]":
         """End the thread after the current call. Calls that have not begun are dropped.
 
         Args:
             last: Runs at the end, in the thread.
         """
         self._is_stopped = True
-        future: asyncio.Future[T] = self._loop.create_future()
+        future: asyncio.Future[_Result[T]] = self._loop.create_future()
         self._jobs.put(lambda: self._finish(last, future))
         self._jobs.put(None)
         return future
@@ -90,24 +90,45 @@ class SourceThread:
         while (job := self._jobs.get()) is not None:
             job()
 
-    def _run(self, function: Callable[[], T], future: "asyncio.Future[T]") -> None:
+    def _run(self, function: Callable[[], T], future: "asyncio.Future[_Result[T]]") -> None:
         if not self._is_stopped:
             self._finish(function, future)
 
-    def _finish(self, function: Callable[[], T], future: "asyncio.Future[T]") -> None:
-        report: Callable[[], None]
-        try:
-            result = function()
-        except StopIteration as error:  # a future refuses it
-            failure: BaseException = RuntimeError("a source raised StopIteration")
-            failure.__cause__ = error
-            report = partial(_set_exception, future, failure)
-        except BaseException as error:  # noqa: BLE001  (raised by whoever awaits the future)
-            report = partial(_set_exception, future, error)
-        else:
-            report = partial(_set_result, future, result)
+    def _finish(self, function: Callable[[], T], future: "asyncio.Future[_Result[T]]") -> None:
+        result = _Result.of(function)
         with suppress(RuntimeError):  # the event loop was closed meanwhile
-            self._loop.call_soon_threadsafe(report)
+            self._loop.call_soon_threadsafe(_set_result, future, result)
+
+
+@dataclass(frozen=True, slots=True)
+class _Result(Generic[T]):
+    """The value that a call returned, or the exception that it raised.
+
+    A future must not carry the exception: a task that awaits it throws the exception into its
+    coroutine, and a `GeneratorExit` that is thrown closes the coroutine, and leaves an async
+    generator in it that counts as running for ever (CPython 3.11, `_gen_throw`).
+    """
+
+    value: T | None
+    error: BaseException | None
+
+    @classmethod
+    def of(cls, function: Callable[[], T]) -> "_Result[T]":
+        """Call the function."""
+        try:
+            return cls(function(), None)
+        except StopIteration as error:  # a coroutine cannot raise it
+            failure = RuntimeError("a source raised StopIteration")
+            failure.__cause__ = error
+            return cls(None, failure)
+        except BaseException as error:  # noqa: BLE001  (raised by `get`)
+            return cls(None, error)
+
+    def get(self) -> T:
+        """Return the value, or raise the exception."""
+        if self.error is not None:
+            raise self.error
+        return cast("T", self.value)
 
 
 def _set_result(future: "asyncio.Future[T]", result: T) -> None:
@@ -115,14 +136,9 @@ def _set_result(future: "asyncio.Future[T]", result: T) -> None:
         future.set_result(result)
 
 
-def _set_exception(future: "asyncio.Future[T]", error: BaseException) -> None:
-    if not future.done():
-        future.set_exception(error)
-
-
 async def run_detached(function: Callable[[], T]) -> T:
     """Run `function` in a daemon thread, and return its result. A cancellation does not wait."""
-    return await SourceThread().stop(function)
+    return (await SourceThread().stop(function)).get()
 
 
 async def read_silent(
@@ -140,17 +156,15 @@ async def read_silent(
     thread = SourceThread()
     pending = thread.submit(read)
     try:
-        while chunk := await pending:
+        while chunk := (await pending).get():
             pending = thread.submit(read)
             yield chunk
     finally:
         pending.cancel()
-        mark_retrieved(pending)
         closed = thread.stop(close or bool)
-        closed.add_done_callback(mark_retrieved)
         await asyncio.wait({closed}, timeout=GRACE_SECONDS)
         if closed.done():
-            closed.result()
+            closed.result().get()
 
 
 async def coalesce(

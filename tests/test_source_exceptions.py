@@ -29,6 +29,7 @@ ERRORS: list[BaseException] = [
     TimeoutError("my own"),
     ConnectionResetError("my own"),
     RuntimeError("my own"),
+    GeneratorExit("my own"),
 ]
 each_error = pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
 
