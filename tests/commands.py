@@ -17,7 +17,14 @@ from mlmsg.sandbox import Market, Sandbox
 
 PROGRAM = [sys.executable, "-m", "mlmsg"]
 
-NO_ACCOUNT = {"MLMSG_ACCESS_TOKEN": "", "MLMSG_GRANT": "", "XDG_CONFIG_HOME": "/nonexistent"}
+NO_ACCOUNT = {
+    "MLMSG_ACCESS_TOKEN": "",
+    "MLMSG_CLIENT_ID": "",
+    "MLMSG_CLIENT_SECRET": "",
+    "MLMSG_GRANT": "",
+    "MLMSG_REDIRECT_URI": "",
+    "XDG_CONFIG_HOME": "/nonexistent",
+}
 """Variables that hide the accounts of the person who runs the tests."""
 
 

@@ -25,8 +25,8 @@ def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, 
 
 COMMANDS = dict(commands())
 EXPECTED = {
-    "whoami", "thread", "message", "send", "upload", "download", "unread", "mark-read", "reasons",
-    "packs", "claims", "sync", "sandbox", "claim show", "claim messages", "claim send",
+    "login", "whoami", "thread", "message", "send", "upload", "download", "unread", "mark-read",
+    "reasons", "packs", "claims", "sync", "sandbox", "claim show", "claim messages", "claim send",
     "claim upload", "claim download", "claim info",
 }  # fmt: skip
 

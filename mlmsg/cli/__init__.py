@@ -9,6 +9,7 @@ from ._streams import guard_streams
 from .account import whoami
 from .claims import claim, claims
 from .files import download, upload
+from .login import login
 from .packs import packs
 from .sandbox import sandbox
 from .sending import reasons, send
@@ -34,6 +35,7 @@ def cli() -> None:
 
 
 for _command in (
+    login,
     whoami,
     thread,
     message,

@@ -1,8 +1,9 @@
 """The classes of all commands: errors become one line and an exit code, help lists the codes."""
 
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import ClassVar
 
 import click
 
@@ -30,6 +31,9 @@ class Command(click.Command):
     code_of_lost_output = ExitCode.FAILED
     """The exit code if the command succeeds, but its output cannot be written (a full disk)."""
 
+    variables: ClassVar[Sequence[tuple[str, str]]] = VARIABLES
+    """The environment variables of the command, if it calls the API."""
+
     def make_context(
         self,
         info_name: str | None,
@@ -56,7 +60,7 @@ class Command(click.Command):
         super().format_epilog(ctx, formatter)
         if any(parameter.name == "base_url" for parameter in self.params):
             with formatter.section("Environment variables"):
-                formatter.write_dl(VARIABLES)
+                formatter.write_dl(self.variables)
         _write_exit_codes(formatter)
 
 

@@ -15,6 +15,7 @@ from mlmsg.errors import (
     RuleError,
     TargetExists,
 )
+from mlmsg.oauth import AuthorizationDenied
 
 from ._exit_codes import ExitCode
 from ._output import in_commands, printable, with_hint
@@ -33,6 +34,10 @@ _HINTS: tuple[tuple[type[MlmsgError], str], ...] = (
 """The hint for each class of errors; the first class that fits counts."""
 
 
+_STATES = (ActionNotAvailable, AuthorizationDenied, LengthMismatch, RecipientUnknown)
+"""The `RuleError`s that depend on a thread, a claim, a file or a person, not on the use."""
+
+
 class Failure(Exception):
     """An error of the command line itself.
 
@@ -49,8 +54,7 @@ def exit_code_of(error: BaseException) -> ExitCode:
     """Return the exit code for an error that ended a command."""
     if isinstance(error, Failure):
         return error.code
-    # These depend on the state of a thread, a claim or a file, not on the use of the command.
-    is_state = isinstance(error, ActionNotAvailable | LengthMismatch | RecipientUnknown)
+    is_state = isinstance(error, _STATES)
     if isinstance(error, RuleError) and not is_state:
         return ExitCode.USAGE
     return ExitCode.FAILED

@@ -1,6 +1,8 @@
 """The file in which the command line keeps a grant, with all that a refresh needs."""
 
+import errno
 import os
+import time
 from pathlib import Path
 from typing import Self
 
@@ -15,11 +17,21 @@ from mlmsg.token_store import FileTokenStore, Token
 from ._exit_codes import ExitCode
 from ._failures import Failure
 
-__all__ = ["CLIENT_ID", "CLIENT_SECRET", "GRANT", "Grant", "GrantFile", "default_path"]
+__all__ = [
+    "CLIENT_ID",
+    "CLIENT_SECRET",
+    "GRANT",
+    "REDIRECT_URI",
+    "Grant",
+    "GrantFile",
+    "default_path",
+    "prepare_folder",
+]
 
 CLIENT_ID = "MLMSG_CLIENT_ID"
 CLIENT_SECRET = "MLMSG_CLIENT_SECRET"  # noqa: S105  (the name of a variable)
 GRANT = "MLMSG_GRANT"
+REDIRECT_URI = "MLMSG_REDIRECT_URI"
 
 
 class Grant(Token, frozen=True, kw_only=True):
@@ -28,12 +40,14 @@ class Grant(Token, frozen=True, kw_only=True):
     Attributes:
         client_id: The application's id, or None.
         client_secret: The application's secret, or None.
+        redirect_uri: The application's redirect address, or None.
         base_url: The address of the API that issued the grant, or None for the default one.
         site_id: The site of the account, or None; `CBT` is Global Selling.
     """
 
     client_id: str | None = None
     client_secret: str | None = None
+    redirect_uri: str | None = None
     base_url: str | None = None
     site_id: str | None = None
 
@@ -46,13 +60,14 @@ class Grant(Token, frozen=True, kw_only=True):
 class GrantFile(FileTokenStore):
     """A token store that keeps the application beside the tokens.
 
-    Args:
+    Attributes:
         path: The file.
         grant: The application and the account to keep.
     """
 
     def __init__(self, path: Path, grant: Grant) -> None:
         super().__init__(path)
+        self.path = path
         self.grant = grant
 
     @classmethod
@@ -76,12 +91,23 @@ class GrantFile(FileTokenStore):
         tokens = {name: getattr(token, name) for name in Token.__struct_fields__}
         await super().save(msgspec.structs.replace(self.grant, **tokens))
 
-    def token(self) -> RefreshingToken:
+    async def add_site(self, token: Token, site_id: str | None) -> None:
+        """Save the site of the account, unless other tokens were saved meanwhile."""
+        self.grant = msgspec.structs.replace(self.grant, site_id=site_id or self.grant.site_id)
+        stored = await self.load()
+        if stored is not None and stored.access_token == token.access_token:
+            await self.save(token)
+
+    def token(self) -> RefreshingToken | str:
         """Return the token that refreshes itself, and saves each new grant to this file.
 
+        A grant without a refresh token has only its access token.
+
         Raises:
-            Failure: The id or the secret of the application is missing.
+            Failure: The id or the secret of the application is missing, or the grant has ended.
         """
+        if not self.grant.refresh_token:
+            return self._last_access_token()
         client_id = os.environ.get(CLIENT_ID) or self.grant.client_id
         secret = Secret(os.environ.get(CLIENT_SECRET) or self.grant.client_secret or "")
         if not client_id or not secret:
@@ -89,6 +115,29 @@ class GrantFile(FileTokenStore):
             text = f"the grant file does not name the application: set {missing}"
             raise Failure(text, ExitCode.USAGE)
         return RefreshingToken(client_id, secret, self.grant.refresh_token, store=self)
+
+    def _last_access_token(self) -> str:
+        end = self.grant.expires_at
+        if not self.grant.access_token or (end is not None and time.time() >= end):
+            text = "the grant has ended, and the application has no scope `offline_access`"
+            raise Failure(f"{text} to refresh it. Run `mlmsg login`")
+        return Secret(self.grant.access_token)
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the folder of a grant file, for its owner only.
+
+    A login does this first: an error after the login would cost it.
+
+    Raises:
+        Failure: The path is a folder.
+        OSError: The folder cannot be made, or is not writable.
+    """
+    if path.is_dir():
+        raise Failure(f"{path} is a folder. Add the name of the file", ExitCode.USAGE)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(path.parent, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path.parent))
 
 
 def default_path() -> Path:

@@ -9,6 +9,7 @@ import click
 
 from mlmsg.sandbox import Market, RateLimit, Sandbox, example_market, generated_market
 
+from ._grant_file import CLIENT_ID, CLIENT_SECRET, REDIRECT_URI
 from ._output import print_json, print_line, print_note
 from ._settings import ACCESS_TOKEN, DOMESTIC_SITE
 
@@ -52,7 +53,9 @@ async def serve(options: SandboxOptions) -> None:
 
 def _print_address(sandbox: Sandbox, options: SandboxOptions) -> None:
     if options.json:
-        print_json({"url": sandbox.url, "access_token": sandbox.token})
+        grant = sandbox.grant
+        application = {"client_id": grant.client_id, "client_secret": grant.client_secret}
+        print_json({"url": sandbox.url, "access_token": sandbox.token, **application})
     else:
         print_line(f"sandbox: {sandbox.url}")
         print_line(f"export {ACCESS_TOKEN}={sandbox.token}")
@@ -60,6 +63,10 @@ def _print_address(sandbox: Sandbox, options: SandboxOptions) -> None:
         pack = next(iter(sandbox.market.packs), "PACK")
         family = " --domestic" if options.domestic else ""
         print_note(f"try: mlmsg thread {pack} --base-url {sandbox.url}{family}")
+        print_note(f"or: export {CLIENT_ID}={sandbox.grant.client_id}")
+        print_note(f"    export {CLIENT_SECRET}={sandbox.grant.client_secret}")
+        print_note(f"    export {REDIRECT_URI}=https://example.com/after-login")
+        print_note(f"    mlmsg login --base-url {sandbox.url}")
         print_note("Ctrl-C stops it")
 
 

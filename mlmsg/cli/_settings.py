@@ -162,7 +162,7 @@ def _client(settings: Settings, share: int) -> tuple[Client, bool]:
 
     The token is in the environment or in a grant file.
     """
-    token: str | RefreshingToken = os.environ.get(ACCESS_TOKEN, "")
+    token: RefreshingToken | str = os.environ.get(ACCESS_TOKEN, "")
     base_url, is_domestic = settings.base_url, settings.domestic
     path = Path(settings.grant).expanduser() if settings.grant else default_path()
     if settings.grant or (not token and path.exists()):
