@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager, suppress
+from contextvars import Context
 
 import pytest
 from calls import AT_ONCE, MIB
@@ -260,7 +261,6 @@ DIRECT = [
         source_fed_by_another_task,
         downloads_that_wait_for_each_other,
         uploads_that_share_their_sources,
-        calls_at_once_inside,
     }
 ]
 
@@ -361,6 +361,25 @@ async def test_a_slot_that_ends_before_its_borrower_leaves_its_place_to_it() -> 
     assert not waiting.done()
     inner.release()
     (await waiting).release()
+
+
+async def test_a_nested_call_that_waits_borrows_the_slot_once_it_is_lent_or_free_again() -> None:
+    slots = ConnectionSlots(1)
+    outer = await slots.acquire()
+    nested = [asyncio.ensure_future(slots.acquire()) for _ in range(2)]
+    unrelated = Context().run(asyncio.ensure_future, slots.acquire())
+    await asyncio.sleep(0)
+    outer.lend()
+    first = await asyncio.wait_for(nested[0], _slots.STALL_SECONDS / 2)
+    assert first.lender is outer
+    assert not nested[1].done()
+    first.release()
+    second = await asyncio.wait_for(nested[1], _slots.STALL_SECONDS / 2)
+    assert second.lender is outer
+    outer.release()
+    assert not unrelated.done()  # the borrower goes on in the place of the outer one
+    second.release()
+    (await unrelated).release()
 
 
 async def test_calls_that_are_cancelled_while_they_wait_leave_no_trace() -> None:

@@ -4,8 +4,8 @@ An exchange holds a slot from its request to the end of its response. While it w
 caller (the source of an upload, the reader of a download), its slot is *lent*: that code may call
 the same client, and would otherwise wait for a slot that only its own progress can release.
 
-- A nested call borrows the slot that a surrounding exchange has lent. This is the common case, and
-  the limit holds.
+- A nested call borrows the slot of a surrounding exchange, as soon as it is lent and nobody else
+  has borrowed it. This is the common case, and the limit holds.
 - If every slot is lent and nothing has moved for `STALL_SECONDS`, code of the caller may wait for a
   call of an unrelated task. Then one more slot is opened, for as long as such exchanges last. If
   that does not help, two more are opened, then four, and so on.
@@ -116,6 +116,7 @@ class ConnectionSlots:
             slot.was_lent = True
             self._lenders += 1
         if self._waiting:
+            self._lend_to_waiting(slot)
             self._watch_for_stall()
 
     def take_back(self, slot: Slot) -> None:
@@ -137,12 +138,26 @@ class ConnectionSlots:
             heir.lender = slot.lender
         if slot.lender is not None:
             slot.lender.borrower = heir
+            self._lend_to_waiting(slot.lender)
         elif heir is None:
             self._counted -= 1
         while self._waiting and self._has_room():
             self._admit(*self._waiting.popleft())
         if self._waiting or self._stall_timer is not None:
             self._watch_for_stall()
+
+    def _lend_to_waiting(self, lender: Slot) -> None:
+        """Let a nested call borrow the slot that came before the slot was lent, or free again.
+
+        A thread that reads ahead calls while the exchange still sends the bytes before.
+        """
+        for entry in self._waiting:
+            slot, admitted = entry
+            if slot.find_lender() is lender:
+                self._waiting.remove(entry)
+                slot.lender, lender.borrower = lender, slot
+                self._admit(slot, admitted)
+                return
 
     def _has_room(self) -> bool:
         return self._counted < self._limit + self._extra
