@@ -1,22 +1,28 @@
 """Fixtures for the tests of your own code: a running sandbox, and a client for it.
 
-The plugin is active as soon as `mlmsg` is installed. The fixtures work with pytest-asyncio and with
-the plugin of anyio (on asyncio).
+The plugin is active as soon as `mlmsg` is installed. The fixtures work in asynchronous tests that
+pytest-asyncio runs (in both of its modes), or the plugin of anyio (on asyncio), also side by side.
 
     async def test_the_buyer_is_answered(mlmsg_sandbox, mlmsg_client):
         await answer(mlmsg_client, next(iter(mlmsg_sandbox.market.packs)))
         assert mlmsg_sandbox.requests[-1].method == "POST"
+
+Both live in the event loop of the test. So the fixtures ask who runs the test, and enter them
+there. They are no `async def` fixtures: pytest-asyncio (in its auto mode) and anyio both take
+those, and the sandbox would then wait in an event loop that does not run.
 """
 
-from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, TypeVar
 
 import pytest
 
 try:
-    from pytest_asyncio import fixture as asyncio_fixture
+    import pytest_asyncio
 except ModuleNotFoundError:
-    asyncio_fixture = pytest.fixture  # type: ignore[assignment]
+    pytest_asyncio = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from mlmsg.client import Client
@@ -24,63 +30,98 @@ if TYPE_CHECKING:
 
 __all__ = ["mlmsg_client", "mlmsg_sandbox"]
 
+T = TypeVar("T")
+Scope: TypeAlias = Literal["function", "class", "module", "package", "session"]
+Run: TypeAlias = Callable[[Callable[[], Coroutine[object, object, None]]], None]
 
-async def _running_sandbox() -> "AsyncIterator[Sandbox]":
+
+@pytest.fixture
+def mlmsg_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
+    """Return a running `Sandbox` with the example market, a new one for each test."""
     from mlmsg.sandbox import Sandbox  # noqa: PLC0415  (every run of pytest imports this module)
 
-    async with Sandbox() as sandbox:
+    with _entered(request, Sandbox()) as sandbox:
         yield sandbox
 
 
-async def _open_client(mlmsg_sandbox: "Sandbox") -> "AsyncIterator[Client]":
+@pytest.fixture
+def mlmsg_client(request: pytest.FixtureRequest, mlmsg_sandbox: "Sandbox") -> "Iterator[Client]":
+    """Return a `Client` of the test's sandbox. It retries without waiting, and has no budget."""
     from mlmsg.client import Client  # noqa: PLC0415
     from mlmsg.policy import RetryPolicy  # noqa: PLC0415
 
-    retry = RetryPolicy(base=0.0)
-    async with Client(
-        mlmsg_sandbox.token, base_url=mlmsg_sandbox.url, retry=retry, budget=None
-    ) as client:
-        yield client
+    token, url = mlmsg_sandbox.token, mlmsg_sandbox.url
+    client = Client(token, base_url=url, retry=RetryPolicy(base=0.0), budget=None)
+    with _entered(request, client) as open_client:
+        yield open_client
 
 
-@asyncio_fixture
-async def _mlmsg_sandbox_asyncio() -> "AsyncIterator[Sandbox]":
-    async for sandbox in _running_sandbox():
-        yield sandbox
+def _loop_fixture(scope: Scope) -> object:
+    """Return a fixture of pytest-asyncio, whose value is its event loop of that scope."""
+
+    # The types of pytest-asyncio leave out that it sets its loop for synchronous fixtures too.
+    @pytest_asyncio.fixture(name=f"_mlmsg_{scope}_loop", loop_scope=scope)  # type: ignore[type-var]
+    def current_loop() -> asyncio.AbstractEventLoop:
+        return asyncio.get_event_loop()
+
+    return current_loop
 
 
-@asyncio_fixture
-async def _mlmsg_client_asyncio(mlmsg_sandbox: "Sandbox") -> "AsyncIterator[Client]":
-    async for client in _open_client(mlmsg_sandbox):
-        yield client
+if pytest_asyncio is not None:
+    _function_loop = _loop_fixture("function")
+    _class_loop = _loop_fixture("class")
+    _module_loop = _loop_fixture("module")
+    _package_loop = _loop_fixture("package")
+    _session_loop = _loop_fixture("session")
 
 
-@pytest.fixture
-async def _mlmsg_sandbox_anyio() -> "AsyncIterator[Sandbox]":
-    async for sandbox in _running_sandbox():
-        yield sandbox
+@contextmanager
+def _entered(
+    request: pytest.FixtureRequest, manager: AbstractAsyncContextManager[T]
+) -> Iterator[T]:
+    """Enter and leave a context manager in the event loop of the test."""
+
+    async def leave() -> None:
+        await manager.__aexit__(None, None, None)
+
+    with _runner(request) as run:
+        value: list[T] = []
+
+        async def enter() -> None:
+            value.append(await manager.__aenter__())
+
+        run(enter)
+        yield value[0]
+        run(leave)
 
 
-@pytest.fixture
-async def _mlmsg_client_anyio(mlmsg_sandbox: "Sandbox") -> "AsyncIterator[Client]":
-    async for client in _open_client(mlmsg_sandbox):
-        yield client
+@contextmanager
+def _runner(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Yield a function that runs a coroutine in the event loop of the test."""
+    if pytest_asyncio is not None and pytest_asyncio.is_async_test(request.node):
+        loop: asyncio.AbstractEventLoop = request.getfixturevalue(f"_mlmsg_{_scope(request)}_loop")
+        yield lambda function: loop.run_until_complete(function())
+    elif "anyio_backend" in request.fixturenames:
+        from anyio.pytest_plugin import (  # noqa: PLC0415
+            extract_backend_and_options,
+            get_runner,
+        )
+
+        name, options = extract_backend_and_options(request.getfixturevalue("anyio_backend"))
+        if name != "asyncio":
+            _refuse(f"not {name}. Let the fixture `anyio_backend` return 'asyncio'")
+        with get_runner(name, options) as runner:
+            yield lambda function: runner.run_fixture(function, {})
+    else:
+        _refuse("not a synchronous test. Write `async def`, for pytest-asyncio or anyio")
 
 
-@pytest.fixture
-def mlmsg_sandbox(request: pytest.FixtureRequest) -> "Sandbox":
-    """Return a running `Sandbox` with the example market, a new one for each test."""
-    sandbox: Sandbox = request.getfixturevalue(f"_mlmsg_sandbox_{_runner(request)}")
-    return sandbox
+def _scope(request: pytest.FixtureRequest) -> str:
+    """Return the scope of the event loop of a test of pytest-asyncio."""
+    marker = request.node.get_closest_marker("asyncio")
+    named = marker.kwargs.get("loop_scope") if marker else None
+    return str(named or request.config.getini("asyncio_default_test_loop_scope"))
 
 
-@pytest.fixture
-def mlmsg_client(request: pytest.FixtureRequest) -> "Client":
-    """Return a `Client` of the test's sandbox. It retries without waiting, and has no budget."""
-    client: Client = request.getfixturevalue(f"_mlmsg_client_{_runner(request)}")
-    return client
-
-
-def _runner(request: pytest.FixtureRequest) -> str:
-    """Return the plugin that runs the test: anyio's tests have the fixture `anyio_backend`."""
-    return "anyio" if "anyio_backend" in request.fixturenames else "asyncio"
+def _refuse(reason: str) -> NoReturn:
+    pytest.fail(f"the fixtures of mlmsg need a test that runs on asyncio, {reason}", pytrace=False)
