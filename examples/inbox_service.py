@@ -1,149 +1,381 @@
-"""A support inbox: receive notifications, read their threads, and deliver every new message once.
+"""A support inbox: receive notifications, and hand every new message to a handler.
 
-    python examples/inbox_service.py
+    python examples/inbox_service.py                # a demonstration, against a sandbox
+    python examples/inbox_service.py --port 8080    # the service; see `serve` for its variables
 
-A notification is answered at once and processed later. At the start, the service reads all unread
-conversations: these are the messages that arrived while it was down. The example runs against a
-sandbox in this process and sends its own notifications. A real service calls
-`web.run_app(inbox.app())`, behind a proxy that terminates TLS.
+- A notification is stored before it is answered, so an answer of 200 is a promise that is kept.
+- The handler is called at least once for each message, also if the process is killed at any moment.
+  After a failure it is called again, later. So it has to be idempotent: see `acknowledge`.
+- At the start, the service looks for what it missed: unread messages, and notifications that could
+  not be delivered.
+- At the end (Ctrl-C or SIGTERM), the message in work is finished: no send is cut off. A refresh of
+  the token is finished as well, because closing a client waits for it.
+
+Run the service behind a proxy that terminates TLS.
 """
 
+import argparse
 import asyncio
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 from aiohttp import ClientSession, web
 from aiohttp.test_utils import TestServer
 
-from mlmsg import Client, Message, MlmsgError, NotificationError
-from mlmsg.notifications import Notification, parse
+from mlmsg import (
+    Client,
+    FileTokenStore,
+    Message,
+    MlmsgError,
+    NotificationError,
+    OutcomeUnknown,
+    PermissionDenied,
+    RefreshingToken,
+)
+from mlmsg.notifications import parse
 from mlmsg.sandbox import Sandbox
 
-MAX_DELIVERED_IDS = 100_000
-"""Ids of delivered messages to remember, so that no message is delivered twice."""
+GRACE_SECONDS = 60.0
+"""The time that the message in work has to be finished when the service ends."""
+
+CATCH_UP_RETRY_SECONDS = 60.0
+FIRST_RETRY_SECONDS = 5.0
+LAST_RETRY_SECONDS = 3600.0
+
+MAX_ATTEMPTS = 30
+"""Calls of the handler for one message; they take about a day."""
+
+KEPT_DAYS = 60
+"""How long the ids of handled messages are kept."""
+
+Handler = Callable[[Message], Awaitable[None]]
+"""A function that is called at least once for each message of a buyer."""
+
+T = TypeVar("T")
+
+logger = logging.getLogger("inbox")
+
+
+class Store:
+    """What must survive a crash, in a SQLite file: the messages to handle, and the handled ones.
+
+    All calls run in one thread of their own, so the event loop never waits for the disk.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="inbox-store")
+
+    async def open(self) -> None:
+        """Open the file, or create it."""
+        await self._run(self._open)
+
+    async def close(self) -> None:
+        """Close the file."""
+        await self._run(self._database.close)
+        self._thread.shutdown()
+
+    async def add(self, message_id: str) -> None:
+        """Keep a message that is to be handled. It is on disk when this returns."""
+        await self._run(
+            lambda: self._write(
+                "INSERT OR IGNORE INTO waiting SELECT ?, 0, 0"
+                " WHERE NOT EXISTS (SELECT 1 FROM handled WHERE id = ?)",
+                (message_id, message_id),
+            )
+        )
+
+    async def next_due(self) -> tuple[str | None, float]:
+        """Return the next message to handle, or None and the seconds to wait for one."""
+        row = await self._run(
+            lambda: self._database.execute(
+                "SELECT id, due FROM waiting ORDER BY due, rowid LIMIT 1"
+            ).fetchone()
+        )
+        if row is None:
+            return None, float("inf")
+        seconds = row[1] - time.time()
+        return (row[0], 0.0) if seconds <= 0 else (None, seconds)
+
+    async def postpone(self, message_id: str) -> int:
+        """Let a message wait after a failure, and return the number of its failures."""
+        return await self._run(lambda: self._postpone(message_id))
+
+    async def mark_handled(self, message_id: str) -> None:
+        """Note that the handler has done its work for a message."""
+        await self._run(lambda: self._mark_handled(message_id))
+
+    def _open(self) -> None:
+        self._database = sqlite3.connect(self._path)
+        with self._database:
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS waiting (id TEXT PRIMARY KEY, failures INT, due REAL)"
+            )
+            self._database.execute(
+                "CREATE TABLE IF NOT EXISTS handled (id TEXT PRIMARY KEY, at REAL) WITHOUT ROWID"
+            )
+            oldest = time.time() - KEPT_DAYS * 24 * 3600
+            self._database.execute("DELETE FROM handled WHERE at < ?", (oldest,))
+
+    def _postpone(self, message_id: str) -> int:
+        query = "SELECT failures FROM waiting WHERE id = ?"
+        (failures,) = self._database.execute(query, (message_id,)).fetchone()
+        seconds = min(FIRST_RETRY_SECONDS * 2**failures, LAST_RETRY_SECONDS)
+        self._write(
+            "UPDATE waiting SET failures = ?, due = ? WHERE id = ?",
+            (failures + 1, time.time() + seconds, message_id),
+        )
+        return int(failures) + 1
+
+    def _mark_handled(self, message_id: str) -> None:
+        with self._database:  # both rows change, or none
+            row = (message_id, time.time())
+            self._database.execute("INSERT OR REPLACE INTO handled VALUES (?, ?)", row)
+            self._database.execute("DELETE FROM waiting WHERE id = ?", (message_id,))
+
+    def _write(self, query: str, values: tuple[object, ...]) -> None:
+        with self._database:
+            self._database.execute(query, values)
+
+    async def _run(self, function: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function)
 
 
 class Inbox:
-    """Deliver each message to the seller once, whichever way the service learned of it."""
+    """Hand every message of a buyer to a handler, whichever way the service learned of it."""
 
-    def __init__(
-        self, client: Client, on_message: Callable[[Message], object], app_id: int | str
-    ) -> None:
+    def __init__(self, client: Client, store: Store, handler: Handler, app_id: int | str) -> None:
         self._client = client
+        self._store = store
+        self._handler = handler
         self._app_id = app_id
-        self._on_message = on_message
-        self._queue: asyncio.Queue[Notification] = asyncio.Queue(maxsize=10_000)
-        self._delivered_ids: OrderedDict[str, None] = OrderedDict()
-        self._caught_up = asyncio.Event()
+        self._wake_up = asyncio.Event()
+        self._is_stopping = asyncio.Event()
+        self._has_caught_up = asyncio.Event()
+        self._is_idle = asyncio.Event()
 
-    def app(self) -> web.Application:
-        """Return the web application: one route, and the worker task."""
-        app = web.Application(client_max_size=64 * 1024)
-        app.router.add_post("/notifications", self.receive)
-        app.cleanup_ctx.append(self._run_worker)
-        return app
-
-    async def receive(self, request: web.Request) -> web.Response:
-        """Queue a notification. Mercado Libre waits 500 ms at most, so no API call is made here."""
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Work while the block runs, and finish the message in work at its end."""
+        await self._store.open()
+        tasks = {asyncio.create_task(self._catch_up()), asyncio.create_task(self._work())}
         try:
-            self._queue.put_nowait(parse(await request.read()))
-        except NotificationError as error:
-            return web.Response(status=400, text=str(error))
-        except asyncio.QueueFull:
-            return web.Response(status=503)  # the message stays unread: the next start finds it
-        return web.Response()
+            yield
+        finally:
+            self._is_stopping.set()
+            self._wake_up.set()
+            _, late = await asyncio.wait(tasks, timeout=GRACE_SECONDS)
+            for task in late:
+                logger.error("the message in work took too long; it is handled after the restart")
+                task.cancel()
+            await asyncio.wait(tasks)
+            await self._client.aclose()
+            await self._store.close()
 
-    async def catch_up(self) -> None:
-        """Deliver all unread messages, and those of notifications that were missed.
+    async def accept(self, body: bytes) -> None:
+        """Store a notification. Mercado Libre waits 500 ms at most, so no API call is made here.
 
-        Each unread conversation is marked as read after its messages were delivered.
+        Raises:
+            NotificationError: The body is not a notification about a message or a claim.
         """
+        notification = parse(body)
+        if notification.kind == "message":
+            await self._add(notification.id)
+
+    async def idle(self) -> None:
+        """Wait until the service has caught up and nothing waits to be handled."""
+        await self._has_caught_up.wait()
+        await self._is_idle.wait()
+
+    async def _add(self, message_id: str) -> None:
+        self._is_idle.clear()
+        await self._store.add(message_id)
+        self._wake_up.set()
+
+    async def _catch_up(self) -> None:
+        """Find the messages that arrived while the service did not run. Repeat after a failure."""
+        while not self._is_stopping.is_set():
+            try:
+                await self._add_missed()
+                await self._add_unread()
+            except (MlmsgError, sqlite3.Error):
+                logger.exception("catching up failed; it is tried again")
+                await _wait(self._is_stopping, CATCH_UP_RETRY_SECONDS)
+            else:
+                self._has_caught_up.set()
+                return
+
+    async def _add_missed(self) -> None:
+        async for notification in self._client.notifications.missed(self._app_id):
+            if notification.kind == "message":
+                await self._add(notification.id)
+
+    async def _add_unread(self) -> None:
+        """Store the unread messages, then mark their conversations as read."""
         async for result in self._client.unread.drain(role="seller"):
             if result.pack_id is None or result.seller_id is None:
-                print(f"not a pack, please check by hand: {result.resource}")
+                logger.warning("not a pack, please look at it yourself: %s", result.resource)
                 continue
+            known = set()
             async for message in self._client.unread.messages(result.pack_id, result.seller_id):
-                self._deliver(message)
+                known.add(message.id)
+                is_read = message.message_date is not None and message.message_date.read
+                if not is_read and not is_from_seller(message):
+                    await self._add(message.id)
             page = await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
-            for message in page.messages:  # a message that arrived meanwhile is marked as well
-                self._deliver(message)
-        async for notification in self._client.notifications.missed(self._app_id):
-            await self._process(notification)
+            for message in page.messages:  # one that arrived meanwhile was marked as well
+                if message.id not in known and not is_from_seller(message):
+                    await self._add(message.id)
 
-    async def drained(self) -> None:
-        """Wait until the backlog and all queued notifications are processed."""
-        await self._caught_up.wait()
-        await self._queue.join()
+    async def _work(self) -> None:
+        while not self._is_stopping.is_set():
+            self._wake_up.clear()
+            message_id, seconds = await self._store.next_due()
+            if message_id is not None:
+                await self._handle(message_id)
+                continue
+            if seconds == float("inf") and not self._wake_up.is_set():
+                self._is_idle.set()
+            await _wait(self._wake_up, seconds)
 
-    async def _run_worker(self, _app: web.Application) -> AsyncIterator[None]:
-        task = asyncio.create_task(self._process_queue())
-        yield
-        task.cancel()
-        await asyncio.wait({task})
-
-    async def _process_queue(self) -> None:
+    async def _handle(self, message_id: str) -> None:
+        """Read a message, call the handler, and note that it was handled: in this order."""
         try:
-            await self.catch_up()
-        except MlmsgError as error:
-            print(f"unread messages: {error}")
-        self._caught_up.set()
-        while True:
-            notification = await self._queue.get()
-            try:
-                await self._process(notification)
-            except MlmsgError as error:
-                print(f"{notification.kind} {notification.id}: {error}")
-            finally:
-                self._queue.task_done()
+            message = await self._client.messages.get(message_id)
+            if not is_from_seller(message):
+                await self._handler(message)
+        except Exception:  # whatever it was: the other messages must be handled
+            failures = await self._store.postpone(message_id)
+            logger.exception("message %s failed for the %d. time", message_id, failures)
+            if failures < MAX_ATTEMPTS:
+                return
+            logger.critical("message %s is given up", message_id)
+        await self._store.mark_handled(message_id)
 
-    async def _process(self, notification: Notification) -> None:
-        """Deliver the new messages of a thread. Reading does not mark them as read."""
-        if notification.kind != "message" or notification.id in self._delivered_ids:
+
+def is_from_seller(message: Message) -> bool:
+    """Return True for a message of our own."""
+    return message.from_ is not None and message.from_.user_id == message.seller_id
+
+
+async def acknowledge(client: Client, message: Message) -> None:
+    """Answer a buyer's message, once: an example of an idempotent handler.
+
+    The API has no idempotency key. So before it sends, it looks for an answer of an earlier call
+    that was killed, or whose outcome is unknown.
+    """
+    if message.pack_id is None:
+        return
+    async for newer in client.packs.messages(message.pack_id):  # newest first
+        if newer.id == message.id:
+            break
+        if is_from_seller(newer):
             return
-        notified = await self._client.messages.get(notification.id)
-        for pack_id in _resource_ids(notified, "packs"):
-            async for message in self._client.packs.messages(pack_id):
-                self._deliver(message)
-        self._deliver(notified)
-
-    def _deliver(self, message: Message) -> None:
-        if message.id in self._delivered_ids:
-            return
-        self._delivered_ids[message.id] = None
-        if len(self._delivered_ids) > MAX_DELIVERED_IDS:
-            self._delivered_ids.popitem(last=False)
-        sellers = _resource_ids(message, "sellers")
-        if message.from_ is None or str(message.from_.user_id) not in sellers:
-            self._on_message(message)
+    try:
+        await client.packs.send(message.pack_id, "¡Gracias por tu mensaje! Te respondemos hoy.")
+    except PermissionDenied:
+        logger.warning("pack %s takes no message now", message.pack_id)
+    except OutcomeUnknown as error:
+        if await error.reconcile() is None:
+            raise  # the API may store it late: the next call looks again
 
 
-def _resource_ids(message: Message, name: str) -> list[str]:
-    resources = message.message_resources or ()
-    return [resource.id for resource in resources if resource.name == name and resource.id]
+def make_app(inbox: Inbox) -> web.Application:
+    """Return the web application: one route, and the work beside it."""
+
+    async def receive(request: web.Request) -> web.Response:
+        try:
+            await inbox.accept(await request.read())
+        except NotificationError as error:
+            return web.Response(status=400, text=str(error))
+        return web.Response()
+
+    async def run(_app: web.Application) -> AsyncIterator[None]:
+        async with inbox.running():
+            yield
+
+    app = web.Application(client_max_size=64 * 1024)
+    app.router.add_post("/notifications", receive)
+    app.cleanup_ctx.append(run)
+    return app
 
 
-async def main() -> None:
+async def make_service(database: Path, base_url: str) -> web.Application:
+    """Return the service of one seller.
+
+    The grant is kept in a file beside the database, so that a restart continues with the newest
+    refresh token.
+    """
+    app_id = os.environ["MLMSG_CLIENT_ID"]
+    token = RefreshingToken(
+        app_id,
+        os.environ["MLMSG_CLIENT_SECRET"],
+        os.environ["MLMSG_REFRESH_TOKEN"],
+        store=FileTokenStore(database.with_suffix(".grant.json")),
+    )
+    client = Client(token, base_url=base_url)
+    inbox = Inbox(client, Store(database), lambda message: acknowledge(client, message), app_id)
+    return make_app(inbox)
+
+
+async def demonstrate(folder: Path) -> None:
     """Start with unread messages, then receive some notifications twice."""
-    messages: list[Message] = []
-    async with Sandbox() as sandbox, Client(sandbox.token, base_url=sandbox.url) as client:
-        inbox = Inbox(client, messages.append, sandbox.grant.client_id)
-        async with TestServer(inbox.app()) as server, ClientSession() as mercado_libre:
-            await inbox.drained()
-            market = sandbox.market
-            for pack_id in list(market.packs)[:2]:
-                message = market.add_message(pack_id, "¿Ya salió mi pedido?", author="buyer")
+    handled: list[Message] = []
+
+    async def handle(message: Message) -> None:
+        handled.append(message)
+        await acknowledge(client, message)
+
+    async with Sandbox() as sandbox, ClientSession() as mercado_libre:
+        client = Client(sandbox.token, base_url=sandbox.url)
+        inbox = Inbox(client, Store(folder / "inbox.sqlite3"), handle, sandbox.grant.client_id)
+        async with TestServer(make_app(inbox)) as server:
+            await inbox.idle()
+            print(f"{len(handled)} messages had arrived while the service did not run")
+            for pack_id in list(sandbox.market.packs)[:2]:
+                message = sandbox.market.add_message(pack_id, "¿Ya salió?", author="buyer")
                 resource = f"/marketplace/messages/{message.id}"
                 body = {"topic": "marketplace_messages", "resource": resource, "user_id": 700100200}
                 for attempt in (1, 2):
                     url = server.make_url("/notifications")
                     response = await mercado_libre.post(url, json={**body, "attempts": attempt})
                     print(f"notification {attempt}: {response.status}")
-            await inbox.drained()
-        unread = await client.unread.list(role="seller")
-    texts = [message.text for message in messages]
-    print(f"{len(messages)} messages delivered, {texts.count('¿Ya salió mi pedido?')} of them new")
-    print(f"{len(unread.results)} conversations unread: reading a thread marks nothing as read")
+            await inbox.idle()
+        answers = [request for request in sandbox.requests if request.method == "POST"]
+    print(f"{len(handled)} messages handled, {len(answers)} answers sent")
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> None:
+    """Wait for an event, at most so many seconds."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(None if seconds == float("inf") else seconds):
+            await event.wait()
+
+
+def main() -> None:
+    """Run the service, or the demonstration if no port is given."""
+    parser = argparse.ArgumentParser(description="A support inbox for messages of Mercado Libre.")
+    parser.add_argument("--port", type=int, help="the port of the service")
+    parser.add_argument("--database", type=Path, default=Path("inbox.sqlite3"))
+    parser.add_argument("--base-url", default="https://api.mercadolibre.com")
+    options = parser.parse_args()
+    if options.port is None:
+        with TemporaryDirectory() as folder:
+            asyncio.run(demonstrate(Path(folder)))
+        return
+    logging.basicConfig(level=logging.INFO)
+    web.run_app(
+        make_service(options.database, options.base_url), host="127.0.0.1", port=options.port
+    )
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    main()
