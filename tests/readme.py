@@ -26,7 +26,7 @@ def section(title: str) -> str:
 
 
 def is_whole_file(block: str) -> bool:
-    return "asyncio.run(" in block or "import pytest" in block
+    return any(word in block for word in ("asyncio.run(", "import pytest", "from fastapi"))
 
 
 def programs() -> list[str]:
@@ -35,6 +35,10 @@ def programs() -> list[str]:
 
 def pytest_modules() -> list[str]:
     return [block for block in blocks("python") if "import pytest" in block]
+
+
+def services() -> list[str]:
+    return [block for block in blocks("python") if "from fastapi" in block]
 
 
 def fragments() -> list[str]:

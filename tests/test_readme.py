@@ -2,10 +2,13 @@
 
 import ast
 import inspect
+import json
 import re
 import shlex
+from collections.abc import Awaitable, Callable
 from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -121,7 +124,48 @@ def test_the_test_modules_of_the_readme_pass(tmp_path: Path) -> None:
     plugin, fixture = readme.pytest_modules()
     (tmp_path / "test_plugin.py").write_text(plugin, encoding="utf-8")
     (tmp_path / "test_fixture.py").write_text(fixture + LARGE_BODY, encoding="utf-8")
-    assert "3 passed" in run_pytest(tmp_path)
+    assert "5 passed" in run_pytest(tmp_path)
+
+
+@pytest.mark.slow
+async def test_the_service_with_fastapi(
+    folder: Path, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (service,) = readme.services()
+    here = service.replace('_TOKEN"])', f'_TOKEN"], base_url="{sandbox.url}")')
+    assert here != service
+    monkeypatch.syspath_prepend(str(readme.PATH.parent / "examples"))
+    monkeypatch.setenv("MLMSG_ACCESS_TOKEN", sandbox.token)
+    monkeypatch.setenv("MLMSG_CLIENT_ID", str(sandbox.grant.client_id))
+    names: dict[str, Any] = {}
+    exec(compile(here, "README.md", "exec"), names)
+    app = names["app"]
+    message = sandbox.market.add_message(next(iter(sandbox.market.packs)), "¿Ya?", author="buyer")
+    resource = f"/marketplace/messages/{message.id}"
+    body = {"topic": "marketplace_messages", "resource": resource, "user_id": 1}
+    async with app.router.lifespan_context(app):
+        assert await post(app, json.dumps(body).encode()) == 200
+        assert await post(app, b"{}") == 400
+        await app.state.inbox.idle()
+    assert [request.status for request in sandbox.requests].count(201) == 3  # two were unread
+
+
+async def post(app: Callable[..., Awaitable[None]], body: bytes) -> int:
+    """Send a POST to an ASGI application, and return the status."""
+    scope = {
+        "type": "http", "method": "POST", "path": "/notifications", "headers": [],
+        "query_string": b"", "root_path": "",
+    }  # fmt: skip
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, object]:
+        return {"type": "http.request", "body": body}
+
+    async def send(event: dict[str, Any]) -> None:
+        sent.append(event)
+
+    await app(scope, receive, send)
+    return int(sent[0]["status"])
 
 
 async def test_the_rule_error_in_the_readme_is_the_one_that_is_raised(client: Client) -> None:

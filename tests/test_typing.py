@@ -1,6 +1,7 @@
 """The types that users see: every public symbol has one, and the README's code passes checkers."""
 
 import os
+import shutil
 import subprocess
 import sys
 from importlib.util import find_spec
@@ -22,7 +23,9 @@ def run(module: str, *arguments: str) -> str:
     """Run a type checker in this environment, and return its output."""
     # `pyright --verifytypes` looks for the package with the first Python of PATH.
     paths = [str(Path(sys.executable).parent), os.environ.get("PATH", "")]
-    environment = {**os.environ, "PATH": os.pathsep.join(paths), "PYTHONPATH": str(ROOT)}
+    # pyright finds `inbox_service` by the path of this Python, mypy beside the block itself.
+    modules = os.pathsep.join([str(ROOT), str(ROOT / "examples")])
+    environment = {**os.environ, "PATH": os.pathsep.join(paths), "PYTHONPATH": modules}
     command = [sys.executable, "-m", module, *arguments]
     done = subprocess.run(
         command, env=environment, capture_output=True, text=True, check=False, timeout=120
@@ -34,7 +37,8 @@ def run(module: str, *arguments: str) -> str:
 def pasted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with one module for each block of the README's Python."""
     folder = tmp_path_factory.mktemp("readme")
-    whole = [*readme.programs(), *readme.pytest_modules()]
+    shutil.copy(ROOT / "examples" / "inbox_service.py", folder)
+    whole = [*readme.programs(), *readme.pytest_modules(), *readme.services()]
     modules = whole + [readme.as_function(fragment) for fragment in readme.fragments()]
     for number, module in enumerate(modules):
         (folder / f"block_{number}.py").write_text(module, encoding="utf-8")
