@@ -54,7 +54,7 @@ MAX_ATTEMPTS = 30
 """Calls of the handler for one message; they take about a day."""
 
 KEPT_DAYS = 60
-"""How long the ids of handled messages are kept."""
+"""The days for which the ids of handled messages are kept."""
 
 Handler = Callable[[Message], Awaitable[None]]
 """A function that is called at least once for each message of a buyer."""
@@ -65,7 +65,7 @@ logger = logging.getLogger("inbox")
 
 
 class Store:
-    """What must survive a crash, in a SQLite file: the messages to handle, and the handled ones.
+    """The state that survives a crash, in a SQLite file: messages to handle, and handled ones.
 
     All calls run in one thread of their own, so the event loop never waits for the disk.
     """
