@@ -15,7 +15,7 @@ def check_asyncio() -> None:
         UsageError: Another library, or none, runs the caller.
     """
     # In trio's guest mode the event loop of asyncio runs as well, so trio is asked first.
-    if _is_in_trio_task():
+    if "trio" in sys.modules and _is_in_trio_task():
         library = "trio"
     else:
         try:
@@ -31,11 +31,8 @@ def check_asyncio() -> None:
 
 
 def _is_in_trio_task() -> bool:
-    trio = sys.modules.get("trio")
-    if trio is None:
-        return False
     try:
-        trio.lowlevel.current_task()  # old versions of trio have no `in_trio_task`
+        sys.modules["trio"].lowlevel.current_task()  # old versions of trio have no `in_trio_task`
     except (AttributeError, RuntimeError):  # another module of that name, or no task
         return False
     return True

@@ -30,7 +30,8 @@ def get_request(
 
     A template may end in a fixed query, such as `?tag=post_sale`. `query` is appended to it.
     """
-    template, query = _split(template, query)
+    if "?" in template:
+        template, query = _split(template, query)
     return Request(
         operation=operation,
         method="GET",
@@ -38,7 +39,7 @@ def get_request(
         path=format_path(template, **ids),
         query=query,
         decoder=decoder,
-        v1_path=format_path(v1_template, **ids),
+        v1_path=format_path(v1_template, **ids) if v1_template else "",
         v1_template=v1_template,
     )
 

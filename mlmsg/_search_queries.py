@@ -4,9 +4,8 @@ import difflib
 import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import SupportsIndex
 
-from ._arguments import check_int, shorten
+from ._arguments import check_int, is_index, shorten
 from .errors import RuleError
 from .rules import Family
 
@@ -137,7 +136,7 @@ def _check_pairs(given: Mapping[str, object]) -> None:
 def _text(name: str, value: object) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, SupportsIndex) and not isinstance(value, bool):
+    if is_index(value):
         return str(operator.index(value))
     raise RuleError(f"`{name}` of a claim search", shorten(value), "a str or an int")
 
