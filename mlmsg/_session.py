@@ -185,8 +185,8 @@ class Session:
         state: _CallState,
     ) -> T | R:
         while True:
-            token = await self._admit(request, state)
             transport = self._transport_for_loop()
+            token = await self._admit(request, state)
             state.start_attempt(token)
             try:
                 value = await self._attempt(transport, request, state)
@@ -205,14 +205,14 @@ class Session:
 
     async def _admit(self, request: Request[T], state: _CallState) -> Secret:
         """Wait for the rate limit, and return the token of the next attempt."""
-        self._transport_for_loop()
         if request.secrets:
             return _NO_TOKEN
-        asked = time.monotonic()
+        state.waited = 0.0
         if request.operation in self._own_limits:
-            await self._own_limits[request.operation].acquire()
-        await self._budget.limiter(request.effect).acquire()
-        state.waited = time.monotonic() - asked
+            await _acquire(self._own_limits[request.operation], state)
+        limiter = self._budget.limiter(request.effect)
+        if not limiter.try_acquire():
+            await _acquire(limiter, state)
         token = await self._tokens.get_token(self.send)
         if self._checked_token is None or token != self._checked_token:
             self._checked_token = Secret(check_token(token))
@@ -224,9 +224,12 @@ class Session:
         """Send the request once. Return the value, or raise the error of this attempt."""
         url, headers = prepare(request, self._base_url, state.token)
         response = state.response = await transport.exchange(request, url, headers, state)
-        if not request.is_streamed:  # a file may come from a server with another clock
-            self._note_date(response.headers.get("Date"))
-        if not response.is_success:
+        date = response.headers.get("Date")
+        # Of the responses of one second, only the first is compared. A file may come from a server
+        # with another clock.
+        if date != self._last_date and date is not None and not request.is_streamed:
+            self._compare_clocks(date)
+        if not 200 <= response.status < 300:
             raise error_from_response(request, response, state.token, state.attempt)
         return decode(request, response, state.token)
 
@@ -264,10 +267,8 @@ class Session:
         """Return the seconds by which the server's clock is ahead of ours; None if unknown."""
         return self._clock_offset
 
-    def _note_date(self, date: str | None) -> None:
-        """Compare the clocks. Without a date that can be read, the last comparison counts."""
-        if date is None or date == self._last_date:
-            return  # of the responses of one second, the first is compared
+    def _compare_clocks(self, date: str) -> None:
+        """Remember the clock offset. A date that cannot be read changes nothing."""
         self._last_date = date
         moment = http_date(date)
         if moment is not None:
@@ -370,6 +371,12 @@ class Session:
                 "inside the coroutine that runs there"
             )
         return self._transport
+
+
+async def _acquire(limiter: RateLimiter, state: _CallState) -> None:
+    asked = time.monotonic()
+    await limiter.acquire()
+    state.waited += time.monotonic() - asked
 
 
 def _outcome_of_error(request: Request[T], error: TransportError) -> Outcome:

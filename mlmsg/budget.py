@@ -182,15 +182,20 @@ class RateLimiter:
         self._paused_until = -math.inf
         self._turns: dict[asyncio.AbstractEventLoop, _Turn] = {}
 
+    def try_acquire(self) -> bool:
+        """Count one more call and return True if it may leave now. Otherwise use `acquire`."""
+        is_first = not self._turns or asyncio.get_running_loop() not in self._turns
+        return is_first and self._depart() <= 0
+
     async def acquire(self) -> None:
         """Wait until one more call may leave, and count it.
 
         The calls of one event loop leave in the order of their arrival. Calls of several loops
         compete: waiting in one order would let a loop that is blocked delay all others.
         """
-        loop = asyncio.get_running_loop()
-        if loop not in self._turns and self._depart() <= 0:
+        if self.try_acquire():
             return
+        loop = asyncio.get_running_loop()
         turn = self._turns.setdefault(loop, _Turn())
         turn.waiting += 1
         try:
@@ -221,18 +226,15 @@ class RateLimiter:
     def _depart(self) -> float:
         """Count a call and return 0.0 if it may leave now; otherwise return the seconds to wait."""
         with _LOCK:
-            now = self._clock()
-            wait = self._next_departure() - now
-            if wait > 0:
-                return wait
+            now, departures = self._clock(), self._departures
+            earliest = max(self._paused_until, self._even_time - self._tolerance)
+            if departures and len(departures) == departures.maxlen:
+                earliest = max(earliest, departures[0] + self._window)
+            if earliest > now:
+                return earliest - now
             self._even_time = max(self._even_time, now) + self._gap
-            self._departures.append(now)
+            departures.append(now)
             return 0.0
-
-    def _next_departure(self) -> float:
-        is_full = bool(self._departures) and len(self._departures) == self._departures.maxlen
-        window_end = self._departures[0] + self._window if is_full else -math.inf
-        return max(self._paused_until, self._even_time - self._tolerance, window_end)
 
 
 @dataclass(slots=True, eq=False)
