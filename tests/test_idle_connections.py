@@ -222,3 +222,18 @@ async def test_an_answer_after_the_request_was_cancelled_is_not_the_next_ones() 
             await task
         late.set()
         await uses_another_connection(client, server)
+
+
+async def test_closed_connections_are_not_remembered(*, is_tls: bool) -> None:
+    async def once(peer: Peer) -> None:
+        await peer.request()
+        await peer.answer(200, PAGE)
+
+    async with serve(once, tls=is_tls) as (client, server):
+        for _ in range(5):
+            await client.packs.page(1)
+        transport = client._session._transport
+        assert transport is not None
+        while len(transport._connector._known) > 1:
+            await asyncio.sleep(0.001)
+        assert len(server.peers) == 5

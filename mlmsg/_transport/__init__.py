@@ -7,7 +7,7 @@ released on error and on cancellation.
 
 import asyncio
 import ssl as ssl_module
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -22,7 +22,7 @@ from mlmsg.policy import Timeouts
 
 from ._connector import Connector, ExchangeConnections
 from ._decompression import BadCompression
-from ._errors import NETWORK_ERRORS, ErrorTranslator, forbid_aiohttp_retries
+from ._errors import NETWORK_ERRORS, ErrorTranslator, SingleAttemptResponse
 from ._payload import MultipartPayload, SourceFailed
 from ._proxies import Proxies
 from ._redirects import MAX_REDIRECTS, headers_for, is_redirect, redirect_target
@@ -70,6 +70,7 @@ class Transport:
         # Our own slots bound the connections, not aiohttp's pool: there the wait for a free one
         # would count as time to connect, although the network is not at fault.
         self._slots = ConnectionSlots(options.max_connections)
+        self._is_closed = False
         self._running: set[ExchangeConnections] = set()
         self._streams: set[ResponseStream] = set()
         self._connector = Connector(limit=0, ssl=options.ssl or True)
@@ -78,7 +79,7 @@ class Transport:
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
             auto_decompress=False,
-            middlewares=(forbid_aiohttp_retries,),
+            response_class=SingleAttemptResponse,
             timeout=aiohttp.ClientTimeout(
                 total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
             ),
@@ -86,6 +87,7 @@ class Transport:
 
     async def close(self) -> None:
         """Close every connection. Calls that are running end with an error."""
+        self._is_closed = True
         for connections in self._running:
             connections.abort()
         for stream in self._streams.copy():
@@ -110,16 +112,17 @@ class Transport:
             TransportError: There is no response, or no complete one.
             BaseException: Any exception of the source of an upload, unchanged.
         """
-        slot = await self._slots.acquire()
+        slot = self._slots.begin()
+        if not slot.is_held:
+            await self._slots.wait(slot)
         connections = ExchangeConnections()
         self._running.add(connections)
         keeps_slot = False
         failure: BaseException
         try:
-            self._check_open()
             response = await self._exchange(request, url, headers, slot, counter)
             keeps_slot = response.stream is not None
-        except (*NETWORK_ERRORS, BadCompression) as error:
+        except (*NETWORK_ERRORS, BadCompression, UnicodeError) as error:
             connections.abort()
             failure = translated = self._translate(request.line, error)
             if not translated.sent:
@@ -149,12 +152,8 @@ class Transport:
     def _is_cancelled_by_close(self, error: BaseException) -> bool:
         """Return True if `close` has cancelled aiohttp's work, and nobody this task."""
         task = asyncio.current_task()
-        is_cancellation = isinstance(error, asyncio.CancelledError) and self._http.closed
+        is_cancellation = isinstance(error, asyncio.CancelledError) and self._is_closed
         return is_cancellation and task is not None and not task.cancelling()
-
-    def _check_open(self) -> None:
-        if self._http.closed:
-            raise UsageError("the client was closed while this call waited for a connection")
 
     async def _exchange(
         self,
@@ -164,12 +163,14 @@ class Transport:
         slot: Slot,
         counter: TransferCounter,
     ) -> Response:
+        if self._is_closed:
+            raise UsageError("the client was closed while this call waited for a connection")
         target = URL(url, encoded=True)
         if request.upload is not None:
             body = MultipartPayload(request.upload, self._options.timeouts.write, slot, counter)
             return await self._upload(request, body, target, headers, counter)
         counter.bytes_sent = len(request.body or b"")
-        response = await self._request(request.method, target, headers, request.line, request.body)
+        response = await self._request(request.method, target, headers, request.body)
         if not request.is_streamed:
             return await read_response(response, request, counter)
         if is_redirect(response):
@@ -178,26 +179,21 @@ class Transport:
             return await read_response(response, request, counter)
         return self._open_stream(response, request, slot, counter)
 
-    async def _request(
+    def _request(
         self,
         method: str,
         url: URL,
         headers: Mapping[str, str],
-        line: RequestLine,
         body: bytes | MultipartPayload | None = None,
-    ) -> aiohttp.ClientResponse:
-        try:
-            return await self._http.request(
-                method,
-                url,
-                data=body,
-                headers=headers,
-                allow_redirects=False,
-                proxy=self._proxies.find(url),
-            )
-        except UnicodeError:
-            reason = "the host name of the URL is not valid"
-        raise TransportError(reason, sent=False, request=line)
+    ) -> Awaitable[aiohttp.ClientResponse]:
+        return self._http.request(
+            method,
+            url,
+            data=body,
+            headers=headers,
+            allow_redirects=False,
+            proxy=self._proxies.find(url),
+        )
 
     def _open_stream(
         self,
@@ -228,7 +224,7 @@ class Transport:
         early = "the server responded before it had the whole body"
         failure = TransportError(early, request=request.line)
         try:
-            response = await self._request(request.method, url, headers, request.line, body)
+            response = await self._request(request.method, url, headers, body)
             if not is_success(response) or await _is_sent(body, response):
                 return await read_response(response, request, counter)
         except (*NETWORK_ERRORS, SourceFailed):
@@ -239,10 +235,12 @@ class Transport:
         raise failure if body.source_error is None else SourceFailed(body.source_error)
 
     def _translate(self, line: RequestLine, error: BaseException) -> TransportError:
-        if self._http.closed:
+        if self._is_closed:
             return TransportError("the client was closed during this call", request=line)
         if isinstance(error, BadCompression):
             return TransportError(str(error), request=line)
+        if isinstance(error, UnicodeError):
+            return TransportError("the host name of the URL is not valid", sent=False, request=line)
         return self._errors.translate(error, line)
 
     async def _follow_redirects(
@@ -254,7 +252,7 @@ class Transport:
             response.release()
             target = redirect_target(response, line)
             headers = headers_for(target, origin, headers)
-            response = await self._request("GET", target, headers, line)
+            response = await self._request("GET", target, headers)
             if not is_redirect(response):
                 return response
         response.release()

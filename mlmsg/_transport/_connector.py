@@ -3,6 +3,7 @@
 import asyncio
 import select
 import socket
+from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -11,6 +12,7 @@ import aiohttp
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
+from ._errors import LOST_CONNECTION, hide_from_aiohttp
 from ._open_connection import OpenConnection, shut_down
 
 if TYPE_CHECKING:  # aiohttp exports these for annotations only
@@ -31,23 +33,29 @@ class ExchangeConnections:
 
     def __init__(self) -> None:
         """Collect the connections that this task opens from now on."""
-        self._sockets: list[socket.socket] = []
-        self._connections: dict[ResponseHandler, OpenConnection] = {}
+        self._sockets: tuple[socket.socket, ...] = ()
+        self._connections: list[_KnownConnection] = []
         _exchange.set(self)
 
     def add_socket(self, connecting: socket.socket) -> None:
         """Remember a socket that is not a connection yet."""
-        self._sockets.append(connecting)
+        self._sockets += (connecting,)
 
     def add(self, protocol: ResponseHandler) -> None:
         """Remember a connection. Its socket is in the care of the transport from now on."""
-        self._sockets.clear()
-        if protocol.transport is not None:
-            self._connections[protocol] = OpenConnection(protocol.transport)
+        self.use(_KnownConnection(protocol))
 
-    def remove(self, protocol: ResponseHandler) -> None:
-        """Forget a connection that another exchange reuses."""
-        self._connections.pop(protocol, None)
+    def use(self, connection: "_KnownConnection") -> None:
+        """Remember a connection, which the last exchange that used it forgets."""
+        self._sockets = ()
+        if connection.user is not None:
+            connection.user.forget(connection)
+        connection.user = self
+        self._connections.append(connection)
+
+    def forget(self, connection: "_KnownConnection") -> None:
+        """Leave a connection to another exchange."""
+        self._connections.remove(connection)
 
     def finish(self) -> None:
         """Abort the connections that still have bytes to send, and forget all.
@@ -55,21 +63,47 @@ class ExchangeConnections:
         A response may arrive before the request was sent. What is left of that request must not
         wait on an idle connection until the peer reads it.
         """
-        for connection in self._connections.values():
+        for connection in self._connections:
+            connection.user = None
             if connection.has_unsent_bytes():
                 connection.abort()
         self._connections.clear()
-        self._sockets.clear()
+        self._sockets = ()
 
     def abort(self) -> None:
         """Close all sockets at once, without sending the bytes that are still buffered."""
-        for connection in self._connections.values():
+        for connection in self._connections:
+            connection.user = None
             connection.abort()
         for connecting in self._sockets:
             # asyncio may be in the middle of a handshake with it, and closes it then.
             shut_down(connecting)
         self._connections.clear()
-        self._sockets.clear()
+        self._sockets = ()
+
+
+class _KnownConnection(OpenConnection):
+    """A connection from its first exchange on, idle or in use.
+
+    Attributes:
+        user: The exchange that uses it, or None.
+    """
+
+    __slots__ = ("_poll", "user")
+
+    def __init__(self, protocol: ResponseHandler) -> None:
+        super().__init__(protocol.transport)
+        self.user: ExchangeConnections | None = None
+        self._poll: Callable[[int], object] | None = None
+
+    def is_clean(self, protocol: ResponseHandler) -> bool:
+        """Return False if unexpected bytes or the end of the connection have arrived."""
+        transport = protocol.transport
+        if protocol.should_close or transport is None or _has_partial_response(protocol):
+            return False
+        if self._poll is None:
+            self._poll = _poll_for(transport.get_extra_info("socket"))
+        return not self._poll(0)
 
 
 _exchange: ContextVar[ExchangeConnections | None] = ContextVar("mlmsg_exchange", default=None)
@@ -84,7 +118,7 @@ class Connector(aiohttp.TCPConnector):
 
     def __init__(self, **options: object) -> None:
         super().__init__(socket_factory=_new_socket, **options)  # type: ignore[arg-type]
-        self._owners: WeakKeyDictionary[ResponseHandler, ExchangeConnections] = WeakKeyDictionary()
+        self._known: WeakKeyDictionary[ResponseHandler, _KnownConnection] = WeakKeyDictionary()
         self._event_loop = asyncio.get_running_loop()
 
     async def connect(
@@ -95,21 +129,24 @@ class Connector(aiohttp.TCPConnector):
     ) -> Connection:
         """Return a new connection, or an idle one that is clean."""
         while True:
-            connection = await super().connect(req, traces, timeout)
+            try:
+                connection = await super().connect(req, traces, timeout)
+            except LOST_CONNECTION as error:  # of a proxy
+                hide_from_aiohttp(error)
             protocol = connection.protocol
             assert protocol is not None  # noqa: S101  (it was connected just now)
-            owner = self._owners.get(protocol)
-            if owner is None or _is_clean(protocol):
+            known = self._known.get(protocol)
+            if known is None:
+                known = self._known[protocol] = _KnownConnection(protocol)
+                break
+            if known.is_clean(protocol):
                 break
             if protocol.transport is not None:
                 protocol.transport.abort()
             connection.close()
         exchange = _exchange.get()
         if exchange is not None:
-            if owner is not None:
-                owner.remove(protocol)
-            exchange.add(protocol)
-            self._owners[protocol] = exchange
+            exchange.use(known)
         return connection
 
     def __del__(self, _warnings: object = None) -> None:
@@ -117,7 +154,7 @@ class Connector(aiohttp.TCPConnector):
 
     def abandon(self) -> None:
         """Abort all connections. This may run in any thread, also after the event loop ended."""
-        for protocol in self._owners:
+        for protocol in self._known:
             if protocol.transport is not None and not self._event_loop.is_closed():
                 self._event_loop.call_soon_threadsafe(protocol.transport.abort)
 
@@ -129,14 +166,6 @@ def _new_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     if exchange is not None:
         exchange.add_socket(connecting)
     return connecting
-
-
-def _is_clean(protocol: ResponseHandler) -> bool:
-    """Return False if unexpected bytes or the end of the connection have arrived."""
-    if protocol.should_close or protocol.transport is None or _has_partial_response(protocol):
-        return False
-    connection = protocol.transport.get_extra_info("socket")
-    return connection is None or not _is_readable(connection.fileno())
 
 
 def _has_partial_response(protocol: ResponseHandler) -> bool:
@@ -154,10 +183,16 @@ def _has_partial_response(protocol: ResponseHandler) -> bool:
         return True
 
 
-def _is_readable(descriptor: int) -> bool:
-    """Return True if bytes, or the end of the connection, wait in the operating system."""
-    if hasattr(select, "poll"):
-        poll = select.poll()
-        poll.register(descriptor, select.POLLIN)
-        return bool(poll.poll(0))
-    return bool(select.select([descriptor], [], [], 0)[0])  # Windows has no poll
+def _poll_for(connection: socket.socket | None) -> Callable[[int], object]:
+    """Return a function that returns something true if the operating system holds unread bytes.
+
+    It takes a time to wait. The end of the connection counts as unread bytes.
+    """
+    if connection is None:
+        return lambda _: False
+    descriptor = connection.fileno()
+    if not hasattr(select, "poll"):  # Windows
+        return lambda wait: select.select([descriptor], [], [], wait)[0]
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return poll.poll

@@ -1,20 +1,22 @@
 """Translate the errors of aiohttp and of the operating system into `TransportError`."""
 
 import os
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 import aiohttp
-from aiohttp import ClientHandlerType, ClientRequest, ClientResponse
+from aiohttp.connector import Connection
 
 from mlmsg.errors import CertificateError, RequestLine, TimedOut, TransportError
 from mlmsg.policy import Timeouts
 
 __all__ = [
+    "LOST_CONNECTION",
     "NETWORK_ERRORS",
     "ConnectionLost",
     "ErrorTranslator",
+    "SingleAttemptResponse",
     "WriteTimedOut",
-    "forbid_aiohttp_retries",
+    "hide_from_aiohttp",
 ]
 
 
@@ -30,20 +32,27 @@ NETWORK_ERRORS = (aiohttp.ClientError, OSError, ConnectionLost)
 """Errors of a failed network. `TimeoutError` and `ssl.SSLError` are subclasses of `OSError`."""
 
 
-async def forbid_aiohttp_retries(
-    request: ClientRequest, handler: ClientHandlerType
-) -> ClientResponse:
-    """Hide lost connections from aiohttp, a client middleware.
+LOST_CONNECTION = (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError)
+"""Errors after which aiohttp sends a GET again, without asking the retry policy and without
+counting it (aiohttp 3.14, `ClientSession._request`)."""
 
-    aiohttp sends a GET again after these two errors, without asking the retry policy and without
-    counting it (aiohttp 3.14, `ClientSession._request`).
-    """
-    try:
-        return await handler(request)
-    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-        if isinstance(error, aiohttp.ClientConnectorError):
-            raise  # no connection was made
-        raise ConnectionLost from error
+
+def hide_from_aiohttp(error: Exception) -> NoReturn:
+    """Raise an error that aiohttp does not know in place of a `LOST_CONNECTION`."""
+    if isinstance(error, aiohttp.ClientConnectorError):
+        raise error  # no connection was made
+    raise ConnectionLost from error
+
+
+class SingleAttemptResponse(aiohttp.ClientResponse):
+    """A response to a request that aiohttp never sends again."""
+
+    async def start(self, connection: Connection) -> aiohttp.ClientResponse:
+        """Wait for the head of the response."""
+        try:
+            return await super().start(connection)
+        except LOST_CONNECTION as error:
+            hide_from_aiohttp(error)
 
 
 class _Reason(NamedTuple):

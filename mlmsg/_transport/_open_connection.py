@@ -17,10 +17,10 @@ class OpenConnection:
 
     __slots__ = ("_tls_socket", "_transport")
 
-    def __init__(self, transport: asyncio.Transport) -> None:
+    def __init__(self, transport: asyncio.Transport | None) -> None:
         self._transport = transport
         self._tls_socket: socket.socket | None = None
-        if transport.get_extra_info("sslcontext") is not None:
+        if transport is not None and transport.get_extra_info("sslcontext") is not None:
             self._tls_socket = transport.get_extra_info("socket")
 
     def has_unsent_bytes(self) -> bool:
@@ -29,14 +29,15 @@ class OpenConnection:
         Encrypted bytes of a TLS transport are not counted: no public method tells their number.
         """
         try:
-            return self._transport.get_write_buffer_size() > 0
+            return self._transport is not None and self._transport.get_write_buffer_size() > 0
         except AttributeError:  # see the class
             return True
 
     def abort(self) -> None:
         """Close the connection, without sending the bytes that are still buffered."""
         with suppress(AttributeError):
-            self._transport.abort()
+            if self._transport is not None:
+                self._transport.abort()
         if self._tls_socket is not None:
             shut_down(self._tls_socket)
 

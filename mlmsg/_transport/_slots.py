@@ -88,17 +88,24 @@ class ConnectionSlots:
 
     async def acquire(self) -> Slot:
         """Wait for a slot and hold it."""
+        slot = self.begin()
+        if not slot.is_held:
+            await self.wait(slot)
+        return slot
+
+    def begin(self) -> Slot:
+        """Return the slot of a new exchange. If it is not held, `wait` for it before its use."""
         parent = _current.get()
         while parent is not None and not parent.is_held:
             parent = parent.parent
         slot = Slot(self, parent)
-        if not self._waiting and self._has_room():
-            self._hold(slot)
+        if not self._waiting and self._counted < self._limit + self._extra:
+            slot.is_held = True  # as `_hold` does
+            self._active += 1
+            self._counted += 1
         elif lender := slot.find_lender():
             slot.lender, lender.borrower = lender, slot
             self._hold(slot)
-        else:
-            await self._wait(slot)
         _current.set(slot)
         return slot
 
@@ -167,7 +174,8 @@ class ConnectionSlots:
         self._active += 1
         self._counted += slot.lender is None
 
-    async def _wait(self, slot: Slot) -> None:
+    async def wait(self, slot: Slot) -> None:
+        """Wait until the slot is held."""
         admitted = asyncio.get_running_loop().create_future()
         entry = slot, admitted
         self._waiting.append(entry)

@@ -40,9 +40,10 @@ def is_success(response: aiohttp.ClientResponse) -> bool:
 def response_headers(response: aiohttp.ClientResponse) -> Mapping[str, str]:
     """Return the headers as valid text: a replacement character stands for invalid UTF-8."""
     headers = response.headers
-    if all(value.isascii() for value in headers.values()):
-        return headers
-    return CIMultiDict((name, _valid_text(value)) for name, value in headers.items())
+    for value in headers.values():
+        if not value.isascii():
+            return CIMultiDict((name, _valid_text(text)) for name, text in headers.items())
+    return headers
 
 
 def _valid_text(value: str) -> str:
@@ -67,7 +68,7 @@ async def read_response(
     The body of a success must be complete. Of an error, the part of the first 64 KiB that arrives
     is kept. A successful send is read like an error: its status alone shows that it succeeded.
     """
-    is_strict = is_success(response) and request.effect is not Effect.SEND
+    is_strict = 200 <= response.status < 300 and request.effect is not Effect.SEND
     limit = MAX_JSON_BYTES if is_strict else ERROR_BODY_BYTES
     chunks: list[bytes] = []
     size = 0
@@ -80,7 +81,8 @@ async def read_response(
         if is_strict:
             raise
     finally:
-        discard(response)  # at the end of its body, aiohttp has released the connection already
+        if response.connection is not None:  # aiohttp releases it at the end of the body
+            discard(response)
     whole = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     is_truncated = is_strict and size > limit
     headers = response_headers(response)
@@ -155,17 +157,21 @@ class ResponseStream:
         return chunk
 
 
+_NO_PIECES: Iterator[bytes] = iter(())
+
+
 class _Body:
     """The plain bytes of a response."""
 
     def __init__(self, response: aiohttp.ClientResponse, counter: TransferCounter) -> None:
         self._response = response
         self._counter = counter
+        self._content = response.content
         self._encoding = response.headers.get("Content-Encoding", "")
         self._decompressor: Decompressor | None = None
-        self._pieces: Iterator[bytes] = iter(())
+        self._pieces: Iterator[bytes] = _NO_PIECES
         self._surplus = 0  # compressed bytes that arrived, less the plain bytes that they became
-        self.is_compressed = is_compressed(self._encoding)
+        self.is_compressed = self._encoding != "" and is_compressed(self._encoding)
         # Taken before the body is read: afterwards aiohttp has given the connection back.
         connection = response.connection
         self._protocol = None if connection is None else connection.protocol
@@ -182,7 +188,7 @@ class _Body:
                 self._counter.bytes_received += len(piece)
                 self._surplus -= len(piece)
                 return piece
-            chunk = await self._response.content.readany()
+            chunk = await self._content.readany()
             if not chunk:
                 self._check_end()
                 return b""
