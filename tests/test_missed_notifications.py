@@ -8,7 +8,7 @@ import pytest
 from mlmsg import Client
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import Notification, parse
-from mlmsg.sandbox import Sandbox
+from mlmsg.sandbox import Fault, Sandbox
 
 CLAIM: Final = {"topic": "post_purchase", "user_id": 5, "resource": "/post-purchase/v1/claims/12"}
 
@@ -94,14 +94,53 @@ def test_an_element_without_its_envelope_is_read_by_itself(data: object) -> None
     assert read(request=data).id == "12"
 
 
+def fill(sandbox: Sandbox, count: int) -> list[str]:
+    """Add missed notifications of so many messages; return the ids of the messages."""
+    for number in range(count):
+        sandbox.market.add_missed_feed("messages", f"m{number}")
+    return [f"m{number}" for number in range(count)]
+
+
 async def test_each_missed_notification_comes_once(sandbox: Sandbox, client: Client) -> None:
     application = sandbox.grant.client_id
-    for number in range(25):
-        sandbox.market.add_missed_feed("messages", f"m{number}")
+    messages = fill(sandbox, 25)
     sandbox.market.add_missed_feed("marketplace_messages", "/marketplace/messages/g1")
     sandbox.market.add_missed_feed("items", "/items/MLM1")
     missed = client.notifications.missed(application, page_size=10)
     found = [notification async for notification in missed]
-    assert sorted(one.id for one in found) == sorted(["g1", *(f"m{n}" for n in range(25))])
+    assert sorted(one.id for one in found) == sorted(["g1", *messages])
     only = client.notifications.missed(application, topic="marketplace_messages")
     assert [notification.id async for notification in only] == ["g1"]
+
+
+OFFSETS: Final = {
+    # elements, the server's own limit -> the offsets of the requests
+    "none": (0, None, [0]),
+    "one page": (7, None, [0, 7]),
+    "a full page": (10, None, [0, 10]),
+    "two pages": (13, None, [0, 10, 13]),
+    "a server that caps the limit": (13, 4, [0, 4, 8, 12, 13]),
+    "one that caps it at one": (3, 1, [0, 1, 2, 3]),
+}
+
+
+@pytest.mark.parametrize("name", OFFSETS)
+async def test_a_short_page_is_not_the_last_one(
+    sandbox: Sandbox, client: Client, name: str
+) -> None:
+    count, sandbox.max_limit, offsets = OFFSETS[name]
+    messages = fill(sandbox, count)
+    missed = client.notifications.missed(sandbox.grant.client_id, page_size=10)
+    assert [notification.id async for notification in missed] == messages
+    assert [int(request.query["offset"]) for request in sandbox.requests] == offsets
+
+
+async def test_a_server_that_ignores_the_offset_is_asked_twice(
+    sandbox: Sandbox, client: Client
+) -> None:
+    fill(sandbox, 2)
+    body = {"messages": [feed.entry() for feed in sandbox.market.missed_feeds]}
+    sandbox.inject(Fault(status=200, body=body, path="/missed_feeds", times=100))
+    missed = client.notifications.missed(sandbox.grant.client_id)
+    assert [notification.id async for notification in missed] == ["m0", "m1"]
+    assert len(sandbox.requests) == 2

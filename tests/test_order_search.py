@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
+from multiprocessing.reduction import ForkingPickler
 from typing import TypeVar
 
 import pytest
@@ -108,7 +109,9 @@ async def test_an_unreadable_order_hides_no_other_pack() -> None:
     assert sorted([*(str(pack.pack_id) for pack in found), pack_id]) == sorted(market.packs)
     assert [*caught.value.errors] == [int(order_id)]
     assert isinstance(caught.value.errors[int(order_id)], PermissionDenied)
-    assert order_id in str(caught.value)
+    copied = ForkingPickler.loads(ForkingPickler.dumps(caught.value))
+    assert str(copied) == str(caught.value)
+    assert order_id in str(copied)
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (401, AuthenticationError)])

@@ -28,11 +28,16 @@ class Notifications:
         two days are over: there is no way to acknowledge it. It keeps none of a time in which the
         topic was switched off. Elements that are not about messages or claims are left out.
 
+        The answers carry no total, and their largest size is not documented. So a short page is
+        not taken for the last one: the walk ends with an empty page, or with one that has nothing
+        new. This is inferred.
+
         Args:
             app_id: The application's id.
             topic: `messages`, `post_purchase`, `marketplace_messages`, `marketplace_claims`, or
                 None for all.
-            page_size: Elements requested at a time. Not verified: the largest number.
+            page_size: Elements requested at a time. Not verified: the largest number. A server
+                that returns fewer is followed.
 
         Raises:
             PermissionDenied: The application belongs to somebody else.
@@ -52,8 +57,8 @@ class Notifications:
                     seen.add(identity)
                     if notification is not None:
                         yield notification
-            # Pages carry no total. A server that ignores the offset repeats itself for ever.
-            if len(elements) < page_size or len(seen) == count:
+            # A server that ignores the offset repeats itself for ever.
+            if len(seen) == count:
                 return
             offset += len(elements)
 
