@@ -6,7 +6,9 @@ import pty
 import re
 import signal
 import subprocess
+import sys
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 
 import pytest
@@ -270,6 +272,41 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
     assert re.search(r"8/8 threads, 16 files, 2\d\d\.\d kB, .*/s, 1 failed", seen)
     assert "failed: claims/404: 404 " in seen
     assert "threads 7, files downloaded" in seen
+
+
+@pytest.mark.slow
+def test_a_job_that_finds_its_work_knows_how_much_there_is(tmp_path: Path) -> None:
+    leader, follower = pty.openpty()
+    command = [*PROGRAM, "sync", "--sandbox", "--all", "--since", "2020-01-01"]
+    with subprocess.Popen(
+        [*command, "--to", str(tmp_path)],
+        stdout=follower,
+        stderr=follower,
+        env=environment(TERM="xterm-256color", COLUMNS="160"),
+    ) as process:
+        os.close(follower)
+        seen = read_all(leader)
+    assert process.returncode == 0
+    counts = re.findall(r"(\d+)/(\d+) threads, \d+ files, .*?, 0 failed +\S+ threads/s", seen)
+    assert counts[-1] == ("7", "7")
+    assert {total for _, total in counts} == {"7"}
+    assert re.search(
+        r"API requests \d+ \(0 waited for the rate limit\): .*orders\.search \d+", seen
+    )
+
+
+def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "200")
+    report, waiting = SyncReport(expected=4), iter([7, 0])
+    with watch(report, None, Settings(), lambda: next(waiting, 0)) as show:
+        show(SyncEvent("thread", ThreadId("pack", "1")))
+    assert "7 calls wait for the rate limit" in screen.getvalue()
+    assert "1/4 threads" in screen.getvalue()
 
 
 def read_all(descriptor: int) -> str:

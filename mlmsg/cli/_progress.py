@@ -13,6 +13,7 @@ from rich.progress import (
     Progress,
     ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -37,20 +38,26 @@ LEVELS = {"failed": "error", "manifest": "warning"}
 
 
 @contextmanager
-def watch(report: SyncReport, threads: int | None, settings: Settings) -> Iterator[Show]:
+def watch(
+    report: SyncReport,
+    threads: int | None,
+    settings: Settings,
+    waiting: Callable[[], int] = lambda: 0,
+) -> Iterator[Show]:
     """Yield a function that shows an event.
 
     Args:
         report: The counts so far, which the bar shows.
-        threads: The number of threads of the job, or None if it is unknown.
+        threads: The number of threads of the job, or None if only the report knows it, in time.
         settings: The options of the command.
+        waiting: Returns the number of calls that wait for the rate limit.
     """
     if settings.quiet:
         yield _json_problem if settings.json else _problem
     elif settings.json:
         yield _json_line
     elif sys.stdout.isatty():
-        with _bar(report, threads) as show:
+        with _bar(report, threads, waiting) as show:
             yield show
     else:
         yield _line
@@ -58,19 +65,23 @@ def watch(report: SyncReport, threads: int | None, settings: Settings) -> Iterat
 
 def summary(report: SyncReport, to: str, error: Exception | None, settings: Settings) -> None:
     """Print the last line: the counts of the report, and the error that stopped the job."""
-    failed = len(report.failed) + report.omitted_failures
+    failed = report.failures
     if settings.json:
         counts = {"threads": report.threads, "downloaded": report.downloaded}
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
         counts |= {"requests": sum(report.calls.values()), "waited": report.waits}
         level = "error" if failed or error else "info"
-        print_json_line(_stamp("report", level) | {"to": to} | counts | _error_fields(error))
+        more = {"waited_seconds": round(report.waited, 3), "calls": report.calls}
+        print_json_line(_stamp("report", level) | {"to": to} | counts | more | _error_fields(error))
     elif not settings.quiet:
+        waits = f"{report.waits} waited for the rate limit"
+        calls = sorted(report.calls.items(), key=lambda call: -call[1])
         print_line(
             f"mirrored into {printable(to)}: threads {report.threads}, "
             f"files downloaded {report.downloaded} ({decimal(report.bytes)}), "
             f"already there {report.skipped}, failed {failed}, "
-            f"API requests {sum(report.calls.values())} ({report.waits} waited for the rate limit)"
+            f"API requests {sum(report.calls.values())} ({waits}): "
+            f"{', '.join(f'{name} {count}' for name, count in calls)}"
         )
 
 
@@ -124,17 +135,34 @@ def _place(event: SyncEvent) -> str:
     return printable(event.path or "/".join(filter(None, (event.thread.path, event.filename))))
 
 
+class _Status(ProgressColumn):
+    """The speed of the job, and whether the rate limit is what it waits for.
+
+    The bar draws it several times a second, also if no event comes.
+    """
+
+    def __init__(self, waiting: Callable[[], int]) -> None:
+        super().__init__()
+        self._waiting = waiting
+
+    def render(self, task: Task) -> Text:
+        """Return the number of threads a second, and the calls that wait for the rate limit."""
+        rate = f"{task.completed / (task.elapsed or 1.0):.1f} threads/s"
+        waiting = self._waiting()
+        return Text(rate + (f", {waiting} calls wait for the rate limit" if waiting else ""))
+
+
 @contextmanager
-def _bar(report: SyncReport, threads: int | None) -> Iterator[Show]:
-    columns: list[ProgressColumn] = [
+def _bar(report: SyncReport, threads: int | None, waiting: Callable[[], int]) -> Iterator[Show]:
+    columns = (
         SpinnerColumn(),
         BarColumn(bar_width=20),
         TextColumn("{task.fields[counts]}"),
+        _Status(waiting),
         TimeElapsedColumn(),
-    ]
-    if threads is not None:
-        columns += [TextColumn("left"), TimeRemainingColumn()]
-    of_total = "" if threads is None else f"/{threads}"
+        TextColumn("left"),
+        TimeRemainingColumn(),
+    )
     finished = 0
     with Progress(*columns, console=Console(file=sys.stdout)) as progress:
         task = progress.add_task("", total=threads, counts="")
@@ -144,14 +172,17 @@ def _bar(report: SyncReport, threads: int | None) -> Iterator[Show]:
             finished += event.filename is None and event.kind != "manifest"
             if event.kind in LABELS:
                 progress.console.print(Text(_problem_text(event)), soft_wrap=True)
+            total = report.expected if threads is None else threads
+            total = None if total is None else max(total, finished)
             elapsed = progress.tasks[task].elapsed or 1.0
-            failed = len(report.failed) + report.omitted_failures
             progress.update(
                 task,
                 completed=finished,
-                counts=f"{finished}{of_total} threads, {report.downloaded + report.skipped} files, "
+                total=total,
+                counts=f"{finished}{'' if total is None else f'/{total}'} threads, "
+                f"{report.downloaded + report.skipped} files, "
                 f"{decimal(report.bytes)}, {decimal(int(report.bytes / elapsed))}/s, "
-                f"{failed} failed",
+                f"{report.failures} failed",
             )
 
         yield show

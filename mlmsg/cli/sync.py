@@ -10,7 +10,7 @@ from datetime import datetime
 import click
 
 from mlmsg._worker_threads import run_in_thread
-from mlmsg.sync import SyncEvent, SyncReport, sync_attachments, sync_seller
+from mlmsg.sync import SyncReport, sync_attachments, sync_seller
 
 from ._command import Job
 from ._exit_codes import ExitCode
@@ -195,35 +195,38 @@ async def _sync(
             ]
         counts = [await run_in_thread(kind.check) for kind in threads]
         total = None if None in counts or not counts else sum(filter(None, counts))
-        counting = connection.client.listen(report.count_call)
-        with watch(report, total, settings) as show, _stop_at_sigterm(), counting:
+        client = connection.client
 
-            def record(event: SyncEvent) -> None:
-                report.add(event)
-                show(event)
+        def waiting() -> int:
+            return client.waiting_calls
 
+        with watch(report, total, settings, waiting) as show, _stop_at_sigterm():
             if options.since is not None:
                 await sync_seller(
-                    connection.client,
+                    client,
                     to=options.to,
                     since=options.since,
                     full=options.full,
                     app_id=options.app_id,
                     concurrency=options.concurrency,
                     verify=options.verify,
-                    on_event=record,
+                    on_event=show,
+                    report=report,
                 )
                 return
             packs, claims = threads
+            with client.listen(report.count_call):
+                site_id = await site_of_account(connection, options.site_id)
             await sync_attachments(
-                connection.client,
+                client,
                 packs=packs.ids(),
                 claims=claims.ids(),
                 to=options.to,
-                site_id=await site_of_account(connection, options.site_id),
+                site_id=site_id,
                 concurrency=options.concurrency,
                 verify=options.verify,
-                on_event=record,
+                on_event=show,
+                report=report,
             )
 
 
