@@ -1,9 +1,11 @@
 """Shards: values that travel, run anywhere, and add up to the same mirror."""
 
 import itertools
+import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from datetime import UTC, date, datetime, timedelta
 from multiprocessing import get_context
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -14,7 +16,7 @@ from anyio import to_thread
 from mirrors import expected, fill, on_disk, without_manifests
 from obstore.store import LocalStore
 
-from mlmsg import AuthenticationError, RuleError
+from mlmsg import AuthenticationError, PackRef, RuleError
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import Shard, SyncReport, merge_reports, plan_shards, run_shard
 
@@ -53,6 +55,54 @@ def test_ids_are_cut_and_none_is_lost() -> None:
     assert [shard.claims for shard in found] == [(), (), (), ("a", "b", "c")]
     assert [shard.name for shard in found] == [f"shard/000{number}" for number in range(4)]
     assert list(plan_shards(token="t", to="x", site_id="MLM")) == []
+
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+def test_days_are_cut_without_a_gap() -> None:
+    end = NOON + timedelta(days=17)
+    found = list(plan_shards(token="t", to="x", since=NOON, until=end, days=7, name="s"))
+    spans = [(shard.since, shard.until) for shard in found]
+    week = timedelta(days=7)
+    assert spans == [(NOON, NOON + week), (NOON + week, NOON + 2 * week), (NOON + 2 * week, end)]
+    assert [shard.name for shard in found] == ["s/2026-03-01", "s/2026-03-08", "s/2026-03-15"]
+    assert not any(shard.packs or shard.claims for shard in found)
+    *_, last = plan_shards(token="t", to="x", since=NOON)
+    assert last.until is None, "it lasts until the end of its run"
+    (day,) = plan_shards(token="t", to="x", since=date(2026, 3, 1), until=date(2026, 3, 2))
+    assert day.until == datetime(2026, 3, 2, tzinfo=UTC)
+
+
+WRONG: dict[str, dict[str, object]] = {
+    "`packs`": {"packs": "123"},
+    "`claims`": {"claims": 5},
+    "an id of `claims`": {"claims": [PackRef(pack_id=1)]},
+    "`size`": {"size": 0},
+    "`days`": {"days": 0, "since": NOON},
+    "`days` of a shard: found 1000000": {"days": 10**6, "since": NOON},
+    "`name`": {"name": ""},
+    "`name` of a shard: found 5": {"name": 5},
+    "`to`": {"to": b"x"},
+    "`concurrency`": {"concurrency": 0},
+    "`since`": {"since": "2026-03-01"},
+    "no zone": {"since": datetime(2026, 3, 1)},  # noqa: DTZ001
+    "`until`": {"since": NOON, "until": 5},
+    "no `since`": {"until": NOON},
+    "`since` of shards: found `packs`": {"since": NOON, "packs": [1]},
+    "`since` of shards: found `packs` or `claims`": {"since": NOON, "claims": iter([1])},
+    "before `until`": {"since": NOON, "until": NOON},
+    "or before now": {"since": datetime(2100, 1, 1, tzinfo=UTC)},
+    "`base_url`": {"base_url": "http://x.example"},
+    "`global_selling`": {"global_selling": None},
+}
+
+
+@pytest.mark.parametrize("rule", WRONG)
+def test_a_wrong_plan_is_refused_at_once(rule: str) -> None:
+    arguments: dict[str, object] = {"token": "t", "to": "x", "site_id": "MLM", **WRONG[rule]}
+    with pytest.raises(RuleError, match=re.escape(rule)):
+        plan_shards(**arguments)  # type: ignore[arg-type]
 
 
 def test_a_plan_of_endless_ids_is_made_lazily() -> None:

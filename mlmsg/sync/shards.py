@@ -18,7 +18,7 @@ obstore: `run_shard` then raises a `UsageError`.
 import asyncio
 import os
 import ssl as ssl_module
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sized
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -37,7 +37,7 @@ from mlmsg.policy import RetryPolicy, Timeouts
 from .ids import Id, Ids, check_ids, check_sites
 from .job import sync_attachments
 from .report import SyncReport
-from .target import TargetLike
+from .target import TargetLike, check_target_like
 
 __all__ = ["Shard", "plan_shards", "run_shard"]
 
@@ -45,6 +45,9 @@ T = TypeVar("T")
 
 DEFAULT_BUDGET = RateBudget()
 """The limit of an application, for shards that run one after the other."""
+
+MAX_DAYS = 36_500
+"""Days of the longest shard."""
 
 CaFile: TypeAlias = str | os.PathLike[str] | None
 
@@ -150,14 +153,10 @@ def plan_shards(
         days: The days that a shard covers.
 
     Raises:
-        RuleError: An argument is wrong.
+        RuleError: An argument is wrong, or both ids and `since` are given.
     """
-    check_ids("packs", packs, Iterable)
-    check_ids("claims", claims, Iterable)
-    check_sites(site_id, packs)
-    check_int("`size` of a shard", size, 1)
+    _check_plan(packs, claims, site_id, name, size, days)
     _check_ca_file(ssl)
-    check_int("`days` of a shard", days, 1)
     plan = Shard(
         name,
         token,
@@ -174,22 +173,72 @@ def plan_shards(
         global_selling=global_selling,
         user_id=user_id,
     )
+    check_int("`concurrency`", concurrency, 1)
+    check_target_like(to)
     _client(plan, None)  # checks the arguments that are the client's
-    if since is not None:
-        end = None if until is None else as_moment("until", until)
-        spans = _spans(as_moment("since", since), end, timedelta(days=days))
-        return (
-            replace(plan, name=f"{name}/{begin:%Y-%m-%d}", since=begin, until=stop)
-            for begin, stop in spans
-        )
+    span = _check_span(since, until, has_ids=_has_ids(packs) or _has_ids(claims))
+    if span is not None:
+        return _by_days(plan, *span, timedelta(days=days))
+    return _by_ids(plan, packs, claims, size)
+
+
+def _check_plan(
+    packs: Iterable[Id],
+    claims: Iterable[Id],
+    site_id: str | None,
+    name: str,
+    size: int,
+    days: int,
+) -> None:
+    check_ids("packs", packs, Iterable)
+    check_ids("claims", claims, Iterable)
+    check_sites(site_id, packs)
+    if not isinstance(name, str) or not name:
+        raise RuleError("`name` of a shard", shorten(name), "a str that is not empty")
+    check_int("`size` of a shard", size, 1)
+    check_int("`days` of a shard", days, 1, MAX_DAYS)
+
+
+def _check_span(
+    since: Moment | None, until: Moment | None, *, has_ids: bool
+) -> tuple[datetime, datetime | None] | None:
+    """Return the span of a plan by days, or None for a plan by ids."""
+    if since is None:
+        if until is not None:
+            raise RuleError("`until` of shards", "no `since`", "both, or neither")
+        return None
+    if has_ids:
+        hint = "With `since` the shards find the packs and claims by themselves"
+        raise RuleError("`since` of shards", "`packs` or `claims` beside it", "one of them", hint)
+    begin = as_moment("since", since)
+    end = None if until is None else as_moment("until", until)
+    if begin >= (end or datetime.now(UTC)):
+        limit = "a moment before `until`, or before now"
+        raise RuleError("`since` of shards", begin.isoformat(), limit)
+    return begin, end
+
+
+def _has_ids(ids: Iterable[Id]) -> bool:
+    return not isinstance(ids, Sized) or len(ids) > 0
+
+
+def _by_ids(plan: Shard, packs: Iterable[Id], claims: Iterable[Id], size: int) -> Iterator[Shard]:
+    """Yield shards of so many ids each."""
     parts = chain(
         ((part, ()) for part in _cut(packs, size)),
         (((), part) for part in _cut(claims, size)),
     )
-    return (
-        replace(plan, name=f"{name}/{number:04}", packs=ids[0], claims=ids[1])
-        for number, ids in enumerate(parts)
-    )
+    for number, (some_packs, some_claims) in enumerate(parts):
+        name = f"{plan.name}/{number:04}"
+        yield replace(plan, name=name, packs=some_packs, claims=some_claims)
+
+
+def _by_days(
+    plan: Shard, since: datetime, until: datetime | None, step: timedelta
+) -> Iterator[Shard]:
+    """Yield shards of so many days each."""
+    for begin, end in _spans(since, until, step):
+        yield replace(plan, name=f"{plan.name}/{begin:%Y-%m-%d}", since=begin, until=end)
 
 
 def _spans(
