@@ -7,9 +7,9 @@ stays in the list is yielded.
 
 **Rows that move.** A row that is updated leaves its slice and gets a new time: the present. So the
 slices end at the time when the walk began, and the rows that were updated since are walked in
-passes. A row can also move from one list to another. So the passes read the lists in alternating
-order, and two passes in a row without a new row end the walk. A row is yielded once, when it is
-first seen.
+passes. A row can also move from one list to another, while neither is read. It is missed for good
+only if it does so again and again, between all readings of the lists until two passes in a row have
+found nothing new, which end the walk. A row is yielded once, when it is first seen.
 
 **Memory.** Any row may be updated after it was yielded, and then it comes again in a pass, with
 nothing that shows its old time. So the id of each yielded row is kept, in eight bytes. All else is
@@ -155,36 +155,34 @@ class DateWalk(Generic[T]):
         started, now = time.monotonic(), self.clock()
         past_end = now if until is None else min(until, now)
         if since < past_end:
-            async with aclosing(self._slice(Span(since, past_end), self.lists, counter)) as rows:
+            async with aclosing(self._slice(Span(since, past_end), counter)) as rows:
                 async for row in rows:
                     yield row
         counter.in_slices = False
-        quiet, lists = 0, self.lists
+        quiet = 0
         for _ in range(MAX_PASSES):
             # The server's clock is known better after the first response than before it.
             elapsed = timedelta(seconds=time.monotonic() - started)
             begin = max(since, self.clock() - elapsed - CLOCK_TOLERANCE)
             if quiet >= QUIET_PASSES or (until is not None and until <= begin):
                 break
-            started, count, lists = time.monotonic(), counter.yielded, lists[::-1]
-            async with aclosing(self._slice(Span(begin, until), lists, counter)) as rows:
+            started, count = time.monotonic(), counter.yielded
+            async with aclosing(self._slice(Span(begin, until), counter)) as rows:
                 async for row in rows:
                     yield row
             quiet = quiet + 1 if counter.yielded == count else 0
         counter.end()
 
-    async def _slice(
-        self, span: Span, lists: Sequence[Fetch[T]], counter: _Counter
-    ) -> AsyncGenerator[T, None]:
+    async def _slice(self, span: Span, counter: _Counter) -> AsyncGenerator[T, None]:
         """Yield the unseen rows of a span, list after list; in halves if a list is too long."""
         halves: tuple[Span, ...] = ()
         unit = self.unit or self.key
         try:
-            first_pages = [await fetch(span, 0, self.page_size) for fetch in lists]
+            first_pages = [await fetch(span, 0, self.page_size) for fetch in self.lists]
             counter.note_total(sum(page.total or 0 for page in first_pages))
             for page in first_pages:
                 self._check_total(page)
-            for fetch, page in zip(lists, first_pages, strict=True):
+            for fetch, page in zip(self.lists, first_pages, strict=True):
                 async with aclosing(self._list(fetch, span, page)) as rows:
                     async for row in rows:
                         if counter.is_new(unit(row)):
@@ -192,7 +190,7 @@ class DateWalk(Generic[T]):
         except _SliceTooLarge:
             halves = self._halves(span)
         for half in halves:
-            async with aclosing(self._slice(half, lists, counter)) as rows:
+            async with aclosing(self._slice(half, counter)) as rows:
                 async for row in rows:
                     yield row
 
