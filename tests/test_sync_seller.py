@@ -204,6 +204,16 @@ async def test_missed_notifications_name_threads(quiet: Sandbox, tmp_path: Path)
     assert reads_of(quiet, f"/claims/{claim_id}/messages") == 1
 
 
+async def test_what_is_named_and_found_is_read_once(quiet: Sandbox, tmp_path: Path) -> None:
+    pack_id, claim_id = next(iter(quiet.market.packs)), next(iter(quiet.market.claims))
+    quiet.market.add_missed_feed("messages", quiet.market.packs[pack_id].messages[0].id)
+    quiet.market.add_missed_feed("post_purchase", f"/post-purchase/v1/claims/{claim_id}")
+    report = await run(quiet, tmp_path, app_id=quiet.grant.client_id)
+    assert (report.threads, report.expected) == (6, 6)
+    assert reads_of(quiet, f"/packs/{pack_id}/") == 1
+    assert reads_of(quiet, f"/claims/{claim_id}/messages") == 1
+
+
 async def test_a_missed_message_that_cannot_be_read_is_a_failure(
     quiet: Sandbox, tmp_path: Path
 ) -> None:
