@@ -432,7 +432,7 @@ class OutcomeUnknown(MlmsgError):
         message is not stored yet.
 
         Returns:
-            A `Message` for `packs.send`, a `ClaimMessage` for `claims.send`.
+            A `Message` for `packs.send` and `reasons.send`, a `ClaimMessage` for `claims.send`.
 
         Raises:
             OutcomeUnknown: It cannot be known: the thread has a message of that time whose text was

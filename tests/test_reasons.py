@@ -12,6 +12,7 @@ from mlmsg import (
     Client,
     ConversationOpen,
     ExceptedCase,
+    Message,
     NotFound,
     OutcomeUnknown,
     PermissionDenied,
@@ -216,6 +217,50 @@ async def test_an_unknown_failure_leaves_the_outcome_open(
     with pytest.raises(OutcomeUnknown):
         await client.reasons.send(pack_id, "OTHER", text="Hola")
     assert len(sandbox.requests) == 1
+
+
+@pytest.mark.parametrize("is_delivered", [False, True])
+async def test_a_text_whose_answer_was_lost_is_found_if_it_is_there(
+    market: tuple[Sandbox, Client, str], *, is_delivered: bool
+) -> None:
+    sandbox, client, pack_id = market
+    sandbox.inject(Fault(action="lose" if is_delivered else "drop", path="/option"))
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.reasons.send(pack_id, "OTHER", text="Hola")
+    found = await caught.value.reconcile()
+    messages = sandbox.market.packs[pack_id].messages
+    assert [message.id for message in messages] == (
+        [found.id] if isinstance(found, Message) else []
+    )
+    assert len(messages) == is_delivered
+
+
+async def test_a_text_that_was_answered_is_not_found_for_another_send(
+    market: tuple[Sandbox, Client, str],
+) -> None:
+    sandbox, client, pack_id = market
+    await client.reasons.send(pack_id, "OTHER", text="Hola")
+    sandbox.market.unblock(pack_id)
+    sandbox.inject(Fault(action="drop", method="POST"))
+    buyer = sandbox.market.packs[pack_id].buyer_id
+    to = buyer if sandbox.market.site_id == "MLB" else None
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.packs.send(pack_id, "Hola", to=to)
+    assert await caught.value.reconcile() is None
+
+
+async def test_a_template_whose_answer_was_lost_cannot_be_recognized(
+    market: tuple[Sandbox, Client, str],
+) -> None:
+    sandbox, client, pack_id = market
+    options = await client.reasons.list(pack_id)
+    option = next(option for option in options if option.id == "REQUEST_VARIANTS")
+    assert option.templates
+    sandbox.inject(Fault(action="lose", path="/option"))
+    with pytest.raises(OutcomeUnknown) as caught:
+        await client.reasons.send(pack_id, option, template_id=option.templates[0].id)
+    with pytest.raises(OutcomeUnknown, match="filled the template"):
+        await caught.value.reconcile()
 
 
 @pytest.mark.parametrize("status", [409, 429])

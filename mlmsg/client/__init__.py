@@ -8,6 +8,7 @@ from typing import Final, NoReturn, Self
 
 from mlmsg._arguments import check_base_url, check_bool, check_int, check_proxy, check_ssl
 from mlmsg._event_loop import check_asyncio
+from mlmsg._reconcile import SendReconciler
 from mlmsg._secrets import as_secret
 from mlmsg._session import Session
 from mlmsg._transport import TransportOptions
@@ -15,6 +16,7 @@ from mlmsg.auth import TokenLike, token_provider
 from mlmsg.budget import RateBudget
 from mlmsg.errors import RuleError, UsageError
 from mlmsg.events import EventEmitter, OnEvent
+from mlmsg.models import Message
 from mlmsg.policy import RetryPolicy, Timeouts
 
 from ._orders import OrdersUnreadable, limit_order_search
@@ -141,9 +143,10 @@ class Client:
         seller = Seller(self._session, global_selling=global_selling, user_id=user_id)
         self.account: Account = Account(self._session, seller)
         self.attachments: Attachments = Attachments(self._session, seller)
-        self.packs: Packs = Packs(self._session, seller, self.attachments)
+        reconciler = SendReconciler[Message](self._session.clock_offset)
+        self.packs: Packs = Packs(self._session, seller, self.attachments, reconciler)
         self.messages: Messages = Messages(self._session, seller)
-        self.reasons: Reasons = Reasons(self._session, seller)
+        self.reasons: Reasons = Reasons(self._session, seller, self.packs, reconciler)
         self.unread: UnreadMessages = UnreadMessages(self._session)
         self.claims: Claims = Claims(self._session, seller)
         self.notifications: Notifications = Notifications(self._session)

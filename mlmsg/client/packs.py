@@ -61,12 +61,18 @@ class Packs:
     thread, always with `mark_as_read=false`.
     """
 
-    def __init__(self, session: Session, seller: Seller, attachments: Attachments) -> None:
+    def __init__(
+        self,
+        session: Session,
+        seller: Seller,
+        attachments: Attachments,
+        reconciler: SendReconciler[Message],
+    ) -> None:
         self._session = session
         self._seller = seller
         self._attachments = attachments
         self._orders = OrderSearch(session, seller)
-        self._reconciler = SendReconciler[Message](session.clock_offset)
+        self._reconciler = reconciler
 
     async def page(self, pack_id: int | str, limit: int = 50, offset: int = 0) -> ThreadPage:
         """Return one page of a thread. Reading marks nothing as read.

@@ -1,16 +1,20 @@
 """Reasons to start a conversation ("Action guide")."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import NoReturn
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
 from mlmsg._misuse import explain_misuse
+from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
-from mlmsg.errors import RuleError
-from mlmsg.models import Reason, ReasonTemplate, Sent
+from mlmsg.errors import OutcomeUnknown, RuleError
+from mlmsg.models import Message, Reason, ReasonTemplate, Sent
 from mlmsg.rules import check_text, check_text_length
 
 from ._seller import Seller
+from .packs import Packs
 
 __all__ = ["Reasons"]
 
@@ -26,9 +30,13 @@ class Reasons:
     and `send` are those of domestic sellers under the same base.
     """
 
-    def __init__(self, session: Session, seller: Seller) -> None:
+    def __init__(
+        self, session: Session, seller: Seller, packs: Packs, reconciler: SendReconciler[Message]
+    ) -> None:
         self._session = session
         self._family = seller.family
+        self._packs = packs
+        self._reconciler = reconciler
 
     async def list(self, pack_id: int | str) -> list[Reason]:
         """Return the options of a pack, as the API orders them, children in `child_options`.
@@ -81,7 +89,9 @@ class Reasons:
             ConversationOpen: The conversation is open: use `packs.send`.
             ReasonUsedUp: The option was used before: wait for the buyer.
             NotFound: The option is not offered: read `list` again.
-            OutcomeUnknown: The message may or may not have been delivered.
+            OutcomeUnknown: The message may or may not have been delivered. `await
+                error.reconcile()` returns the delivered `Message` of a `text`, or None. That of a
+                template cannot be recognized: `reconcile` raises this again.
         """
         check_id("pack_id", pack_id)
         option_id = _option_id(option)
@@ -91,7 +101,20 @@ class Reasons:
         request = _operations.send_reason(
             pack_id, option_id, text, template_id, variables, family=self._family
         )
-        return await self._session.send(request)
+        sending, thread = self._session.send(request), partial(self._packs.messages, pack_id)
+        try:
+            return await self._reconciler.track(
+                sending, str(pack_id), text or "", (), thread, pack_fingerprint
+            )
+        except OutcomeUnknown as error:
+            if text is None:
+                error.with_reconciler(partial(_fail_to_reconcile, error))
+            raise
+
+
+async def _fail_to_reconcile(error: OutcomeUnknown) -> NoReturn:
+    reason = "the API filled the template, so the message cannot be recognized by its text"
+    raise OutcomeUnknown(reason, error.request)
 
 
 def _option_id(option: str | Reason) -> str:

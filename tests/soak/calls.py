@@ -181,9 +181,7 @@ class Mix:
         """Write one line to the ledger."""
         self.ledger.write(msgspec.json.encode(outcome) + b"\n")
 
-    async def _send(
-        self, send: Callable[[str], Awaitable[object]], *, reconciles: bool = True
-    ) -> str:
+    async def _send(self, send: Callable[[str], Awaitable[object]]) -> str:
         """Send a unique text, and record the outcome that the caller sees."""
         text = f"Mensaje {next(self._number)}, ¡gracias!"
         outcome, found = "cancelled", "-"
@@ -192,8 +190,7 @@ class Mix:
             outcome = "ok"
         except OutcomeUnknown as error:
             outcome = "unknown"
-            if reconciles:
-                found = await self._reconcile(error, text)
+            found = await self._reconcile(error, text)
             raise
         except (MlmsgError, OSError):
             outcome = "error"
@@ -283,9 +280,7 @@ class Mix:
         options, caps = await reasons.list(pack), await reasons.caps(pack)
         (option,) = (one for one in options if one.id == "OTHER" and one.usable)
         _check(caps[option.id] > 0, "a usable option without a cap")
-        text = await self._send(
-            lambda text: reasons.send(pack, option, text=text), reconciles=False
-        )
+        text = await self._send(lambda text: reasons.send(pack, option, text=text))
         page = await caller.client.packs.page(pack)
         _check(text in {message.text for message in page.messages}, "a message is missing")
 
