@@ -35,7 +35,7 @@ def parse(body: bytes) -> object:
     """
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = str(error)
     text = _text(body).rstrip("\x00 \t\r\n")
     for candidate in (text, _ESCAPE.sub(_escape, text)):

@@ -45,6 +45,10 @@ __all__ = ["Session"]
 T = TypeVar("T")
 R = TypeVar("R")
 
+_EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
+_LATEST_DATE = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+"""The bounds of a `Date` that a server's clock can have."""
+
 _NO_TOKEN = Secret()
 _ACCEPT, _FAIL = Accept(), Fail()
 
@@ -268,10 +272,11 @@ class Session:
         return self._clock_offset
 
     def _compare_clocks(self, date: str) -> None:
-        """Remember the clock offset. A date that cannot be read changes nothing."""
+        """Remember the clock offset. A date that cannot be true changes nothing."""
         self._last_date = date
         moment = http_date(date)
-        if moment is not None:
+        # A clock of the year 1 or 9999 would move every span of time out of the calendar.
+        if moment is not None and _EARLIEST_DATE <= moment < _LATEST_DATE:
             self._clock_offset = moment - time.time()
 
     def server_time(self) -> datetime:

@@ -188,7 +188,7 @@ def _decode(text: bytes) -> Token | None:
     """
     try:
         return msgspec.json.decode(text, type=Token)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

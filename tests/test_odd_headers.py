@@ -3,12 +3,13 @@
 import asyncio
 import logging
 from contextlib import suppress
+from datetime import UTC, datetime
 
 import pytest
 from calls import ONCE, PAGE, Call, connect, download, read_page, send, upload
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from rawserver import Peer, Step, each, raw_server
+from rawserver import Peer, Step, answers, each, raw_server
 from tracebacks import shown_by
 
 from mlmsg import Client, Download, MlmsgError, TransportError, UnsafeRedirect
@@ -261,3 +262,12 @@ async def test_a_body_is_not_shown_by_the_traceback_of_its_error(
                 await call(client)
             if call is not iterate:  # the caller's own loop variable
                 assert_not_shown(caught.value, log.text)
+
+
+@pytest.mark.parametrize("year", ["0001", "1970", "9999"])
+async def test_a_clock_that_cannot_be_true_moves_no_walk(year: str) -> None:
+    date = f"Date: Thu, 01 Jan {year} 00:00:00 GMT"
+    found = b'{"id": 9, "paging": {"total": 1}, "data": [{"id": 5, "players": []}]}'
+    since = datetime(2020, 1, 1, tzinfo=UTC)
+    async with connect(each(answers(200, found, date))) as (client, _):
+        assert [claim.id async for claim in client.claims.all(since=since)] == [5]

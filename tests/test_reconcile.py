@@ -209,7 +209,9 @@ def dated_now(ahead: float) -> str:
 
 
 @pytest.mark.parametrize(
-    "date", [None, "Date: soon", "Date: "], ids=["none", "unreadable", "empty"]
+    "date",
+    [None, "Date: soon", "Date: ", "Date: Fri, 31 Dec 9999 23:59:59 GMT"],
+    ids=["none", "unreadable", "empty", "not true"],
 )
 async def test_a_clock_that_is_known_stays_known(date: str | None) -> None:
     """The server is an hour ahead, and only the response before the send says so."""

@@ -73,6 +73,14 @@ def test_of_a_damaged_one_the_good_entries_are_kept() -> None:
     assert damage is not None
 
 
+def test_an_entry_nested_too_deeply_does_not_cost_the_others() -> None:
+    data = write_manifest(PACK, [entry("a.jpg"), entry("b.jpg")])
+    head, tail = data.rsplit(b'"size": 3', 1)
+    entries, damage = read_manifest(head + b'"size": 3, "x": ' + b"[" * 100_000 + tail)
+    assert entries == [entry("a.jpg")]
+    assert damage is not None
+
+
 def test_one_of_a_later_version_is_left_alone() -> None:
     data = write_manifest(PACK, []).replace(b'"version": 1', b'"version": 2')
     with pytest.raises(RuleError, match="later mlmsg"):

@@ -170,6 +170,7 @@ BROKEN = [
     pytest.param(b"", id="empty"),
     pytest.param(KEPT[:40], id="cut"),
     pytest.param(b"[" * 100_000, id="nested"),
+    pytest.param(b'{"x": ' + b"[" * 100_000, id="nested below a key"),
     pytest.param(b"null", id="null"),
     pytest.param(b'["kept-access"]', id="an array"),
     pytest.param(b"APP_USR-kept-access", id="a bare token"),

@@ -80,7 +80,7 @@ class GrantFile(FileTokenStore):
         """
         try:
             return cls(path, msgspec.json.decode(path.read_bytes(), type=Grant))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             pass
         found = f"something else in {os.fspath(path)!r}"
         hint = "Remove the file, and run `mlmsg login`"

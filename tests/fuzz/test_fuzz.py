@@ -4,12 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from fuzz.__main__ import CALLS, fuzz
+from fuzz.answers import DAMAGES
+from fuzz.calls import CALLS, operations
+from fuzz.run import fuzz
+from mlmsg import Client
 
-pytestmark = pytest.mark.slow
+
+def test_every_public_operation_is_called() -> None:
+    named = {name.partition(",")[0] for name in CALLS}
+    assert set(operations(Client("a-token"))) <= named
 
 
+@pytest.mark.slow
 async def test_malformed_answers_raise_errors_of_the_package_only(tmp_path: Path) -> None:
-    outcomes, violations = await fuzz(400, 7, tmp_path)
-    assert violations == []
-    assert set(outcomes) == set(CALLS)
+    report = await fuzz(500, 7, tmp_path)
+    assert report.violations == []
+    assert set(report.server.damages) == set(DAMAGES)
+    assert sum(counts["ok"] for counts in report.outcomes.values()) > 100
