@@ -151,7 +151,7 @@ CALLS: dict[str, Call] = {
     "claims.download": lambda s: s.client.claims.download(5, "a.png", s.place),
     "reasons.list": lambda s: s.client.reasons.list(1),
     "reasons.caps": lambda s: s.client.reasons.caps(1),
-    "reasons.send": lambda s: s.client.reasons.send(1, "OTHER", text="Hola"),
+    "reasons.send": lambda s: _send(s.client.reasons.send(1, "OTHER", text="Hola")),
     "notifications.missed": lambda s: _read_all(s.client.notifications.missed(7)),
     "notifications.parse": _parse_notification,
     "oauth.exchange": _log_in,
