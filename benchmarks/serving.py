@@ -1,6 +1,7 @@
 """The servers of the benchmarks, each in its own process, so that only the client is measured."""
 
 import asyncio
+import logging
 import os
 import re
 import ssl
@@ -14,8 +15,6 @@ from typing import ClassVar
 from urllib.parse import parse_qs, urlsplit
 
 import msgspec
-
-from mlmsg.sandbox import Market, Sandbox
 
 MESSAGE = {
     "id": "869412ae6d15580fa9cb81f288921d24",
@@ -55,13 +54,6 @@ def serve(kind: str, *arguments: str) -> Iterator[str]:
             yield process.stdout.readline().strip()
         finally:
             process.kill()
-
-
-async def sandbox() -> None:
-    """Serve a sandbox without packs, for uploads and downloads."""
-    async with Sandbox(market=Market()) as empty_sandbox:
-        print(empty_sandbox.url, flush=True)
-        await asyncio.Event().wait()
 
 
 class _Page(asyncio.Protocol):
@@ -206,6 +198,7 @@ class _Files(asyncio.Protocol):
 
     file = bytes(range(256)) * 391
     size = 100_000
+    count = 4
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -217,7 +210,7 @@ class _Files(asyncio.Protocol):
         path = data.partition(b" ")[2].partition(b"?")[0].decode()
         name = path.rpartition("/")[2]
         if "/packs/" in path:
-            files = [{"filename": f"{name}_{n}.jpg", "size": self.size} for n in range(4)]
+            files = [{"filename": f"{name}_{n}.jpg", "size": self.size} for n in range(self.count)]
             message = PAGE["messages"][0] | {"id": name, "message_attachments": files}  # type: ignore[index]
             body = msgspec.json.encode(PAGE | {"messages": [message]})
         else:
@@ -226,9 +219,33 @@ class _Files(asyncio.Protocol):
         self.transport.write(body)
 
 
+class _Small(_Files):
+    """Answers with packs of one small file."""
+
+    size = 1_000
+    count = 1
+
+
 async def files() -> None:
     """Serve packs and their files, without end."""
     await _serve(_Files)
+
+
+async def small() -> None:
+    """Serve packs of one small file, without end."""
+    await _serve(_Small)
+
+
+async def bucket() -> None:
+    """Serve S3 with moto."""
+    from moto.server import ThreadedMotoServer  # noqa: PLC0415  (only here)
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    print(f"http://{host}:{port}", flush=True)
+    await asyncio.Event().wait()
 
 
 MAX_REQUESTS = 500
@@ -270,11 +287,12 @@ async def limited() -> None:
 if __name__ == "__main__":
     kinds: dict[str, Callable[..., Coroutine[object, object, None]]]
     kinds = {
+        "bucket": bucket,
         "files": files,
         "large": large,
         "limited": limited,
         "page": page,
-        "sandbox": sandbox,
+        "small": small,
         "thread": thread,
     }
     asyncio.run(kinds[sys.argv[1]](*sys.argv[2:]))
