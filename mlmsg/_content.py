@@ -8,32 +8,38 @@ size that its message lists.
 import re
 from dataclasses import dataclass
 
+from ._patterns import LazyPattern
 from .rules import SNIFF_BYTES
 
 __all__ = ["SNIFF_BYTES", "Announced", "document_in", "may_be_document"]
 
-_HTML = re.compile(
+_HTML = LazyPattern(
     rb"(?is)(?:\xef\xbb\xbf)?\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)*"
     rb"<(?:!doctype\s+html|html|head|body|title|meta|script|style|link|h[1-6]|p|div|center|table|pre)"
     rb"(?:[\s/>]|$)"
 )
-_JSON = re.compile(
+_JSON = LazyPattern(
     rb"(?s)(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]]|null\s*$|\"[^\"]*\"\s*$)"
 )
 
-_DOCUMENT_NAMES = re.compile(r"(?i)\.(x?html?|xht|mhtml?|json[5l]?|ndjson|geojson|har|ipynb|map)$")
-_DOCUMENT_TYPES = re.compile(r"(?i)\s*(text/html|application/xhtml\+xml|[a-z]+/([\w.-]+\+)?json)\b")
+_DOCUMENT_NAMES = LazyPattern(
+    r"(?i)\.(x?html?|xht|mhtml?|json[5l]?|ndjson|geojson|har|ipynb"
+    r"|map)$"
+)
+_DOCUMENT_TYPES = LazyPattern(
+    r"(?i)\s*(text/html|application/xhtml\+xml|[a-z]+/([\w.-]+\+)?json)\b"
+)
 
-_BINARY_NAMES = re.compile(
+_BINARY_NAMES = LazyPattern(
     r"(?i)\.(png|jpe?g|jpe|jfif|gif|webp|bmp|tiff?|heic|heif|avif|ico|psd|pdf|zip|rar|7z|t?gz|bz2|xz"
     r"|docx|xlsx|xlsb|xlsm|pptx|od[tsp]|mp4|m4v|mov|avi|mkv|webm|3gp|mpe?g|wmv|mp3|m4a|aac|og[gav]"
     r"|opus|wav|flac|amr|apk)$"
 )
-_BINARY_TYPES = re.compile(
+_BINARY_TYPES = LazyPattern(
     r"(?i)\s*(image/(?!svg)|audio/|video/|application/(pdf|zip|gzip|x-rar|x-7z|vnd\.rar"
     r"|vnd\.openxmlformats|vnd\.oasis))"
 )
-_UNKNOWN_TYPES = re.compile(r"(?i)\s*(application/octet-stream|binary/octet-stream)?\s*(;|$)")
+_UNKNOWN_TYPES = LazyPattern(r"(?i)\s*(application/octet-stream|binary/octet-stream)?\s*(;|$)")
 
 
 @dataclass(frozen=True, slots=True)

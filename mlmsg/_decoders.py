@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import Generic, TypeVar
 
 import msgspec
@@ -42,7 +43,11 @@ class JsonDecoder(Generic[T]):
     def __init__(self, target: type[T], is_whole: Callable[[T], bool] | None = None) -> None:
         self._target = target
         self._is_whole = is_whole
-        self._decoder = msgspec.json.Decoder(target, strict=False)
+
+    @cached_property
+    def _decoder(self) -> msgspec.json.Decoder[T]:
+        # Made by the first response: all of them at once would be the longest part of the import.
+        return msgspec.json.Decoder(self._target, strict=False)
 
     def __call__(self, response: Response) -> T:
         """Return the struct.

@@ -9,13 +9,15 @@ from email.errors import HeaderParseError
 from email.header import decode_header
 from urllib.parse import unquote_to_bytes
 
+from ._patterns import LazyPattern
+
 __all__ = ["filename_in"]
 
-_PARAMETER = re.compile(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
-_EXTENDED = re.compile(r"([^']*)'[^']*'(.*)", re.DOTALL)
-_CONTINUATION = re.compile(r"filename\*([0-9]{1,3})(\*?)")
+_PARAMETER = LazyPattern(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
+_EXTENDED = LazyPattern(r"([^']*)'[^']*'(.*)", re.DOTALL)
+_CONTINUATION = LazyPattern(r"filename\*([0-9]{1,3})(\*?)")
 _ENCODED_WORD = r"=\?[!->@-~]+\?[bBqQ]\?[ ->@-~]*\?="
-_ENCODED_WORDS = re.compile(rf"{_ENCODED_WORD}(?:\s*{_ENCODED_WORD})*")
+_ENCODED_WORDS = LazyPattern(rf"{_ENCODED_WORD}(?:\s*{_ENCODED_WORD})*")
 """Neighbours belong together: one character may be divided between them."""
 
 

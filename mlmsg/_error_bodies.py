@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from . import _lenient
+from ._patterns import LazyPattern
 from .errors import (
     ApiError,
     AuthenticationError,
@@ -92,7 +93,7 @@ def _error_class(status: int, found: ErrorBody) -> type[ApiError]:
 _ABOUT_SOMETHING_ELSE = {429}
 """Statuses that are never about the token, whatever the text says."""
 
-_BAD_TOKEN_CODE = re.compile(
+_BAD_TOKEN_CODE = LazyPattern(
     r"(?i)(?:invalid|expired|malformed|missing)_(?:access_)?token|(?:access_)?token_expired"
 )
 _TOKEN = r"(?:(?:access|bearer)[ -]?token|token de ac(?:ceso|esso))"  # noqa: S105
@@ -102,13 +103,13 @@ _BAD = (
     r"|caducado"
     r"|obrigat[oó]rio|necess[aá]rio|n[aã]o (?:[eé] )?v[aá]lido|ausente)"
 )
-_BAD_TOKEN_TEXT = re.compile(
+_BAD_TOKEN_TEXT = LazyPattern(
     rf"(?i)\b(?:malformed|invalid|expired|missing) (?:{_TOKEN}|token)\b"
     rf"|(?:\b{_TOKEN}|^(?:(?:the|el|o) )?token):? (?:is |has |was |es |est[aá] |é )?{_BAD}\b"
     rf"|\b(?:requiere|falta|necess[aá]rio) (?:el |un |o |um )?{_TOKEN}\b"
     r"|\bauthorization (?:value |header )(?:is )?(?:missing|required|not present)\b"
 )
-_OF_ANOTHER_USER = re.compile(
+_OF_ANOTHER_USER = LazyPattern(
     r"(?i)\b(?:for|to) (?:this |the )?(?:resource|user|seller|order|pack)"
 )
 """A token that is valid, but not for what was asked."""
@@ -256,4 +257,4 @@ def hint_for(message: str) -> str:
     return next((hint for pattern, hint in _HINTS if pattern.search(message)), "")
 
 
-_SUBSTATUS = re.compile(r"(?i)\b(?:blocked|block|bloqued)_by_\w+")
+_SUBSTATUS = LazyPattern(r"(?i)\b(?:blocked|block|bloqued)_by_\w+")

@@ -7,7 +7,6 @@ come from the page, so that a dark theme looks right too.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from html import escape
 from typing import Protocol
 
 __all__ = ["Bubble", "file_lines", "moderation_notes", "render_table", "render_thread", "size_text"]
@@ -23,6 +22,13 @@ _LINE = "1px solid rgba(127,127,127,.35)"
 _MUTED = "opacity:.7;font-size:12px"
 _MINE = "background:rgba(52,131,250,.16)"
 _THEIRS = "background:rgba(127,127,127,.14)"
+
+
+def escape(text: str) -> str:
+    """Return a text as HTML."""
+    from html import escape as escape_html  # noqa: PLC0415  (few programs need its large table)
+
+    return escape_html(text)
 
 
 _FINE = frozenset({"", "clean", "non_moderated", "none"})

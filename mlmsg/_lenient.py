@@ -14,6 +14,8 @@ from typing import TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from ._patterns import LazyPattern
+
 __all__ = ["convert", "parse"]
 
 T = TypeVar("T")
@@ -81,7 +83,7 @@ _TOLERANT = json.JSONDecoder(
     strict=False, parse_constant=_finite, parse_float=_finite, parse_int=_int
 )
 
-_ESCAPE = re.compile(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])?')
+_ESCAPE = LazyPattern(r'\\(u[0-9a-fA-F]{4}|["\\/bfnrt])?')
 """A backslash, with the escape that it begins."""
 
 

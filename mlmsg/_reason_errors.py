@@ -4,8 +4,7 @@ The Portuguese edition of the document prints the messages in Portuguese, and pe
 too. So a message is matched in both languages, and only where status and `cause` do not decide.
 """
 
-import re
-
+from ._patterns import LazyPattern
 from ._wire import Response
 from .errors import (
     ApiError,
@@ -20,10 +19,10 @@ __all__ = ["proves_not_executed", "refine_reason_error", "refine_used_up"]
 
 _LOCKED = 409
 
-_USED_UP = re.compile(r"(?i)option\s+\S+\s+again|opç[aã]o\s+\S+\s+(?:outra vez|novamente)")
+_USED_UP = LazyPattern(r"(?i)option\s+\S+\s+again|opç[aã]o\s+\S+\s+(?:outra vez|novamente)")
 _USED_UP_HINT = "The message limit is reached: wait for the buyer to answer, then use packs.send"
-_IS_OPEN = re.compile(r"(?i)check\s+(?:the\s+)?blocked messages|mensagens bloqueadas")
-_PAST_DATE = re.compile(r"(?i)(?:delivery|entrega)\b.*\b(?:before|anterior)")
+_IS_OPEN = LazyPattern(r"(?i)check\s+(?:the\s+)?blocked messages|mensagens bloqueadas")
+_PAST_DATE = LazyPattern(r"(?i)(?:delivery|entrega)\b.*\b(?:before|anterior)")
 
 _HINTS = {
     400: "Take the template, its variables and the text from client.reasons.list",

@@ -5,7 +5,6 @@ files, the receiver and the time. A message that belongs to another send is neve
 two lost sends of the same text are not both found in one message.
 """
 
-import html
 import time
 import unicodedata
 from collections import deque
@@ -223,7 +222,9 @@ def comparable(text: str) -> str:
     """
     text = unicodedata.normalize("NFKC", text)
     for _ in range(4):  # a server may escape what another one has escaped already
-        text = unicodedata.normalize("NFKC", html.unescape(text))
+        from html import unescape  # noqa: PLC0415  (few programs need its large table)
+
+        text = unicodedata.normalize("NFKC", unescape(text))
     return "".join("".join(c for c in text if not _is_invisible(c)).split())
 
 

@@ -1,6 +1,5 @@
 """Check and build the queries of the searches ("Claims", search; "Orders", search). Pure."""
 
-import difflib
 import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -121,6 +120,8 @@ def _check_names(family: Family, given: Mapping[str, object]) -> None:
     known = _DOMESTIC_FILTERS if family is Family.DOMESTIC else _SHARED_FILTERS
     for name in given:
         if name not in known:
+            import difflib  # noqa: PLC0415  (few programs need it, and it takes long)
+
             close = difflib.get_close_matches(name, known, 1)
             hint = f"Did you mean {close[0]!r}?" if close else ""
             raise RuleError("filter of a claim search", repr(name), ", ".join(sorted(known)), hint)

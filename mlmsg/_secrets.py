@@ -9,6 +9,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import SupportsIndex, TypeVar
 
+from ._patterns import LazyPattern
+
 __all__ = [
     "REDACTED",
     "Secret",
@@ -45,7 +47,7 @@ def _spellings(character: str) -> str:
 
 
 _DASH, _LINE = _spellings("-"), _spellings("_")
-_TOKEN_LIKE = re.compile(
+_TOKEN_LIKE = LazyPattern(
     rf"(?i)(?:APP{_LINE}USR|(?:(?<![a-z])|(?<=\\[bfnrt])|(?<=%[0-9a-f]{{2}}))TG){_DASH}"
     rf"(?:\w|{_DASH}|{_LINE}){{8,}}|(?<=access_token: )[^\s\"',;<}}\\]+"
 )

@@ -1,6 +1,5 @@
 """The sites of Mercado Libre, and what people write instead of their ids."""
 
-import difflib
 import unicodedata
 from typing import Final
 
@@ -37,5 +36,7 @@ def closest_site(text: str) -> str | None:
     """Return the site that a country, its code or a mistyped id means, or None."""
     letters = unicodedata.normalize("NFKD", text.strip().upper())
     name = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    import difflib  # noqa: PLC0415  (few programs need it: it takes longer than this package)
+
     found = difflib.get_close_matches(name[:50], _SITES, 1)
     return _SITES[found[0]] if found else None

@@ -12,6 +12,7 @@ import unicodedata
 from dataclasses import dataclass
 
 from ._arguments import check_id, check_int, shorten
+from ._patterns import LazyPattern
 from ._sites import SITE_NAMES, closest_site
 from .errors import RuleError
 
@@ -307,4 +308,4 @@ def _normalize_once(name: str) -> str:
     return stem[: CLAIM_FILES.max_name - len(ending)].rstrip("._-") + ending
 
 
-_DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])")
+_DEVICES = LazyPattern(r"(?i)(con|prn|aux|nul|com[0-9]|lpt[0-9])")

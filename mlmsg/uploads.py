@@ -9,7 +9,7 @@ import mimetypes
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
-from functools import partial
+from functools import cache, partial
 
 from ._arguments import check_content_type, check_int, is_content_type
 from ._multipart import Progress, length_mismatch
@@ -19,9 +19,6 @@ from ._worker_threads import run_in_thread
 from .rules import SNIFF_BYTES, FileRules, kind_of
 
 __all__ = ["Progress", "Readable", "Source", "SourceLike", "Streamed", "open_source"]
-
-# MimeTypes() reads the system's tables when it is created: at import, not on the event loop.
-_MIME_TYPES = mimetypes.MimeTypes()
 
 
 @asynccontextmanager
@@ -45,6 +42,8 @@ async def open_source(
         OSError: The file cannot be read; unchanged.
     """
     found = await inspect_source(source)
+    if not _mime_types.cache_info().currsize:
+        await run_in_thread(_mime_types)
     if content_type is None and is_content_type(found.content_type):
         content_type = found.content_type
     name = filename if filename is not None else found.filename
@@ -66,6 +65,12 @@ async def open_source(
         await _check_kind(found.open, name, rules)
         is_local = found.is_local
         yield Source(found.open, size, name, kind, found.replayable, is_local)
+
+
+@cache
+def _mime_types() -> mimetypes.MimeTypes:
+    """Return the MIME types. The first call reads the system's tables: never on the event loop."""
+    return mimetypes.MimeTypes()
 
 
 def _resolve_length(declared: int | None, known: int | None) -> int | None:
@@ -94,13 +99,13 @@ async def _check_kind(
 
 def _default_name(content_type: str | None, head: bytes) -> str:
     if content_type:
-        return f"attachment{_MIME_TYPES.guess_extension(content_type) or ''}"
+        return f"attachment{_mime_types().guess_extension(content_type) or ''}"
     kind = kind_of(head)
     return f"attachment{kind.extensions[0] if kind else ''}"
 
 
 def _guess_content_type(name: str) -> str:
-    kind, encoding = _MIME_TYPES.guess_type(name)
+    kind, encoding = _mime_types().guess_type(name)
     # "a.csv.gz" is guessed as text/csv with an encoding, but the file itself is not text.
     return kind if kind and not encoding else "application/octet-stream"
 

@@ -17,7 +17,7 @@ import mlmsg
 PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
-    ("_html", "_worker_threads"),
+    ("_html", "_patterns", "_version", "_worker_threads"),
     ("models",),
     ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),

@@ -10,12 +10,12 @@ import ssl as ssl_module
 from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Final, TypeVar
 
 import aiohttp
 from yarl import URL
 
+from mlmsg._version import __version__
 from mlmsg._wire import Request, Response, TransferCounter
 from mlmsg.errors import RequestLine, TransportError, UnsafeRedirect, UsageError
 from mlmsg.policy import Timeouts

@@ -4,8 +4,9 @@ The set of substatuses is open: the API adds new ones. `advice_for` returns `"un
 Where the table says "not verified", the document describes the block without saying when it ends.
 """
 
-import re
 from typing import Literal, NamedTuple, TypeAlias
+
+from mlmsg._patterns import LazyPattern
 
 __all__ = ["ADVICE", "Advice", "Guidance", "guidance_for"]
 
@@ -79,7 +80,7 @@ ADVICE: dict[str, Guidance] = {
 }
 """Guidance by substatus, without its prefix `blocked_by_`."""
 
-_PREFIX = re.compile(r"(?i)(?:blocked|block|bloqued)_by_")
+_PREFIX = LazyPattern(r"(?i)(?:blocked|block|bloqued)_by_")
 
 _ACTIVE = Guidance("reply", "")
 _UNKNOWN = "The conversation is blocked for a reason that this version does not know: {}"
