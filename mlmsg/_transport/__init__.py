@@ -33,7 +33,7 @@ __all__ = ["Transport", "TransportOptions"]
 
 T = TypeVar("T")
 
-USER_AGENT: Final = f"mlmsg/{version('mlmsg')}"
+USER_AGENT: Final = f"mlmsg/{__version__}"
 """The `User-Agent` header of every request."""
 
 
