@@ -19,7 +19,7 @@ from collections.abc import (
     Iterable,
     Iterator,
 )
-from contextlib import ExitStack, aclosing
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
@@ -211,19 +211,44 @@ async def _slice_buffer(view: memoryview) -> AsyncGenerator[Buffer, None]:
 
 
 async def _read_path(path: Path) -> AsyncGenerator[Buffer, None]:
-    # The first read opens the file, and it is closed after the last thread has finished, so that
-    # a cancellation in between leaves nothing open.
-    with ExitStack() as stack:
-        files: list[IO[bytes]] = []
-
-        def read() -> bytes:
-            if not files:
-                files.append(stack.enter_context(path.open("rb", buffering=0)))
-            return files[0].read(CHUNK_BYTES)
-
-        async with aclosing(read_ahead(read)) as chunks:
+    file = _File(path)
+    try:
+        async with aclosing(read_ahead(file.read, lambda: file.is_at_end)) as chunks:
             async for chunk in chunks:
                 yield chunk
+    finally:
+        # After the last thread has finished, so that a cancellation leaves nothing open.
+        file.close()
+
+
+class _File:
+    """A file that its first read opens, and that the read of its last bytes closes.
+
+    So a small file takes one call in a worker thread.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: IO[bytes] | None = None
+        self.is_at_end = False
+
+    def read(self) -> bytes:
+        """Return the next chunk. Runs in a worker thread."""
+        if self._file is None:
+            self._file = self._path.open("rb", buffering=0)
+        chunk = self._file.read(CHUNK_BYTES)
+        while 0 < len(chunk) < CHUNK_BYTES and not self.is_at_end:
+            more = self._file.read(CHUNK_BYTES - len(chunk))
+            chunk += more
+            self.is_at_end = not more
+        if self.is_at_end:
+            self.close()
+        return chunk
+
+    def close(self) -> None:
+        """Close the file if it is open."""
+        if self._file is not None:
+            self._file.close()
 
 
 async def read_file(file: IO[bytes], start: int | None) -> AsyncGenerator[Buffer, None]:

@@ -41,12 +41,22 @@ T = TypeVar("T")
 B = TypeVar("B", bound=Buffer)
 
 
-async def read_ahead(read: Callable[[], Buffer]) -> AsyncGenerator[Buffer, None]:
-    """Yield chunks from `read` up to the first empty one. The next is read while one is in use."""
+async def read_ahead(
+    read: Callable[[], Buffer], is_at_end: Callable[[], bool] = lambda: False
+) -> AsyncGenerator[Buffer, None]:
+    """Yield chunks from `read` up to the first empty one. The next is read while one is in use.
+
+    Args:
+        read: Returns the next chunk. Called in a worker thread.
+        is_at_end: Returns True if the last chunk was read: then `read` is not called again.
+    """
     threads = WorkerThreads.of_loop()
     pending = threads.submit(read)
     try:
         while chunk := await asyncio.shield(pending):
+            if is_at_end():
+                yield chunk
+                return
             pending = threads.submit(read)
             yield chunk
     finally:

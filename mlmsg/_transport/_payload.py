@@ -141,6 +141,9 @@ class MultipartPayload(aiohttp.payload.Payload):
 
     async def _wait_drained(self, writer: StreamWriter) -> None:
         """Wait until the buffer is drained, as long as the peer accepts bytes, however slowly."""
+        if _is_drained(writer):
+            # The event loop gets its turn, in which a response may arrive.
+            return await asyncio.sleep(0)
         # A task, because aiohttp's drain cannot be awaited again after a cancellation.
         draining = asyncio.ensure_future(writer.drain())
         try:
@@ -153,6 +156,17 @@ class MultipartPayload(aiohttp.payload.Payload):
                     raise WriteTimedOut
         finally:
             draining.cancel()
+
+
+def _is_drained(writer: StreamWriter) -> bool:
+    """Return True if the operating system has all bytes: then there is nothing to wait for.
+
+    Of a TLS connection, the transport does not tell: its bytes wait in the transport below.
+    """
+    transport = writer.transport
+    if transport is None or transport.get_extra_info("sslcontext") is not None:
+        return False
+    return transport.get_write_buffer_size() == 0
 
 
 def _is_cancelled(error: BaseException) -> bool:
