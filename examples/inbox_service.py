@@ -22,7 +22,7 @@ import sqlite3
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import aclosing, asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -47,6 +47,7 @@ GRACE_SECONDS = 60.0
 """The time that the message in work has to be finished when the service ends."""
 
 CATCH_UP_RETRY_SECONDS = 60.0
+STORE_RETRY_SECONDS = 10.0
 FIRST_RETRY_SECONDS = 5.0
 LAST_RETRY_SECONDS = 3600.0
 
@@ -220,30 +221,45 @@ class Inbox:
 
     async def _add_unread(self) -> None:
         """Store the unread messages, then mark their conversations as read."""
-        async for result in self._client.unread.drain(role="seller"):
-            if result.pack_id is None or result.seller_id is None:
-                logger.warning("not a pack, please look at it yourself: %s", result.resource)
-                continue
-            known = set()
-            async for message in self._client.unread.messages(result.pack_id, result.seller_id):
-                known.add(message.id)
-                is_read = message.message_date is not None and message.message_date.read
-                if not is_read and not is_from_seller(message):
-                    await self._add(message.id)
-            page = await self._client.unread.mark_as_read(result.pack_id, result.seller_id)
-            for message in page.messages:  # one that arrived meanwhile was marked as well
-                if message.id not in known and not is_from_seller(message):
-                    await self._add(message.id)
+        async with aclosing(self._client.unread.drain(role="seller")) as conversations:
+            async for result in conversations:
+                if self._is_stopping.is_set():
+                    return  # the next start continues
+                if result.pack_id is None or result.seller_id is None:
+                    logger.warning("not a pack, please look at it yourself: %s", result.resource)
+                else:
+                    await self._add_conversation(result.pack_id, result.seller_id)
+
+    async def _add_conversation(self, pack_id: int, seller_id: int) -> None:
+        known = set()
+        async for message in self._client.unread.messages(pack_id, seller_id):
+            known.add(message.id)
+            is_read = message.message_date is not None and message.message_date.read
+            if not is_read and not is_from_seller(message):
+                await self._add(message.id)
+        page = await self._client.unread.mark_as_read(pack_id, seller_id)
+        for message in page.messages:  # one that arrived meanwhile was marked as well
+            if message.id not in known and not is_from_seller(message):
+                await self._add(message.id)
 
     async def _work(self) -> None:
         while not self._is_stopping.is_set():
-            self._wake_up.clear()
-            message_id, seconds = await self._store.next_due()
-            if message_id is not None:
-                await self._handle(message_id)
-                continue
-            if seconds == float("inf") and not self._wake_up.is_set():
-                self._is_idle.set()
+            try:
+                await self._handle_next()
+            except sqlite3.Error:  # a full disk, for example
+                logger.exception("the store failed; it is tried again")
+                await _wait(self._is_stopping, STORE_RETRY_SECONDS)
+
+    async def _handle_next(self) -> None:
+        """Handle a message, or wait until there is one."""
+        self._wake_up.clear()
+        message_id, seconds = await self._store.next_due()
+        if message_id is not None:
+            await self._handle(message_id)
+            return
+        if seconds == float("inf") and not self._wake_up.is_set():
+            self._is_idle.set()
+        if not self._is_stopping.is_set():
             await _wait(self._wake_up, seconds)
 
     async def _handle(self, message_id: str) -> None:
