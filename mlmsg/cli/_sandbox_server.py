@@ -63,7 +63,8 @@ def _print_address(sandbox: Sandbox, options: SandboxOptions) -> None:
         pack = next(iter(sandbox.market.packs), "PACK")
         family = " --domestic" if options.domestic else ""
         print_note(f"try: mlmsg thread {pack} --base-url {sandbox.url}{family}")
-        print_note(f"or: export {CLIENT_ID}={sandbox.grant.client_id}")
+        print_note("or log in:")
+        print_note(f"    export {CLIENT_ID}={sandbox.grant.client_id}")
         print_note(f"    export {CLIENT_SECRET}={sandbox.grant.client_secret}")
         print_note(f"    export {REDIRECT_URI}=https://example.com/after-login")
         print_note(f"    mlmsg login --base-url {sandbox.url}")
