@@ -79,6 +79,9 @@ HOSTS = {
 }
 """The host of the login page of each site."""
 
+CANCEL_GRACE = 10.0
+"""Seconds that a cancelled exchange waits for its answer: without it, the login is lost."""
+
 _NO_TOKEN = Token(access_token="", refresh_token="")
 
 _NOT_OFFLINE = (
@@ -165,8 +168,8 @@ class Authorization:
         """Exchange the code of a final address for tokens, store them, and return them.
 
         The code works once, so the exchange is never repeated once it may have arrived. If the
-        caller is cancelled meanwhile, the answer is still awaited and stored. If the store fails,
-        call this again with the same address: only the store is tried again.
+        caller is cancelled meanwhile, the answer is awaited for ten seconds more, and stored. If
+        the store fails, call this again with the same address: only the store is tried again.
 
         Args:
             final_address: The address at which the browser ended, as it was pasted or received. Its
@@ -193,11 +196,7 @@ class Authorization:
         check_store("`store` of a login", store)
         code = read_code(final_address, self.state, self.redirect_uri)
         async with nullcontext() if store is None else store.lock():
-            task = asyncio.ensure_future(self._obtain(code, store))
-            try:
-                token = await asyncio.shield(task)
-            finally:
-                await wait_until_done(task)
+            token = await _finish(asyncio.ensure_future(self._obtain(code, store)))
         if not token.refresh_token:
             warnings.warn(_NOT_OFFLINE, UserWarning, stacklevel=2)
         return token
@@ -267,3 +266,20 @@ class Authorization:
             self._options,
             owner=repr(self),
         )
+
+
+async def _finish(task: "asyncio.Future[Token]") -> Token:
+    """Return the result of the task. A cancelled caller waits for the grace, or is cancelled again.
+
+    The code is used up as soon as it arrives, so its answer must not be thrown away.
+    """
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        try:
+            await asyncio.wait({task}, timeout=CANCEL_GRACE)
+        finally:
+            task.cancel()
+        raise
+    finally:
+        await wait_until_done(task)

@@ -521,6 +521,22 @@ async def test_a_cancelled_exchange_is_stored(sandbox: Sandbox, browser: ClientS
     assert store.token.refresh_token == sandbox.grant.refresh_token
 
 
+@pytest.mark.parametrize("grace", [0.01, 60.0])
+async def test_a_cancelled_exchange_ends_though_nothing_answers(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, grace: float
+) -> None:
+    """After the grace, or after a second cancellation."""
+    monkeypatch.setattr("mlmsg.oauth.CANCEL_GRACE", grace)
+    sandbox.inject(Fault(action="drop", delay=60, path=TOKEN_PATH))
+    task = asyncio.create_task(authorization_at(sandbox.url).exchange("sandbox-code-0001"))
+    await sandbox.received(1)
+    for _ in range(1 if grace < 1 else 2):
+        task.cancel()
+        await asyncio.sleep(0)
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 # Secrets
 
 
