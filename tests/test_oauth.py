@@ -16,6 +16,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from aiohttp import ClientSession
 from grants import TOKEN_PATH, MemoryStore, client_of
+from hypothesis import given
+from hypothesis import strategies as st
 from sandboxes import TIMEOUT
 from tracebacks import shown_by
 
@@ -34,6 +36,7 @@ from mlmsg import (
     TransportError,
     UsageError,
 )
+from mlmsg._login_answer import read_code
 from mlmsg.oauth import HOSTS, Authorization, AuthorizationDenied
 from mlmsg.sandbox import Fault, Sandbox
 
@@ -237,6 +240,22 @@ async def test_what_is_no_text_is_refused(sandbox: Sandbox) -> None:
         await authorization.exchange(None)  # type: ignore[arg-type]
     with pytest.raises(RuleError, match="`store` of a login: found str"):
         await authorization.exchange("sandbox-code-1", "grant.json")  # type: ignore[arg-type]
+
+
+PIECES = st.sampled_from(
+    ["https://", "shop.example", "/after-login", "?", "&", "=", "#", "code", "state", "error", "[",
+     "sandbox-code-1", "the-state", "%F0", "%", ":", "//", "@", "\ud800", " ", "<", "\x00"]
+)  # fmt: skip
+
+
+@given(st.one_of(st.text(), st.lists(PIECES).map("".join)))
+def test_any_paste_is_a_code_or_breaks_a_rule(pasted: str) -> None:
+    try:
+        shown = repr(read_code(pasted, "the-state", BACK))
+    except RuleError as error:
+        shown = str(error)
+    assert shown.isprintable()
+    assert len(shown) < 1000
 
 
 DENIED = {
