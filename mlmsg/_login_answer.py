@@ -25,6 +25,8 @@ _AGAIN = "Begin again with a new login"
 _WRAPPERS = "<>()[]\"'`\u2018\u2019\u201c\u201d,;"
 """Characters around a pasted address that are not part of it."""
 
+_PARAMETERS = ("code", "state", "error", "error_description", "client_id")
+
 _DENIED = {
     "access_denied": "The seller did not allow the application to act for the account",
     "invalid_operator_user_id": "Log in with the main account, not with that of a collaborator",
@@ -63,11 +65,11 @@ class _Answer:
     Attributes:
         place: Host and path, comparable; `""` for a query alone.
         shown: Host and path for an error.
-        parameters: The query.
+        parameters: The known parameters of the query.
         repeated: The name of a parameter that is there more than once, or `""`.
     """
 
-    place: str
+    place: Secret
     shown: str
     parameters: dict[str, Secret]
     repeated: str
@@ -137,7 +139,7 @@ def _check_place(found: _Answer, redirect_uri: str) -> None:
     hint = _PASTE
     if "client_id" in found.parameters:
         hint = "This is the address to open. Open it in a browser, log in, and paste where it ends"
-    raise RuleError(_RULE, shorten(found.shown), limit, hint)
+    raise RuleError(_RULE, found.shown, limit, hint)
 
 
 def _unwrap(text: str) -> Secret:
@@ -151,6 +153,7 @@ def _unwrap(text: str) -> Secret:
 
 def _parse(text: str, redirect_uri: str) -> _Answer | None:
     """Return the parts of an address or of a query alone; None if it cannot be read."""
+    pasted = text
     if text.partition("=")[0].lstrip("?") in {"code", "state", "error"}:  # a query alone
         text = "?" + text.lstrip("?")
     elif "://" not in text.partition("?")[0]:  # a browser may hide the scheme
@@ -163,12 +166,13 @@ def _parse(text: str, redirect_uri: str) -> _Answer | None:
     except ValueError:
         return None
     names = [name for name, _ in pairs]
+    is_address = "?" in text or "://" in pasted  # otherwise it may be a code of another form
     place = f"{parts.netloc}{unquote(parts.path).rstrip('/')}"
     return _Answer(
-        place=place.lower(),
-        shown=redact(f"{parts.scheme}://{parts.netloc}{parts.path}", ()),
-        parameters={name: Secret(value) for name, value in pairs},
-        repeated=next((n for n in ("code", "state", "error") if names.count(n) > 1), ""),
+        place=Secret(place.lower()),
+        shown=redact(shorten(_without_query(parts)), ()) if is_address else "no address",
+        parameters={name: Secret(value) for name, value in pairs if name in _PARAMETERS},
+        repeated=next((n for n in _PARAMETERS if names.count(n) > 1), ""),
     )
 
 
@@ -178,6 +182,10 @@ def _split(text: str) -> SplitResult | None:
         return urlsplit(text)
     except ValueError:
         return None
+
+
+def _without_query(parts: SplitResult) -> str:
+    return f"{parts.scheme}://{parts.netloc}{parts.path}"
 
 
 def _clean(text: str | None) -> str:

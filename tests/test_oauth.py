@@ -213,6 +213,7 @@ BAD_ADDRESSES = {
     ),
     "another path": ("https://shop.example/?code=sandbox-code-1", "found 'https://shop.example/'"),
     "the login page": ("{url}", "Open it in a browser, log in"),
+    "a code of another form": ("sandbox-code/1=", "found no address"),
     "nothing": ("  \n", "an empty text"),
     "a broken address": ("https://[::1/?code=sandbox-code-1", "cannot be read"),
     "no UTF-8": ("{back}?code=sandbox-code-%FF&state={state}", "cannot be read"),

@@ -224,9 +224,8 @@ def _print_account(me: Me, settings: Settings, file: GrantFile | None) -> None:
         print_json(account | {"global_selling": me.global_selling, "grant": place})
         return
     family = "Global Selling" if me.global_selling else "domestic"
-    print_line(
-        printable(f"logged in as {me.nickname or 'user'} ({me.id}), site {me.site_id}, {family}")
-    )
+    name, site = me.nickname or "user", me.site_id or "unknown"
+    print_line(printable(f"logged in as {name} ({me.id}), site {site}, {family}"))
     settings.note(f"the grant is kept in {place}" if place else "a rehearsal: nothing is kept")
 
 
