@@ -107,6 +107,8 @@ def moderation_notes(status: str | None, moderation: _Moderation | None) -> list
     """Return a remark if a message is not available, or if moderation rejected it or waits."""
     verdict = (moderation.status or "").lower() if moderation else ""
     words = [word for word in (status, moderation.reason if moderation else None) if word]
+    if verdict and status == "moderated":
+        words.remove(status)  # the verdict says it better
     is_fine = (status or "available") == "available" and verdict in _FINE
     return [] if is_fine else [": ".join([*dict.fromkeys([verdict, *words])]).strip(": ")]
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import pty
+import re
 import subprocess
 import sys
 import threading
@@ -10,12 +12,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import click
 from click.testing import CliRunner, Result
 
 from mlmsg.cli import cli
 from mlmsg.sandbox import Market, Sandbox
 
 PROGRAM = [sys.executable, "-m", "mlmsg"]
+
+
+def _commands(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        yield f"{prefix}{name}", command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{prefix}{name} ")
+
+
+_ALL = {"": cli, **dict(_commands(cli))}
+
+GROUPS = {name: group for name, group in _ALL.items() if isinstance(group, click.Group)}
+"""The groups of commands by their names; `""` is the program."""
+
+COMMANDS = {name: command for name, command in _ALL.items() if name not in GROUPS}
+"""The commands by their names, such as `claim show`."""
 
 NO_ACCOUNT = {
     "MLMSG_ACCESS_TOKEN": "",
@@ -60,6 +79,48 @@ def shell(script: str, **variables: str) -> subprocess.CompletedProcess[str]:
         timeout=60,
         env=environment(MLMSG=f"{sys.executable} -m mlmsg", **variables),
     )
+
+
+@contextmanager
+def started(*arguments: str, **variables: str) -> Iterator[subprocess.Popen[str]]:
+    """Start a command with its streams in pipes, and kill it at the end of the block."""
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=environment(**variables),
+    ) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def on_terminal(*arguments: str, **variables: str) -> tuple[int, str]:
+    """Run a command on a terminal. Return its exit code, and all that it wrote."""
+    leader, follower = pty.openpty()
+    with subprocess.Popen(
+        [*PROGRAM, *arguments],
+        stdin=follower,
+        stdout=follower,
+        stderr=follower,
+        env=environment(**{"TERM": "xterm-256color", **variables}),
+    ) as process:
+        os.close(follower)
+        seen = b""
+        try:
+            while data := os.read(leader, 65536):
+                seen += data
+        except OSError:  # Linux ends a terminal with an error
+            pass
+        os.close(leader)
+    return process.returncode, seen.decode().replace("\r\n", "\n")
+
+
+def without_escapes(text: str) -> str:
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import ClientSession, ClientTimeout
 from blockbuster import blockbuster_ctx
 from calls import AT_ONCE
+from commands import Terminal, running_sandbox
 
 from mlmsg import Client
 from mlmsg.sandbox import Sandbox, example_market
@@ -52,6 +53,20 @@ async def domestic() -> AsyncIterator[Sandbox]:
     """Run a sandbox with the domestic example market of Brazil."""
     async with Sandbox(market=example_market(site_id="MLB")) as running:
         yield running
+
+
+@pytest.fixture
+def terminal() -> Iterator[Terminal]:
+    """Run commands against a sandbox."""
+    with running_sandbox() as running:
+        yield Terminal(running)
+
+
+@pytest.fixture
+def domestic_terminal() -> Iterator[Terminal]:
+    """Run commands against the domestic sandbox of Brazil."""
+    with running_sandbox(example_market("MLB")) as running:
+        yield Terminal(running, domestic=True)
 
 
 @pytest.fixture

@@ -2,11 +2,10 @@
 
 import os
 import subprocess
-from collections.abc import Iterator
 
 import click
 import pytest
-from commands import PROGRAM, environment, invoke
+from commands import COMMANDS, GROUPS, PROGRAM, environment, invoke
 
 from mlmsg.cli import cli
 
@@ -15,15 +14,6 @@ WRITES = {"send", "upload", "mark-read", "claim send", "claim upload", "reasons"
 WITHOUT_ACCOUNT = {"sandbox"}
 
 
-def commands(group: click.Group = cli, prefix: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in sorted(group.commands.items()):
-        if isinstance(command, click.Group):
-            yield from commands(command, f"{prefix}{name} ")
-        else:
-            yield f"{prefix}{name}", command
-
-
-COMMANDS = dict(commands())
 EXPECTED = {
     "login", "whoami", "thread", "message", "send", "upload", "download", "unread", "mark-read",
     "reasons", "packs", "claims", "sync", "sandbox", "claim show", "claim messages", "claim send",
@@ -39,13 +29,13 @@ def test_all_commands_are_there() -> None:
 def test_the_help_of_a_command_names_its_options_variables_and_exit_codes(name: str) -> None:
     done = invoke(*name.split(), "--help")
     assert done.exit_code == 0
+    assert done.stderr == ""
     for code in ("0 ", "1 ", "2 ", "3 ", "130 "):
         assert f"\n  {code}" in done.stdout.partition("Exit codes:")[2]
     if name not in WITHOUT_ACCOUNT:
         assert set(done.stdout.split()) >= FLAGS
         assert "MLMSG_ACCESS_TOKEN" in done.stdout
     assert ("--dry-run" in done.stdout) is (name in WRITES)
-    assert max(map(len, done.stdout.splitlines())) <= 80
 
 
 @pytest.mark.parametrize("name", COMMANDS)
@@ -54,10 +44,24 @@ def test_no_secret_is_an_option(name: str) -> None:
     assert not [option for option in options if "token" in option or "secret" in option]
 
 
-@pytest.mark.parametrize("group", [(), ("claim",)])
-def test_the_summary_of_a_command_is_not_cut(group: tuple[str, ...]) -> None:
-    done = invoke(*group, "--help")
-    assert "..." not in done.stdout.partition("Commands:")[2]
+@pytest.mark.parametrize("name", [*GROUPS, *COMMANDS])
+def test_the_help_fits_a_terminal_of_80_columns(name: str) -> None:
+    """Click itself keeps two of the 80 columns free, except in its own test runner."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("click.formatting.FORCED_WIDTH", 78)
+        help_text = _help_text(name)
+    assert max(map(len, help_text.splitlines())) <= 78
+    assert "..." not in help_text.partition("Commands:")[2]  # no summary is cut
+
+
+def _help_text(name: str) -> str:
+    context = click.Context(cli, info_name="mlmsg")
+    command: click.Command = cli
+    for word in name.split():
+        assert isinstance(command, click.Group)
+        command = command.commands[word]
+        context = click.Context(command, info_name=word, parent=context)
+    return command.get_help(context)
 
 
 @pytest.mark.slow

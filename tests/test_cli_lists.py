@@ -90,7 +90,7 @@ ERRORS = {
     "thousands": (b"2,000,007,001,000,011\n", 1, "thousands"),
     "points for thousands": (b"2.000.007.001.000.011\n", 1, "thousands"),
     "digits of another script": ("١٢٣\n".encode(), 1, "'١٢٣'"),
-    "no such column": (b"order,buyer\n1,2\n", 1, "packid"),
+    "no such column": (b"order,buyer\n1,2\n", 1, "Name one column pack_id"),
     "a missing column": (f"buyer,pack_id\nx,{PACK}\ny\n".encode(), 3, "1 columns"),
     "an empty cell": (f"pack_id,buyer\n{PACK},x\n,y\n".encode(), 3, "''"),
     "an open quote": (f'{PACK}\n"{OTHER}\n'.encode(), 2, ""),

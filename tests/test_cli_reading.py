@@ -1,30 +1,17 @@
 """Commands that read: what they print for people, for pipes, and as JSON."""
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from commands import Terminal, invoke, running_sandbox
 
 from mlmsg.cli._moments import moment
-from mlmsg.sandbox import Fault, example_market
+from mlmsg.sandbox import Fault, generated_market
 
 PACK, SELLER = "2000007001000022", "700100200"
 CLAIM = "5204000022"
 ALL = ("--since", "2020-01-01")
-
-
-@pytest.fixture
-def terminal() -> Iterator[Terminal]:
-    with running_sandbox() as sandbox:
-        yield Terminal(sandbox)
-
-
-@pytest.fixture
-def domestic() -> Iterator[Terminal]:
-    with running_sandbox(example_market("MLB")) as sandbox:
-        yield Terminal(sandbox, domestic=True)
 
 
 def test_a_thread_is_printed_from_old_to_new(terminal: Terminal) -> None:
@@ -68,11 +55,11 @@ def test_a_thread_as_json_is_one_document(terminal: Terminal) -> None:
     assert document["messages"][-1]["from"]["name"] == "Beatriz"
 
 
-def test_a_blocked_thread_says_what_to_do(domestic: Terminal) -> None:
-    done = domestic.run("thread", "2000007002000066")
+def test_a_blocked_thread_says_what_to_do(domestic_terminal: Terminal) -> None:
+    done = domestic_terminal.run("thread", "2000007002000066")
     assert done.exit_code == 0
     assert done.stderr.startswith("blocked_by_time: 30 days have passed since")
-    assert domestic.run("thread", "2000007002000066", "--quiet").stderr == ""
+    assert domestic_terminal.run("thread", "2000007002000066", "--quiet").stderr == ""
 
 
 def test_a_message_is_printed_by_its_id(terminal: Terminal) -> None:
@@ -92,7 +79,13 @@ def test_unread_conversations_are_a_table(terminal: Terminal) -> None:
     ]
     document = terminal.json("unread")
     assert isinstance(document, dict)
-    assert len(document["results"]) == 2
+    assert document["user_id"] == int(SELLER)
+    assert document["results"][0] == {
+        "pack_id": 2000007001000033,
+        "seller_id": int(SELLER),
+        "count": 1,
+        "resource": f"/packs/2000007001000033/sellers/{SELLER}",
+    }
 
 
 def test_without_unread_messages_a_note_says_so(terminal: Terminal) -> None:
@@ -103,7 +96,9 @@ def test_without_unread_messages_a_note_says_so(terminal: Terminal) -> None:
     assert terminal.run("unread", "--quiet").stderr == ""
 
 
-def test_whoami_shows_the_account_and_its_family(terminal: Terminal, domestic: Terminal) -> None:
+def test_whoami_shows_the_account_and_its_family(
+    terminal: Terminal, domestic_terminal: Terminal
+) -> None:
     done = terminal.run("whoami")
     assert "family    Global Selling" in done.stdout
     assert f"{SELLER}  MLM   remote" in done.stdout
@@ -111,7 +106,7 @@ def test_whoami_shows_the_account_and_its_family(terminal: Terminal, domestic: T
     assert isinstance(document, dict)
     assert (document["id"], document["global_selling"]) == (700100200, True)
     assert document["sellers"][0]["site_id"] == "MLM"
-    done = domestic.run("whoami")
+    done = domestic_terminal.run("whoami")
     assert "family    domestic" in done.stdout
     assert "SELLER" not in done.stdout
 
@@ -143,24 +138,39 @@ def test_claims_are_one_line_each(terminal: Terminal) -> None:
     assert (none.exit_code, none.stdout, none.stderr) == (0, "", "nothing was found\n")
 
 
-def test_a_list_that_breaks_off_is_stopped(terminal: Terminal) -> None:
-    orders = 120
-    market = terminal.sandbox.market
-    for number in range(orders):
-        market.add_pack(3000007000000000 + number)
-    refusal = Fault(status=403, body={"message": "no", "status": 403}, path="/orders", times=10**6)
-    done = terminal.run("packs", *ALL)
-    assert done.exit_code == 0
-    terminal.sandbox.inject(refusal)
+def test_a_list_that_breaks_off_says_after_how_many_items() -> None:
+    with running_sandbox(generated_market(60, claims=0, files=0, site_id="MLB")) as sandbox:
+        terminal = Terminal(sandbox, domestic=True)
+        sandbox.inject(Fault(action="pass", path="/orders/search", times=3))
+        sandbox.inject(Fault(status=403, path="/orders/search"))
+        done = terminal.run("packs", *ALL)
+    assert done.exit_code == 3
+    items = len(done.stdout.splitlines()) - 1
+    assert 0 < items <= 60
+    assert done.stderr.startswith(f"Error: stopped after {items} items: 403 ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_list_that_fails_at_once_has_failed(terminal: Terminal) -> None:
+    terminal.sandbox.inject(Fault(status=403, path="/orders/search"))
     done = terminal.run("packs", *ALL)
     assert (done.exit_code, done.stdout) == (1, "")
+    assert done.stderr.startswith("Error: 403 ")
+
+
+@pytest.mark.parametrize("command", ["packs", "claims"])
+def test_a_span_that_ends_before_it_begins_is_wrong_use(command: str, terminal: Terminal) -> None:
+    done = terminal.run(command, "--since", "2024-08-02", "--until", "2024-08-01")
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert "--until is before --since" in done.stderr
+    assert not terminal.sandbox.requests
 
 
 def test_a_claim_is_shown_in_words(terminal: Terminal) -> None:
     done = terminal.run("claim", "show", CLAIM)
     assert done.exit_code == 0
     assert "stage        dispute" in done.stdout
-    assert "respondent   700100200: send_message_to_mediator" in done.stdout
+    assert "respondent   700100200: send message to mediator" in done.stdout
     document = terminal.json("claim", "show", CLAIM)
     assert isinstance(document, dict)
     assert document["claim"]["id"] == int(CLAIM)
@@ -187,14 +197,14 @@ def test_a_file_of_a_claim_is_described(terminal: Terminal) -> None:
     assert document["filename"] == name
 
 
-def test_reasons_are_a_table(domestic: Terminal) -> None:
-    done = domestic.run("reasons", "2000007002000044")
+def test_reasons_are_a_table(domestic_terminal: Terminal) -> None:
+    done = domestic_terminal.run("reasons", "2000007002000044")
     heading, *lines = done.stdout.splitlines()
     assert heading.split() == ["OPTION", "USABLE", "LEFT", "TAKES"]
     assert ["OTHER", "yes", "1", "text", "of", "350", "characters"] in [
         line.split() for line in lines
     ]
-    document = domestic.json("reasons", "2000007002000044")
+    document = domestic_terminal.json("reasons", "2000007002000044")
     assert isinstance(document, list)
     assert {reason["id"] for reason in document} >= {"OTHER", "DELIVERY_PROMISE"}
 

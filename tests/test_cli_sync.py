@@ -1,18 +1,15 @@
 """The command line as a person meets it: output, files, exit codes, and words for mistakes."""
 
 import json
-import os
-import pty
 import re
 import signal
-import subprocess
 import sys
 from datetime import UTC, datetime
 from io import StringIO
 from pathlib import Path
 
 import pytest
-from commands import PROGRAM, environment, mlmsg
+from commands import mlmsg, on_terminal, started
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
@@ -81,7 +78,7 @@ def test_what_is_named_is_mirrored_and_nothing_else(
 ) -> None:
     ids = tmp_path / "ids"
     ids.write_text(f"  {CLAIM}\n\n")
-    arguments = tuple(str(ids) if one == "ids" else one for one in arguments)
+    arguments = tuple(str(ids) if argument == "ids" else argument for argument in arguments)
     to = tmp_path / "mirror"
     done = mlmsg("sync", "--sandbox", "--to", str(to), *arguments, given=given)
     assert (done.returncode, done.stderr) == (0, "")
@@ -173,14 +170,8 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
 @pytest.mark.slow
 def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
     """The job waits for more packs, which never come."""
-    command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
-    with subprocess.Popen(
-        [*command, "--packs-from", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    arguments = ("sync", "--sandbox", "--to", str(tmp_path), "--packs-from", "-")
+    with started(*arguments) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -196,14 +187,8 @@ def test_interrupted_it_says_how_to_go_on(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_terminated_it_ends_in_order(tmp_path: Path) -> None:
-    command = [*PROGRAM, "sync", "--sandbox", "--json", "--to", str(tmp_path)]
-    with subprocess.Popen(
-        [*command, "--packs-from", "-"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as process:
+    arguments = ("sync", "--sandbox", "--json", "--to", str(tmp_path), "--packs-from", "-")
+    with started(*arguments) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         assert process.stderr is not None
@@ -230,7 +215,7 @@ MISTAKES = [
         ("sync", "--sandbox", "--to", __file__), "which is a file, allowed: a folder", id="a file"
     ),
     pytest.param(("sync", "--sandbox", "--to", "x", "--site-id", "CBT"), "found 'CBT'", id="CBT"),
-    pytest.param(("sync", "--sandbox", "--to", "ftp://x/y"), "`to`: found 'ftp://x/y'", id="URL"),
+    pytest.param(("sync", "--sandbox", "--to", "ftp://x/y"), "--to: found 'ftp://x/y'", id="URL"),
     pytest.param(("sync", "--sandbox", "--to", "x", "--concurrency", "0"), "x>=1", id="none"),
     pytest.param(
         ("sync", "--to", "x", "--packs-from", "-", "--claims-from", "-"),
@@ -257,18 +242,10 @@ def test_wrong_use_is_explained_and_exits_with_2(
 
 @pytest.mark.slow
 def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
-    leader, follower = pty.openpty()
     claims = [word for claim in MARKET.claims for word in ("--claim", claim)]
-    command = [*PROGRAM, "sync", "--sandbox", "--to", str(tmp_path)]
-    with subprocess.Popen(
-        [*command, "--claim", "404", *MARKET.packs, *claims],
-        stdout=follower,
-        stderr=follower,
-        env=environment(TERM="xterm-256color", COLUMNS="120"),
-    ) as process:
-        os.close(follower)
-        seen = read_all(leader)
-    assert process.returncode == 1
+    arguments = ("sync", "--sandbox", "--to", str(tmp_path), "--claim", "404", *MARKET.packs)
+    code, seen = on_terminal(*arguments, *claims, COLUMNS="120")
+    assert code == 1
     assert re.search(r"8/8 threads, 16 files, 2\d\d\.\d kB, .*/s, 1 failed", seen)
     assert "failed: claims/404: 404 " in seen
     assert "threads 7, files downloaded" in seen
@@ -276,17 +253,9 @@ def test_a_terminal_sees_a_progress_bar(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_job_that_finds_its_work_knows_how_much_there_is(tmp_path: Path) -> None:
-    leader, follower = pty.openpty()
-    command = [*PROGRAM, "sync", "--sandbox", "--all", "--since", "2020-01-01"]
-    with subprocess.Popen(
-        [*command, "--to", str(tmp_path)],
-        stdout=follower,
-        stderr=follower,
-        env=environment(TERM="xterm-256color", COLUMNS="160"),
-    ) as process:
-        os.close(follower)
-        seen = read_all(leader)
-    assert process.returncode == 0
+    arguments = ("sync", "--sandbox", "--all", "--since", "2020-01-01", "--to", str(tmp_path))
+    code, seen = on_terminal(*arguments, COLUMNS="160")
+    assert code == 0
     counts = re.findall(r"(\d+)/(\d+) threads, \d+ files, .*?, 0 failed +\S+ threads/s", seen)
     assert counts[-1] == ("7", "7")
     assert {total for _, total in counts} == {"7"}
@@ -307,19 +276,6 @@ def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
         show(SyncEvent("thread", ThreadId("pack", "1")))
     assert "7 calls wait for the rate limit" in screen.getvalue()
     assert "1/4 threads" in screen.getvalue()
-
-
-def read_all(descriptor: int) -> str:
-    """Read the other side of a terminal; Linux ends it with an error."""
-    seen = b""
-    try:
-        while data := os.read(descriptor, 65536):
-            seen += data
-    except OSError:
-        pass
-    finally:
-        os.close(descriptor)
-    return seen.decode()
 
 
 @pytest.mark.slow

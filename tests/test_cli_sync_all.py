@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from click.testing import CliRunner
+from commands import invoke
 
-from mlmsg.cli import cli
 from mlmsg.cli._moments import moment
 
 WRONG: Final = {
@@ -18,6 +17,7 @@ WRONG: Final = {
     "a claim beside it": ["--all", "--since", "30d", "--claim", "5"],
     "full alone": ["--full", "123"],
     "an application alone": ["--app-id", "5", "123"],
+    "a site": ["--all", "--since", "30d", "--site-id", "MLM"],
     "no such time": ["--all", "--since", "tomorrow"],
 }
 
@@ -25,7 +25,7 @@ WRONG: Final = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_use_is_explained(name: str, tmp_path: Path) -> None:
     command = ["sync", "--sandbox", "--to", str(tmp_path / "mirror"), *WRONG[name]]
-    result = CliRunner().invoke(cli, command)
+    result = invoke(*command)
     assert result.exit_code == 2
     assert "--all" in result.output or "30d" in result.output
     assert not (tmp_path / "mirror").exists()
@@ -43,12 +43,12 @@ def test_a_span_counts_back_from_now(text: str) -> None:
 @pytest.mark.slow
 def test_two_runs_mirror_the_sandbox_and_report_their_requests(tmp_path: Path) -> None:
     command = ["sync", "--sandbox", "--all", "--since", "2020-01-01", "--to", str(tmp_path)]
-    first = CliRunner().invoke(cli, [*command, "--json"])
+    first = invoke(*command, "--json")
     assert first.exit_code == 0, first.output
     report = json.loads(first.output.splitlines()[-1])
     assert (report["event"], report["failed"]) == ("report", 0)
     assert report["downloaded"] == 16
-    again = CliRunner().invoke(cli, [*command, "--json"])
+    again = invoke(*command, "--json")
     second = json.loads(again.output.splitlines()[-1])
     assert second["downloaded"] == 0
     assert 0 < second["requests"] <= report["requests"]

@@ -1,18 +1,11 @@
 """Output on a terminal: bubbles, tables and bars; and the sandbox as a program."""
 
 import json
-import os
-import pty
-import re
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
-from commands import PROGRAM, environment, invoke
+from commands import invoke, mlmsg, on_terminal, started, without_escapes
 
 pytestmark = [
     pytest.mark.slow,  # each test runs the program
@@ -20,32 +13,7 @@ pytestmark = [
 ]
 
 
-def on_terminal(*arguments: str, **variables: str) -> tuple[int, str]:
-    """Return the exit code and the output of a command that runs on a terminal."""
-    leader, follower = pty.openpty()
-    with subprocess.Popen(
-        [*PROGRAM, *arguments],
-        stdin=follower,
-        stdout=follower,
-        stderr=follower,
-        env=environment(**{"TERM": "xterm-256color", **variables}),
-    ) as process:
-        os.close(follower)
-        seen = b""
-        try:
-            while data := os.read(leader, 65536):
-                seen += data
-        except OSError:  # Linux ends a terminal with an error
-            pass
-        os.close(leader)
-    return process.returncode, seen.decode().replace("\r\n", "\n")
-
-
-def without_escapes(text: str) -> str:
-    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", text)
-
-
-def test_a_thread_has_two_sides(tmp_path: Path) -> None:
+def test_a_thread_has_two_sides() -> None:
     code, seen = on_terminal("thread", "2000007001000022", "--sandbox", TZ="UTC")
     assert code == 0
     lines = without_escapes(seen).splitlines()
@@ -55,6 +23,23 @@ def test_a_thread_has_two_sides(tmp_path: Path) -> None:
     assert ours.startswith("      ")
     assert max(map(len, lines)) <= 100
     assert "\x1b[" in seen
+
+
+def test_a_list_is_no_wider_than_the_terminal() -> None:
+    arguments = ("--sandbox", "--since", "2020-01-01")
+    for command in ("packs", "claims"):
+        code, seen = on_terminal(command, *arguments, COLUMNS="80")
+        lines = without_escapes(seen).splitlines()
+        assert code == 0
+        assert max(map(len, lines)) <= 80
+        assert len({line.split()[0] for line in lines}) == len(lines) > 3
+
+
+def test_a_long_list_of_orders_is_cut_on_a_terminal_and_whole_in_a_pipe() -> None:
+    arguments = ("packs", "--sandbox", "--since", "2020-01-01")
+    _, seen = on_terminal(*arguments, COLUMNS="80")
+    assert "2000006001000002, 2000006…" in without_escapes(seen)
+    assert "2000006001000002, 2000006001000100\n" in mlmsg(*arguments).stdout
 
 
 def test_without_colours_a_terminal_gets_none() -> None:
@@ -80,26 +65,10 @@ def test_the_texts_of_others_are_no_markup() -> None:
     assert "'[bold]x[/] :smile:'" in seen
 
 
-@contextmanager
-def running(*flags: str) -> Iterator[subprocess.Popen[str]]:
-    """Run the sandbox, and end it with the block."""
-    with subprocess.Popen(
-        [*PROGRAM, "sandbox", *flags],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    ) as server:
-        try:
-            yield server
-        finally:
-            server.kill()
-
-
 @pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
 def test_the_sandbox_serves_until_it_is_stopped(stop: signal.Signals) -> None:
     flags = ("--packs", "3", "--files", "2", "--claims", "1", "--quiet")
-    with running(*flags) as server:
+    with started("sandbox", *flags) as server:
         assert server.stdout is not None
         assert server.stderr is not None
         url = server.stdout.readline().removeprefix("sandbox: ").strip()
@@ -115,16 +84,10 @@ def test_the_sandbox_serves_until_it_is_stopped(stop: signal.Signals) -> None:
 
 
 def test_the_sandbox_names_a_port_that_is_taken() -> None:
-    with running("--json", "--quiet") as server:
+    with started("sandbox", "--json", "--quiet") as server:
         assert server.stdout is not None
         port = json.loads(server.stdout.readline())["url"].rpartition(":")[2]
-        second = subprocess.run(
-            [*PROGRAM, "sandbox", "--port", port],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=environment(),
-        )
+        second = mlmsg("sandbox", "--port", port)
     assert second.returncode == 1
     assert "address already in use" in second.stderr
     assert "Traceback" not in second.stderr
@@ -143,7 +106,7 @@ NUMBERS = [
 @pytest.mark.parametrize(("flags", "packs"), NUMBERS)
 def test_the_sandbox_has_as_many_packs_as_asked_for(flags: tuple[str, ...], packs: int) -> None:
     domestic = ["--domestic"] if "--domestic" in flags else []
-    with running("--json", "--quiet", *flags) as server:
+    with started("sandbox", "--json", "--quiet", *flags) as server:
         assert server.stdout is not None
         address = json.loads(server.stdout.readline())
         arguments = ["packs", "--json", "--since", "52w", "--base-url", address["url"], *domestic]

@@ -19,22 +19,7 @@ from .threads import mark_read, message, thread, unread
 __all__ = ["cli", "main"]
 
 
-@click.group("mlmsg", cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="mlmsg")
-def cli() -> None:
-    """Mercado Libre's post-sale messaging from the command line.
-
-    Every command takes --sandbox to try it without an account. `mlmsg COMMAND --help` lists its
-    options, variables and exit codes.
-
-    Completion of a shell (bash, zsh, fish):
-
-    \b
-      eval "$(_MLMSG_COMPLETE=bash_source mlmsg)"
-    """  # noqa: D301  (click wants the character itself before a paragraph that it must not wrap)
-
-
-for _command in (
+COMMANDS: list[click.Command] = [
     login,
     whoami,
     thread,
@@ -50,8 +35,29 @@ for _command in (
     claim,
     sync,
     sandbox,
-):
-    cli.add_command(_command)
+]
+
+
+@click.group(
+    "mlmsg",
+    cls=CommandGroup,
+    commands=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+@click.version_option(package_name="mlmsg")
+def cli() -> None:
+    """Mercado Libre's post-sale messaging from the command line.
+
+    Add --sandbox to a command to try it without an account. `mlmsg COMMAND --help` lists the
+    options, variables and exit codes of a command.
+
+    To complete commands and options with the Tab key, add a line to the startup file of your shell:
+
+    \b
+      bash  eval "$(_MLMSG_COMPLETE=bash_source mlmsg)"
+      zsh   eval "$(_MLMSG_COMPLETE=zsh_source mlmsg)"
+      fish  _MLMSG_COMPLETE=fish_source mlmsg | source
+    """  # noqa: D301  (click wants the character itself before a paragraph that it must not wrap)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from ._failures import describe, exit_code_of
 from ._output import print_note, printable, with_hint
 from ._streams import write_error
 
-__all__ = ["Command", "CommandGroup", "Job"]
+__all__ = ["VARIABLES", "Command", "CommandGroup", "Job"]
 
 
 VARIABLES = (
@@ -21,6 +21,7 @@ VARIABLES = (
     ("MLMSG_CLIENT_ID", "The application, to refresh a token."),
     ("MLMSG_CLIENT_SECRET", "The secret of the application."),
     ("HTTPS_PROXY", "A proxy."),
+    ("SSL_CERT_FILE", "The certificates of a private authority."),
 )
 """The environment variables of commands that call the API, for the help of each."""
 
@@ -33,17 +34,6 @@ class Command(click.Command):
 
     variables: ClassVar[Sequence[tuple[str, str]]] = VARIABLES
     """The environment variables of the command, if it calls the API."""
-
-    def make_context(
-        self,
-        info_name: str | None,
-        args: list[str],
-        parent: click.Context | None = None,
-        **extra: object,
-    ) -> click.Context:
-        """Parse the arguments."""
-        with _failures():
-            return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""

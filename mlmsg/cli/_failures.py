@@ -6,6 +6,7 @@ from mlmsg.errors import (
     ActionNotAvailable,
     ApiError,
     AuthenticationError,
+    DecodeError,
     InvalidToken,
     LengthMismatch,
     MlmsgError,
@@ -18,7 +19,8 @@ from mlmsg.errors import (
 from mlmsg.oauth import AuthorizationDenied
 
 from ._exit_codes import ExitCode
-from ._output import in_commands, printable, with_hint
+from ._output import printable, with_hint
+from ._words import in_commands
 
 __all__ = ["Failure", "describe", "exit_code_of", "status_of"]
 
@@ -62,7 +64,10 @@ def exit_code_of(error: BaseException) -> ExitCode:
 
 def describe(error: BaseException) -> str:
     """Return one line about an error: what happened, and what the user can do."""
-    return with_hint(printable(in_commands(_message(error))), _hint(error))
+    message = _message(error)
+    if not isinstance(error, DecodeError):  # its names are keys of the response
+        message = in_commands(message)
+    return with_hint(printable(message), _hint(error))
 
 
 def status_of(error: BaseException | None) -> int | None:

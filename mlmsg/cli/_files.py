@@ -29,8 +29,7 @@ def print_checked(file: CheckedFile, settings: Settings) -> None:
     if settings.json:
         print_json({"dry_run": True, "file": file})
     elif not settings.quiet:
-        about = f"{size_text(file.size)}, {file.content_type}"
-        print_line(printable(f"dry run: {file.name} ({about}) would be uploaded"))
+        print_line(printable(f"dry run: {file} would be uploaded"))
 
 
 def print_saved(saved: Saved, settings: Settings) -> None:

@@ -78,6 +78,7 @@ class IdParser:
 
     def __init__(self, file: str, kind: str) -> None:
         self._file = file
+        self._kind = kind
         self._columns = {"id", kind, f"{kind}id"}
         self._decoder: io.IncrementalNewlineDecoder | None = None
         self._start = b""
@@ -150,7 +151,7 @@ class IdParser:
         names = [re.sub(r"[\s_-]", "", cell).lower() for cell in cells]
         found = [column for column, name in enumerate(names) if name in self._columns]
         if not found and len(cells) > 1:
-            hint = f"Name one column {max(self._columns, key=len)}, or remove the header"
+            hint = f"Name one column {self._kind}_id, or remove the header"
             raise self._error(f"a header without such a column ({_shown(', '.join(cells))})", hint)
         # With one column its name does not matter. An exact name comes before a plain `id`.
         found.sort(key=lambda column: names[column] == "id")

@@ -1,5 +1,7 @@
 """Long lists: one line for each item, printed as it arrives."""
 
+import shutil
+import sys
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from typing import TypeVar
@@ -10,9 +12,9 @@ from mlmsg.errors import MlmsgError
 
 from ._exit_codes import ExitCode
 from ._failures import Failure, describe
-from ._moments import moment
+from ._moments import FORMS, moment
 from ._output import print_json_line, print_line
-from ._render import cell_text
+from ._render import cell_text, print_heading
 from ._settings import Settings
 from ._streams import is_reader_gone
 
@@ -26,9 +28,11 @@ since_option = click.option(
     default="30d",
     show_default=True,
     metavar="MOMENT",
-    help="The first moment of the last update: 2024-08-17, 2024-08-17T09:30, or 12h ago.",
+    help=f"Updated since then: {FORMS}.",
 )
-until_option = click.option("--until", type=moment, metavar="MOMENT", help="The end of the span.")
+until_option = click.option(
+    "--until", type=moment, metavar="MOMENT", help="Updated before then, in the same forms."
+)
 
 
 async def print_rows(
@@ -56,8 +60,8 @@ async def print_rows(
                     print_json_line(item)
                 else:
                     if count == 0:
-                        print_line(_padded([heading for heading, _ in columns], columns))
-                    print_line(_padded([cell_text(value) for value in row(item)], columns))
+                        print_heading(_line([heading for heading, _ in columns], columns))
+                    print_line(_line([cell_text(value) for value in row(item)], columns))
                 count += 1
                 if is_reader_gone():
                     return ExitCode.OK
@@ -71,6 +75,13 @@ async def print_rows(
     return ExitCode.OK
 
 
-def _padded(cells: Sequence[str], columns: Sequence[tuple[str, int]]) -> str:
-    padded = (cell.ljust(width) for cell, (_, width) in zip(cells, columns, strict=True))
-    return "  ".join(padded).rstrip()
+def _line(cells: Sequence[str], columns: Sequence[tuple[str, int]]) -> str:
+    """Return the cells below their headings. On a terminal, a line is never wider than it."""
+    padded = [cell.ljust(width) for cell, (_, width) in zip(cells, columns, strict=True)]
+    line = "  ".join(padded).rstrip()
+    if not sys.stdout.isatty():
+        return line
+    width = shutil.get_terminal_size().columns
+    if sum(width for _, width in columns) + 2 * (len(columns) - 1) > width:
+        line = " ".join(padded).rstrip()
+    return line if len(line) <= width else f"{line[: width - 1]}…"

@@ -5,7 +5,10 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-__all__ = ["moment"]
+__all__ = ["FORMS", "check_span", "moment"]
+
+FORMS = "a date (2024-08-17), a time (2024-08-17T09:30) or how long ago (30d, 12h)"
+"""The forms that an option for a moment takes, for its help."""
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -16,13 +19,20 @@ def moment(text: str) -> datetime:
     Raises:
         BadParameter: The text is neither a date, nor a time, nor a duration.
     """
-    if isinstance(text, datetime):
-        return text
     text = text.strip()
     try:
         if ago := re.fullmatch(r"([0-9]{1,6})([mhdw])", text):
             return datetime.now(UTC) - timedelta(**{_UNITS[ago[2]]: int(ago[1])})
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):
-        allowed = "a date (2024-08-17), a time (2024-08-17T09:30) or how long ago (30d, 12h)"
-        raise click.BadParameter(f"found {text!r}, allowed: {allowed}") from None
+        raise click.BadParameter(f"found {text!r}, allowed: {FORMS}") from None
+
+
+def check_span(since: datetime, until: datetime | None) -> None:
+    """Reject a span that ends before it begins.
+
+    Raises:
+        UsageError: It does.
+    """
+    if until is not None and until < since:
+        raise click.UsageError("--until is before --since, so the list would be empty")

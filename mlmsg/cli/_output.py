@@ -1,13 +1,11 @@
 """Print lines of text and JSON. Control characters in texts of other people are escaped."""
 
-import re
 import sys
 
 import click
 import msgspec
 
 __all__ = [
-    "in_commands",
     "print_json",
     "print_json_line",
     "print_line",
@@ -16,16 +14,6 @@ __all__ = [
     "printable_lines",
     "with_hint",
 ]
-
-_COMMANDS = (
-    (r": run `mlmsg login`, or use mlmsg\.oauth", ""),  # the hint of the command line says it
-    (r"client\.reasons\.list, then client\.reasons\.send", "`mlmsg reasons PACK`"),
-    (r"Read client\.packs\.page\S+ for what can be done", "See `mlmsg thread PACK`"),
-    (r"(client\.)?packs\.send\b", "`mlmsg send`"),
-    (r"client\.reasons(\.list|\.send)?", "`mlmsg reasons`"),
-    (r"pass ssl= with a context that trusts it", "set SSL_CERT_FILE to the file of the CA"),
-)
-"""Calls in errors and hints of the package, and the commands that stand for them."""
 
 _ZERO_WIDTH_JOINER = "\u200d"  # part of many emoji; it moves nothing on a terminal
 
@@ -57,13 +45,6 @@ def with_hint(text: str, hint: str) -> str:
     """Return a text and a hint as two sentences."""
     text = text.rstrip(". ")
     return f"{text}{' ' if text.endswith(('?', '!')) else '. '}{hint}" if hint else text
-
-
-def in_commands(text: str) -> str:
-    """Return advice of the package with commands and options in place of calls and arguments."""
-    for pattern, replacement in _COMMANDS:
-        text = re.sub(pattern, replacement, text)
-    return re.sub(r"[Pp]ass ([a-z_]+)=", lambda found: f"Add --{found[1].replace('_', '-')}", text)
 
 
 def printable(text: str) -> str:

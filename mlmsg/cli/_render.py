@@ -12,11 +12,27 @@ from rich.table import Table
 from rich.text import Text
 
 from mlmsg._html import moderation_notes, size_text
-from mlmsg.models import Attachment, ClaimAttachment, ClaimMessage, Message
+from mlmsg.models import (
+    Attachment,
+    ClaimAttachment,
+    ClaimMessage,
+    ClaimModeration,
+    Message,
+    Moderation,
+)
 
-from ._output import print_line, printable, printable_lines
+from ._output import print_line, printable, printable_lines, with_hint
 
-__all__ = ["Entry", "cell_text", "local_time", "print_pairs", "print_table", "print_thread"]
+__all__ = [
+    "Entry",
+    "cell_text",
+    "local_time",
+    "moderation_lines",
+    "print_heading",
+    "print_pairs",
+    "print_table",
+    "print_thread",
+]
 
 MAX_WIDTH = 100
 """Columns of a thread: longer lines are hard to read."""
@@ -32,8 +48,8 @@ class Entry:
         at: The time, or None.
         text: The text.
         translation: The text in the reader's language, or `""`.
-        files: One line for each attachment.
-        notes: Remarks on the moderation.
+        files: The name and the size of each attachment, and its id.
+        notes: Remarks on the moderation, and what to change.
     """
 
     author: str
@@ -41,7 +57,7 @@ class Entry:
     at: datetime | None
     text: str
     translation: str
-    files: Sequence[str]
+    files: Sequence[tuple[str, str]]
     notes: Sequence[str]
 
     @classmethod
@@ -56,8 +72,8 @@ class Entry:
             at=message.message_date.created if message.message_date else None,
             text=message.text or "",
             translation=message.text_translated or "",
-            files=[_file_line(file) for file in message.attachments],
-            notes=moderation_notes(message.status, message.message_moderation),
+            files=[_file_texts(file) for file in message.attachments],
+            notes=moderation_lines(message.status, message.message_moderation),
         )
 
     @classmethod
@@ -70,8 +86,8 @@ class Entry:
             at=message.message_date or message.date_created,
             text=message.message or "",
             translation=message.translated_message or "",
-            files=[_file_line(file) for file in message.attachments or ()],
-            notes=moderation_notes(message.status, message.message_moderation),
+            files=[_file_texts(file) for file in message.attachments or ()],
+            notes=moderation_lines(message.status, message.message_moderation),
         )
 
 
@@ -110,7 +126,15 @@ def print_pairs(pairs: Sequence[tuple[str, object]]) -> None:
     shown = [(name, cell_text(value)) for name, value in pairs if value is not None]
     width = max((len(name) for name, _ in shown), default=0)
     for name, value in shown:
-        print_line(f"{name.ljust(width)}  {value}")
+        print_heading(name.ljust(width), f"  {value}")
+
+
+def print_heading(heading: str, rest: str = "") -> None:
+    """Print a line that begins with a heading, which is bold on a terminal."""
+    if sys.stdout.isatty():
+        _console().print(Text.assemble((heading, "bold"), rest), soft_wrap=True)
+    else:
+        print_line(heading + rest)
 
 
 def local_time(moment: datetime | None) -> str:
@@ -127,24 +151,34 @@ def cell_text(value: object) -> str:
     return "" if value is None else printable(str(value))
 
 
-def _file_line(file: Attachment | ClaimAttachment) -> str:
-    """Return the name, the size and the id of an attachment on one line."""
+def moderation_lines(
+    status: str | None, moderation: Moderation | ClaimModeration | None
+) -> list[str]:
+    """Return what moderation made of a message, and what to change."""
+    hint = moderation.hint if isinstance(moderation, Moderation) else ""
+    return [printable(with_hint(note, hint)) for note in moderation_notes(status, moderation)]
+
+
+def _file_texts(file: Attachment | ClaimAttachment) -> tuple[str, str]:
+    """Return the name with the size of an attachment, and its id."""
     threat = isinstance(file, Attachment) and file.potential_security_threat
-    about = [size_text(file.size), "flagged as a threat" if threat else ""]
-    details = f" ({', '.join(filter(None, about))})" if any(about) else ""
-    name, file_id = file.original_filename or file.filename or "?", file.filename
-    return printable(f"{name}{details}{f'  {file_id}' if file_id else ''}")
+    about = ", ".join(filter(None, (size_text(file.size), "flagged as a threat" if threat else "")))
+    name = file.original_filename or file.filename or "?"
+    return printable(f"{name} ({about})" if about else name), printable(file.filename or "")
 
 
 def _bubble(entry: Entry, width: int) -> Align:
     body = Text("\n".join(printable_lines(entry.text)))
     if entry.translation:
         body.append("\n" + "\n".join(printable_lines(entry.translation)), style="italic dim")
-    for file in entry.files:
-        body.append(f"\n@ {file}", style="cyan")
+    for name, file_id in entry.files:
+        body.append(f"\n@ {name}", style="cyan")
+        body.append(f"\n  {file_id}" if file_id else "", style="dim")
     for note in entry.notes:
-        body.append(f"\n! {printable(note)}", style="bold yellow")
-    title = Text(f"{printable(entry.author)} · {local_time(entry.at)}", style="dim")
+        body.append(f"\n! {note}", style="bold yellow")
+    # The style of a frame would shine through the title: dark blue is hard to read.
+    title = Text(printable(entry.author), style="not dim default")
+    title.append(f" · {local_time(entry.at)}", style="dim default")
     panel = Panel(
         body,
         title=title,
@@ -168,10 +202,10 @@ def _print_plain(entry: Entry) -> None:
     if entry.translation:
         for line in printable_lines(entry.translation):
             print_line(f"  > {line}".rstrip())
-    for file in entry.files:
-        print_line(f"  @ {file}")
+    for name, file_id in entry.files:
+        print_line(f"  @ {name}  {file_id}".rstrip())
     for note in entry.notes:
-        print_line(f"  ! {printable(note)}")
+        print_line(f"  ! {note}")
 
 
 def _console() -> Console:

@@ -2,14 +2,14 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from typing import TypeVar
 
 import click
 
-from mlmsg._html import moderation_notes
+from mlmsg._html import size_text
 from mlmsg.errors import MlmsgError, OutcomeUnknown, UsageError
 from mlmsg.models import ClaimSent, Message, Sent
 from mlmsg.rules import FileRules, check_attachment_count
@@ -17,11 +17,20 @@ from mlmsg.uploads import open_source
 
 from ._exit_codes import ExitCode
 from ._failures import Failure
-from ._output import print_json, print_line, print_note, printable, with_hint
+from ._output import print_json, print_line, print_note, printable
+from ._render import moderation_lines, print_pairs
 from ._settings import Settings
 from ._streams import open_stdin
 
-__all__ = ["CheckedFile", "check_files", "delivered", "file_option", "print_sent", "read_text"]
+__all__ = [
+    "CheckedFile",
+    "check_files",
+    "delivered",
+    "file_option",
+    "print_sent",
+    "print_unsent",
+    "read_text",
+]
 
 R = TypeVar("R", bound=Sent | ClaimSent)
 
@@ -51,6 +60,10 @@ class CheckedFile:
     name: str
     size: int
     content_type: str
+
+    def __str__(self) -> str:
+        """Return the name, the size and the type."""
+        return f"{self.name} ({size_text(self.size)}, {self.content_type})"
 
 
 async def check_files(
@@ -112,6 +125,27 @@ def read_text(text: str) -> str:
     raise Failure(message, ExitCode.USAGE)
 
 
+def print_unsent(message: Mapping[str, object], settings: Settings) -> ExitCode:
+    """Print the message that a dry run did not send."""
+    if settings.json:
+        print_json({"dry_run": True, **message})
+    elif not settings.quiet:
+        print_line("dry run: nothing was sent. This would be sent:")
+        print_pairs([(name, _shown(name, value)) for name, value in message.items() if value])
+    return ExitCode.OK
+
+
+def _shown(name: str, value: object) -> str:
+    if name in {"text", "translated"}:
+        return repr(value)  # with its line ends, and with spaces at its ends
+    match value:
+        case dict():
+            return ", ".join(f"{name}={number}" for name, number in value.items())
+        case list():
+            return ", ".join(map(str, value))
+    return str(value)
+
+
 def print_sent(sent: Sent | ClaimSent, settings: Settings) -> ExitCode:
     """Print the result of a send. The exit code of a rejected message is 1: nobody gets it."""
     is_rejected = isinstance(sent, Sent) and sent.rejected
@@ -123,8 +157,6 @@ def print_sent(sent: Sent | ClaimSent, settings: Settings) -> ExitCode:
     elif not settings.quiet:
         print_line(f"sent as {printable(sent.id)}" if sent.id else "sent")
     if message is not None:
-        moderation = message.message_moderation
-        for note in moderation_notes(message.status, moderation):
-            hint = moderation.hint if moderation is not None else ""
-            print_note(with_hint(f"moderation: {printable(note)}", hint))
+        for line in moderation_lines(message.status, message.message_moderation):
+            print_note(f"moderation: {line}")
     return ExitCode.FAILED if is_rejected else ExitCode.OK

@@ -18,6 +18,7 @@ from mlmsg.auth import RefreshingToken
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client
 
+from ._dry_run import ReadOnlyBudget
 from ._exit_codes import ExitCode
 from ._failures import Failure
 from ._grant_file import GrantFile, default_path
@@ -31,7 +32,6 @@ __all__ = [
     "api_options",
     "call",
     "connect",
-    "dry_run_option",
 ]
 
 P = ParamSpec("P")
@@ -92,15 +92,10 @@ _OPTIONS = (
     click.option("--sandbox", is_flag=True, help="Use a sandbox in this process, not an account."),
     click.option("--base-url", metavar="URL", help="Address of the API, or of a sandbox."),
     click.option("--grant", metavar="FILE", help="File with the grant of `mlmsg login`."),
-    click.option("--domestic", is_flag=True, help="Use the paths of a domestic seller."),
+    click.option("--domestic", is_flag=True, help="For a domestic seller, not Global Selling."),
     click.option("--json", is_flag=True, help="Print JSON."),
     click.option("--quiet", is_flag=True, help="Print no notes and no progress."),
     click.option("--verbose", is_flag=True, help="Print every request, and tracebacks."),
-)
-
-
-dry_run_option = click.option(
-    "--dry-run", is_flag=True, help="Check the rules, and send nothing to the API."
 )
 
 
@@ -120,26 +115,36 @@ def api_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, 
     return command
 
 
-def call(settings: Settings, function: Callable[[Connection], Awaitable[R]]) -> R:
+def call(
+    settings: Settings, function: Callable[[Connection], Awaitable[R]], *, dry_run: bool = False
+) -> R:
     """Return the result of `function` for an open client, in a new event loop."""
 
     async def run() -> R:
-        async with connect(settings) as connection:
+        async with connect(settings, dry_run=dry_run) as connection:
             return await function(connection)
 
     return asyncio.run(run())
 
 
 @asynccontextmanager
-async def connect(settings: Settings, *, share: int = 1) -> AsyncIterator[Connection]:
-    """Yield a client for the settings; `share` is the number of processes that share its limit.
+async def connect(
+    settings: Settings, *, share: int = 1, dry_run: bool = False
+) -> AsyncIterator[Connection]:
+    """Yield a client for the settings.
+
+    Args:
+        settings: The options of the command.
+        share: The number of processes that share the rate limit.
+        dry_run: True for a client that raises `DryRunEnd` where it would write.
 
     Raises:
         Failure: There is neither an access token nor a grant.
     """
     async with AsyncExitStack() as stack:
         if not settings.sandbox:
-            client, is_domestic = await run_in_thread(partial(_client, settings, share))
+            budget = ReadOnlyBudget() if dry_run else RateBudget().share(share)
+            client, is_domestic = await run_in_thread(partial(_client, settings, budget))
             yield Connection(await stack.enter_async_context(client), is_domestic)
             return
         # Not at the top: the server and its example files double the time of every command.
@@ -150,14 +155,14 @@ async def connect(settings: Settings, *, share: int = 1) -> AsyncIterator[Connec
         client = Client(
             sandbox.token,
             base_url=sandbox.url,
-            budget=None,
+            budget=ReadOnlyBudget(reads=None) if dry_run else None,
             global_selling=not settings.domestic,
         )
         await stack.enter_async_context(client)
         yield Connection(client, settings.domestic, tuple(market.packs), tuple(market.claims))
 
 
-def _client(settings: Settings, share: int) -> tuple[Client, bool]:
+def _client(settings: Settings, budget: RateBudget) -> tuple[Client, bool]:
     """Return the client of an account, and True if it is a domestic one. This reads files.
 
     The token is in the environment or in a grant file.
@@ -176,7 +181,7 @@ def _client(settings: Settings, share: int) -> tuple[Client, bool]:
     client = Client(
         token,
         base_url=base_url or BASE_URL,
-        budget=RateBudget().share(share),
+        budget=budget,
         global_selling=not is_domestic,
         trust_env=True,
     )

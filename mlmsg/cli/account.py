@@ -6,7 +6,7 @@ from mlmsg.errors import NotFound
 from mlmsg.models import MarketplaceSeller, Me
 
 from ._command import Command
-from ._output import print_json
+from ._output import print_json, print_line
 from ._render import print_pairs, print_table
 from ._settings import Connection, Settings, api_options, call
 
@@ -46,5 +46,6 @@ def whoami(settings: Settings) -> None:
         ]
     )
     if sellers:
+        print_line("")
         rows = [(seller.user_id, seller.site_id, seller.logistic_type) for seller in sellers]
         print_table(("SELLER", "SITE", "LOGISTICS"), rows)

@@ -9,13 +9,22 @@ from mlmsg.models import Claim, ClaimAttachment, ClaimDetail, ClaimMessages, Cla
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_text
 
 from ._command import Command, CommandGroup
+from ._dry_run import DryRunEnd, dry_run_option
 from ._exit_codes import ExitCode
 from ._files import SOURCE, overwrite_option, print_checked, print_saved, target_option
 from ._listing import print_rows, since_option, until_option
-from ._output import print_json, print_line, printable
+from ._moments import check_span
+from ._output import print_json, print_line
 from ._render import Entry, print_pairs, print_thread
-from ._sending import check_files, delivered, file_option, print_sent, read_text
-from ._settings import Connection, Settings, api_options, call, dry_run_option
+from ._sending import (
+    check_files,
+    delivered,
+    file_option,
+    print_sent,
+    print_unsent,
+    read_text,
+)
+from ._settings import Connection, Settings, api_options, call
 from ._transfer import transfer
 
 __all__ = ["claim", "claims"]
@@ -26,12 +35,18 @@ COLUMNS = (("CLAIM", 10), ("UPDATED", 16), ("STATUS", 6), ("STAGE", 7), ("TYPE",
 @click.command(cls=Command)
 @since_option
 @until_option
-@click.option("--status", type=click.Choice(["opened", "closed"]), help="Only claims in it.")
+@click.option(
+    "--status", type=click.Choice(["opened", "closed"]), help="Only opened or only closed claims."
+)
 @api_options
 def claims(
     settings: Settings, since: datetime, until: datetime | None, status: str | None
 ) -> ExitCode:
-    """List the claims of the seller, by their last update."""
+    """List the claims that were updated in a span of time.
+
+    With --json, each line is a claim. The first column is a list for `mlmsg sync --claims-from -`.
+    """
+    check_span(since, until)
 
     async def run(connection: Connection) -> ExitCode:
         found = connection.client.claims.all(since=since, until=until, status=status)
@@ -40,12 +55,7 @@ def claims(
     return call(settings, run)
 
 
-@click.group(cls=CommandGroup)
-def claim() -> None:
-    """Read a claim, and write to its parties."""
-
-
-@claim.command("show")
+@click.command("show", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @api_options
 def show(settings: Settings, claim_id: str) -> None:
@@ -73,7 +83,7 @@ def show(settings: Settings, claim_id: str) -> None:
             ("type", found.type),
             ("about", _about(found) or None),
             ("reason", found.reason_id),
-            ("to act", detail.action_responsible),
+            ("must act", detail.action_responsible),
             ("due", detail.due_date),
             ("created", found.date_created),
             ("updated", found.last_updated),
@@ -85,7 +95,7 @@ def show(settings: Settings, claim_id: str) -> None:
     )
 
 
-@claim.command("messages")
+@click.command("messages", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @api_options
 def messages(settings: Settings, claim_id: str) -> None:
@@ -103,7 +113,7 @@ def messages(settings: Settings, claim_id: str) -> None:
         settings.note(f"claim {claim_id} has no messages")
 
 
-@claim.command("send")
+@click.command("send", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @click.argument("text")
 @click.option(
@@ -112,7 +122,8 @@ def messages(settings: Settings, claim_id: str) -> None:
     type=click.Choice(list(RECEIVERS)),
     default="complainant",
     show_default=True,
-    help="The role of the receiver.",
+    metavar="ROLE",
+    help=f"The receiver: {', '.join(RECEIVERS)}.",
 )
 @file_option
 @dry_run_option
@@ -135,40 +146,43 @@ def send(
     async def run(connection: Connection) -> ExitCode:
         check_text(text)
         checked = await check_files(files, CLAIM_FILES)
-        if dry_run:
-            _print_dry_run(settings, claim_id, text, role, [file.name for file in checked])
-            return ExitCode.OK
         sending = connection.client.claims.send(
             claim_id, text, receiver_role=role, files=files, check=True
         )
-        return print_sent(await delivered(sending, settings.note), settings)
+        try:
+            return print_sent(await delivered(sending, settings.note), settings)
+        except DryRunEnd:
+            message = {"claim": claim_id, "to": role, "text": text, "files": checked}
+            return print_unsent(message, settings)
 
-    return call(settings, run)
+    return call(settings, run, dry_run=dry_run)
 
 
-@claim.command("upload")
+@click.command("upload", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @click.argument("file", type=SOURCE)
 @click.option("--name", metavar="NAME", help="The name to store it under.")
 @dry_run_option
 @api_options
 def upload(settings: Settings, claim_id: str, file: str, name: str | None, dry_run: bool) -> None:
-    """Upload a FILE for a later message of a CLAIM, and print its name.
+    """Upload a FILE for a later message of a CLAIM.
 
-    A claim takes JPG, PNG and PDF files of 5 MB at most.
+    The output is the name under which it is stored. A claim takes JPG, PNG and PDF files of 5 MB
+    at most.
     """
 
     async def run(connection: Connection) -> ClaimUpload | None:
         [checked] = await check_files([file], CLAIM_FILES, name)
-        if dry_run:
+        try:
+            with transfer(checked.name, settings) as progress:
+                return await connection.client.claims.upload(
+                    claim_id, file, filename=name, progress=progress
+                )
+        except DryRunEnd:
             print_checked(checked, settings)
             return None
-        with transfer(checked.name, settings) as progress:
-            return await connection.client.claims.upload(
-                claim_id, file, filename=name, progress=progress
-            )
 
-    stored = call(settings, run)
+    stored = call(settings, run, dry_run=dry_run)
     if stored is None:
         return
     if settings.json:
@@ -177,7 +191,7 @@ def upload(settings: Settings, claim_id: str, file: str, name: str | None, dry_r
         print_line(stored.file_name)
 
 
-@claim.command("download")
+@click.command("download", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @click.argument("file_name", metavar="FILE")
 @target_option
@@ -198,12 +212,15 @@ def download(settings: Settings, claim_id: str, file_name: str, to: str, overwri
     print_saved(call(settings, run), settings)
 
 
-@claim.command("info")
+@click.command("info", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
 @click.argument("file_name", metavar="FILE")
 @api_options
 def info(settings: Settings, claim_id: str, file_name: str) -> None:
-    """Show the type, size, date and original name of a FILE of a CLAIM."""
+    """Describe a FILE of a CLAIM: its name, type, size and date.
+
+    `mlmsg claim messages` shows the names.
+    """
 
     async def run(connection: Connection) -> ClaimAttachment:
         return await connection.client.claims.attachment(claim_id, file_name)
@@ -223,6 +240,11 @@ def info(settings: Settings, claim_id: str, file_name: str) -> None:
     )
 
 
+@click.group(cls=CommandGroup, commands=[show, messages, send, upload, download, info])
+def claim() -> None:
+    """Read a claim, and write to its parties."""
+
+
 def _row(found: Claim) -> tuple[object, ...]:
     return (
         found.id,
@@ -239,16 +261,5 @@ def _about(found: Claim) -> str:
 
 
 def _actions(found: Claim, role: str | None) -> str:
-    return ", ".join(sorted(found.actions_of([role]))) or "nothing to do now"
-
-
-def _print_dry_run(
-    settings: Settings, claim_id: str, text: str, role: str, files: list[str]
-) -> None:
-    if settings.json:
-        document = {"dry_run": True, "claim": claim_id, "to": role, "text": text, "files": files}
-        print_json(document)
-    elif not settings.quiet:
-        attached = f" with {', '.join(files)}" if files else ""
-        line = f"dry run: the {role} of claim {claim_id} would receive {text!r}{attached}"
-        print_line(printable(line))
+    actions = (action.replace("_", " ") for action in sorted(found.actions_of([role])))
+    return ", ".join(actions) or "nothing to do now"

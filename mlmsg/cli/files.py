@@ -3,14 +3,16 @@
 import click
 
 from mlmsg.downloads import Saved
+from mlmsg.errors import ApiError
 from mlmsg.models import Upload
 from mlmsg.rules import POST_SALE_FILES
 
 from ._command import Command
+from ._dry_run import DryRunEnd, dry_run_option
 from ._files import SOURCE, overwrite_option, print_checked, print_saved, target_option
 from ._output import print_json, print_line
 from ._sending import check_files
-from ._settings import Connection, Settings, api_options, call, dry_run_option
+from ._settings import Connection, Settings, api_options, call
 from ._sites import site_of_account, site_option
 from ._transfer import transfer
 
@@ -33,16 +35,17 @@ def upload(
 
     async def run(connection: Connection) -> Upload | None:
         [checked] = await check_files([file], POST_SALE_FILES, name)
-        if dry_run:
+        site = await site_of_account(connection, site_id, settings.note)
+        try:
+            with transfer(checked.name, settings) as progress:
+                return await connection.client.attachments.upload(
+                    file, site_id=site, filename=name, progress=progress
+                )
+        except DryRunEnd:
             print_checked(checked, settings)
             return None
-        site = await site_of_account(connection, site_id)
-        with transfer(checked.name, settings) as progress:
-            return await connection.client.attachments.upload(
-                file, site_id=site, filename=name, progress=progress
-            )
 
-    stored = call(settings, run)
+    stored = call(settings, run, dry_run=dry_run)
     if stored is None:
         return
     if settings.json:
@@ -67,9 +70,14 @@ def download(
 
     async def run(connection: Connection) -> Saved:
         site = await site_of_account(connection, site_id)
-        with transfer(file_id, settings) as progress:
-            return await connection.client.attachments.download(
-                file_id, to, site_id=site, overwrite=overwrite, progress=progress
-            )
+        try:
+            with transfer(file_id, settings) as progress:
+                return await connection.client.attachments.download(
+                    file_id, to, site_id=site, overwrite=overwrite, progress=progress
+                )
+        except ApiError as error:
+            if site_id is None:
+                error.add_hint(f"The site {site} was taken; --site-id names another one")
+            raise
 
     print_saved(call(settings, run), settings)

@@ -9,6 +9,7 @@ from mlmsg.models import PackRef
 from ._command import Command
 from ._exit_codes import ExitCode
 from ._listing import print_rows, since_option, until_option
+from ._moments import check_span
 from ._settings import Connection, Settings, api_options, call
 
 __all__ = ["packs"]
@@ -21,11 +22,12 @@ COLUMNS = (("PACK", 16), ("UPDATED", 16), ("SITE", 4), ("SELLER", 10), ("ORDERS"
 @until_option
 @api_options
 def packs(settings: Settings, since: datetime, until: datetime | None) -> ExitCode:
-    """List the packs of the seller, by the last update of their orders.
+    """List the packs whose orders were updated in a span of time.
 
-    The API knows the orders of the last twelve months. The first column is a list for
-    `mlmsg sync --packs-from -`.
+    The API knows the orders of the last twelve months. With --json, each line is a pack. The first
+    column is a list for `mlmsg sync --packs-from -`.
     """
+    check_span(since, until)
 
     async def run(connection: Connection) -> ExitCode:
         found = connection.client.packs.all(since=since, until=until)

@@ -13,17 +13,21 @@ __all__ = ["sandbox"]
 @click.command(cls=Command)
 @click.option(
     "--port",
+    metavar="PORT",
     type=click.IntRange(0, 65535),
     default=0,
     show_default=True,
     help="The port to listen at; 0 takes a free one.",
 )
-@click.option("--packs", type=click.IntRange(0), metavar="N", help="So many packs.")
-@click.option("--claims", type=click.IntRange(0), metavar="N", help="So many claims.")
+@click.option("--packs", type=click.IntRange(0), metavar="N", help="The number of packs.")
+@click.option("--claims", type=click.IntRange(0), metavar="N", help="The number of claims.")
 @click.option(
-    "--files", type=click.IntRange(0), metavar="N", help="So many files of each pack and claim."
+    "--files",
+    type=click.IntRange(0),
+    metavar="N",
+    help="The number of files of each pack and claim.",
 )
-@click.option("--rate", is_flag=True, help="Limit the requests, as the API does.")
+@click.option("--rate", is_flag=True, help="Answer too many requests with 429, as the API does.")
 @click.option("--domestic", is_flag=True, help="Serve a domestic seller, not Global Selling.")
 @click.option("--json", is_flag=True, help="Print the address and the token as JSON.")
 @click.option("--quiet", is_flag=True, help="Print no notes.")
@@ -37,9 +41,10 @@ def sandbox(
     json: bool,
     quiet: bool,
 ) -> ExitCode:
-    """Serve a made-up Mercado Libre on this machine until Ctrl-C.
+    """Serve a sandbox to rehearse against, until Ctrl-C.
 
-    Without --packs, --files and --claims it has a small example market.
+    Other commands reach it with --base-url, and with the variable that is printed. Without
+    --packs, --files and --claims it has a small example market.
     """
     from ._sandbox_server import SandboxOptions, serve  # noqa: PLC0415  (takes long)
 

@@ -3,15 +3,23 @@
 import click
 
 from mlmsg.errors import RuleError
-from mlmsg.models import Reason
+from mlmsg.models import Reason, ReasonTemplate
 from mlmsg.rules import POST_SALE_FILES, check_text
 
 from ._command import Command
+from ._dry_run import DryRunEnd, dry_run_option
 from ._exit_codes import ExitCode
-from ._output import print_json, print_line, printable
+from ._output import print_json
 from ._render import print_table
-from ._sending import check_files, delivered, file_option, print_sent, read_text
-from ._settings import Connection, Settings, api_options, call, dry_run_option
+from ._sending import (
+    check_files,
+    delivered,
+    file_option,
+    print_sent,
+    print_unsent,
+    read_text,
+)
+from ._settings import Connection, Settings, api_options, call
 from ._sites import site_of_pack, site_option
 
 __all__ = ["reasons", "send"]
@@ -38,8 +46,9 @@ def send(
 ) -> ExitCode:
     """Send TEXT to the buyer of a PACK, once.
 
-    A TEXT of - is read from standard input. If the answer is lost, the thread is searched for the
-    message. It is never sent twice.
+    PACK is the id of a pack, or of an order without a pack. A TEXT of - is read from standard
+    input. If the answer is lost, the thread is searched for the message. It is never sent
+    twice.
     """
     text = read_text(text)
 
@@ -47,23 +56,35 @@ def send(
         _check_family(connection, translated, to)
         check_text(text)
         checked = await check_files(files, POST_SALE_FILES)
-        if dry_run:
-            return _print_dry_run(settings, pack, text, [file.name for file in checked])
-        site = await site_of_pack(connection, pack, site_id) if files else site_id
+        site = site_id
+        if files:
+            site = await site_of_pack(connection, pack, site_id, settings.note)
         sending = connection.client.packs.send(
             pack, text, text_translated=translated, to=to, files=files, site_id=site
         )
-        return print_sent(await delivered(sending, settings.note), settings)
+        try:
+            return print_sent(await delivered(sending, settings.note), settings)
+        except DryRunEnd:
+            message = {"pack": pack, "text": text, "translated": translated, "to": to}
+            return print_unsent(message | {"files": checked}, settings)
 
-    return call(settings, run)
+    return call(settings, run, dry_run=dry_run)
 
 
 @click.command(cls=Command)
 @click.argument("pack")
-@click.option("--send", "option", metavar="OPTION", help="Start the conversation by this option.")
+@click.option("--send", "option", metavar="OPTION", help="Start the conversation with this option.")
 @click.option("--text", help="The text of a free-text option; - reads standard input.")
-@click.option("--template", metavar="ID", help="The template of any other option.")
-@click.option("--var", "values", multiple=True, metavar="ID=NUMBER", help="A variable's value.")
+@click.option(
+    "--template", metavar="ID", help="The template of any other option, if there are several."
+)
+@click.option(
+    "--var",
+    "values",
+    multiple=True,
+    metavar="ID=NUMBER",
+    help="The number for a variable of the template; may be repeated.",
+)
 @dry_run_option
 @api_options
 def reasons(
@@ -78,9 +99,10 @@ def reasons(
     """List the reasons to start a conversation, or use one.
 
     A seller whose sale is shipped by Mercado Envíos needs a reason until the buyer has written.
+    Without --send, the options and what each of them takes are listed.
     """
     variables = _variables(values)
-    if option is None and (text or template or values):
+    if option is None and (text is not None or template is not None or values):
         raise click.UsageError("--text, --template and --var belong to --send OPTION")
     text = None if text is None else read_text(text)
 
@@ -90,15 +112,19 @@ def reasons(
             _print_reasons(settings, found)
             return ExitCode.OK
         reason = _reason(found, option)
-        chosen = template if template or text is not None else _only_template(reason)
-        if dry_run:
-            return _print_dry_run(settings, pack, text or f"template {chosen}", [])
+        chosen = template
+        if template is None and text is None and not reason.is_free_text:
+            chosen = _only_template(reason)
         sending = connection.client.reasons.send(
             pack, reason, text=text, template_id=chosen, variables=variables
         )
-        return print_sent(await delivered(sending, settings.note), settings)
+        try:
+            return print_sent(await delivered(sending, settings.note), settings)
+        except DryRunEnd:
+            message = {"pack": pack, "option": reason.id, "text": text, "template": chosen}
+            return print_unsent(message | {"variables": variables}, settings)
 
-    return call(settings, run)
+    return call(settings, run, dry_run=dry_run)
 
 
 def _check_family(connection: Connection, translated: str | None, to: str | None) -> None:
@@ -106,15 +132,6 @@ def _check_family(connection: Connection, translated: str | None, to: str | None
         raise click.UsageError("--to is for domestic sellers; add --domestic")
     if translated is not None and connection.is_domestic:
         raise click.UsageError("--translated is for Global Selling, not for domestic sellers")
-
-
-def _print_dry_run(settings: Settings, pack: str, text: str, files: list[str]) -> ExitCode:
-    if settings.json:
-        print_json({"dry_run": True, "pack": pack, "text": text, "files": files})
-    elif not settings.quiet:
-        attached = f" with {', '.join(files)}" if files else ""
-        print_line(printable(f"dry run: pack {pack} would receive {text!r}{attached}"))
-    return ExitCode.OK
 
 
 def _variables(values: tuple[str, ...]) -> dict[str, int | float] | None:
@@ -148,8 +165,18 @@ def _print_reasons(settings: Settings, found: list[Reason]) -> None:
         return
     rows = []
     for reason in (reason for top in found for reason in top.walk()):
-        templates = [template.id for template in reason.templates or ()]
-        takes = f"text of {reason.char_limit or 350} characters" if reason.is_free_text else ""
-        left = reason.cap_available
-        rows.append((reason.id, reason.usable, left, takes or ", ".join(templates)))
+        left = "?" if reason.cap_available is None else reason.cap_available
+        rows.append((reason.id, reason.usable, left, _takes(reason)))
     print_table(("OPTION", "USABLE", "LEFT", "TAKES"), rows)
+
+
+def _takes(reason: Reason) -> str:
+    """Return what must be given with a reason: a text, or a template and its variables."""
+    if reason.is_free_text:
+        return f"text of {reason.char_limit or 350} characters"
+    return " or ".join(map(_template_text, reason.templates or ()))
+
+
+def _template_text(template: ReasonTemplate) -> str:
+    variables = ", ".join(variable.id for variable in template.variables)
+    return f"{template.id}, variables {variables}" if variables else template.id

@@ -12,14 +12,14 @@ import click
 from mlmsg._worker_threads import run_in_thread
 from mlmsg.sync import SyncReport, sync_attachments, sync_seller
 
-from ._command import Job
+from ._command import VARIABLES, Job
 from ._exit_codes import ExitCode
 from ._failures import Failure, describe, exit_code_of
 from ._id_lists import check_list, is_replayable, read_ids
-from ._moments import moment
+from ._moments import FORMS, moment
 from ._progress import summary, watch
 from ._settings import Settings, api_options, connect
-from ._sites import site_of_account
+from ._sites import usual_site
 
 __all__ = ["sync"]
 
@@ -71,21 +71,35 @@ class _Options:
     app_id: str | None = None
 
 
-@click.command(cls=Job)
+class _SyncCommand(Job):
+    variables = (
+        *VARIABLES,
+        ("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", "The keys of s3://BUCKET."),
+        ("AWS_ENDPOINT_URL", "The address of another S3; http needs AWS_ALLOW_HTTP=true."),
+        ("GOOGLE_APPLICATION_CREDENTIALS", "The path of the key file of gs://BUCKET."),
+        ("AZURE_STORAGE_ACCOUNT_NAME, AZURE_STORAGE_ACCOUNT_KEY", "The keys of az://CONTAINER."),
+    )
+
+
+@click.command(cls=_SyncCommand)
 @click.argument("packs", nargs=-1, metavar="[PACK]...")
 @click.option("--claim", "claims", multiple=True, metavar="CLAIM", help="A claim; may be repeated.")
 @click.option("--packs-from", type=LIST, help="List of packs; - reads standard input.")
 @click.option("--claims-from", type=LIST, help="List of claims; - reads standard input.")
-@click.option("--all", "everything", is_flag=True, help="Find all packs and claims by itself.")
+@click.option(
+    "--all", "everything", is_flag=True, help="Find the packs and claims that were updated."
+)
 @click.option(
     "--since",
     type=moment,
     metavar="MOMENT",
-    help="With --all: the earliest update, such as 30d, 12h or 2026-01-31.",
+    help=f"With --all: updated since then: {FORMS}.",
 )
 @click.option("--full", is_flag=True, help="With --all: read every thread again.")
 @click.option("--app-id", metavar="ID", help="With --all: read the missed notifications too.")
-@click.option("--to", required=True, help="Target folder, or a URL such as s3://bucket/prefix.")
+@click.option(
+    "--to", required=True, metavar="TARGET", help="Folder, or a URL such as s3://bucket/prefix."
+)
 @click.option(
     "--site-id",
     metavar="SITE",
@@ -93,6 +107,7 @@ class _Options:
 )
 @click.option(
     "--concurrency",
+    metavar="N",
     type=click.IntRange(1),
     default=16,
     show_default=True,
@@ -104,7 +119,7 @@ class _Options:
     type=click.IntRange(1),
     default=1,
     metavar="N",
-    help="Use one N-th of the rate limit: N processes of this application run.",
+    help="Use one N-th of the rate limit, for N processes at the same time.",
 )
 @api_options
 def sync(
@@ -148,6 +163,8 @@ def sync(
         raise click.UsageError("--all needs --since, and no PACK, claim or list beside it")
     if not everything and (full or app_id):
         raise click.UsageError("--full and --app-id need --all")
+    if everything and site_id is not None:
+        raise click.UsageError("--site-id is for a PACK or a list: --all finds the sites by itself")
     options = _Options(to, site_id, concurrency, verify, share, since, full, app_id)
     if everything:
         return _run(settings, [], options)
@@ -216,7 +233,7 @@ async def _sync(
                 return
             packs, claims = threads
             with client.listen(report.count_call):
-                site_id = await site_of_account(connection, options.site_id)
+                site_id = options.site_id or await usual_site(connection)
             await sync_attachments(
                 client,
                 packs=packs.ids(),

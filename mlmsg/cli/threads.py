@@ -2,12 +2,15 @@
 
 import click
 
+from mlmsg import _operations
 from mlmsg.models import Conversation, Message, ThreadPage, Unread
 
 from ._command import Command
-from ._output import in_commands, print_json, print_line
+from ._dry_run import dry_run_option
+from ._output import print_json, print_line, printable
 from ._render import Entry, print_table, print_thread
-from ._settings import Connection, Settings, api_options, call, dry_run_option
+from ._settings import Connection, Settings, api_options, call
+from ._words import in_commands
 
 __all__ = ["mark_read", "message", "thread", "unread"]
 
@@ -19,7 +22,8 @@ __all__ = ["mark_read", "message", "thread", "unread"]
 def thread(settings: Settings, pack: str, limit: int | None) -> None:
     """Show the messages of a PACK, the oldest first. Nothing is marked as read.
 
-    The JSON document has the keys messages and status.
+    PACK is the id of a pack, or of an order without a pack. The JSON document has the keys messages
+    and status.
     """
 
     async def read(connection: Connection) -> Conversation:
@@ -44,7 +48,10 @@ def thread(settings: Settings, pack: str, limit: int | None) -> None:
 @click.argument("message_id", metavar="ID")
 @api_options
 def message(settings: Settings, message_id: str) -> None:
-    """Show the message with this ID. Nothing is marked as read."""
+    """Show the message with this ID. Nothing is marked as read.
+
+    Notifications name the ids, and so does `mlmsg thread --json`.
+    """
 
     async def read(connection: Connection) -> Message:
         return await connection.client.messages.get(message_id)
@@ -68,22 +75,30 @@ def message(settings: Settings, message_id: str) -> None:
 def unread(settings: Settings, role: str) -> None:
     """List the conversations with unread messages. Nothing is marked as read.
 
-    One answer of the API has 1000 conversations at most.
+    The ids are the arguments of `mlmsg mark-read`. The API lists 1000 conversations at most, and
+    the others after some of these were marked as read.
     """
 
     async def read(connection: Connection) -> Unread:
         return await connection.client.unread.list(role=None if role == "any" else role)
 
     found = call(settings, read)
-    if settings.json:
-        print_json(found)
-        return
     rows = [
-        (result.pack_id or result.resource, result.seller_id, result.count)
+        {
+            "pack_id": result.pack_id or result.order_id,
+            "seller_id": result.seller_id,
+            "count": result.total if result.count is None else result.count,
+            "resource": result.resource,
+        }
         for result in found.results
     ]
-    if rows:
-        print_table(("PACK", "SELLER", "UNREAD"), rows)
+    if settings.json:
+        print_json({"user_id": found.user_id, "results": rows})
+    elif rows:
+        cells = [
+            (row["pack_id"] or row["resource"], row["seller_id"], row["count"]) for row in rows
+        ]
+        print_table(("PACK", "SELLER", "UNREAD"), cells)
     else:
         settings.note("no unread messages")
 
@@ -98,18 +113,31 @@ def mark_read(settings: Settings, pack: str, seller: str, dry_run: bool) -> None
 
     `mlmsg unread` lists both ids. The JSON document is the first page of the thread.
     """
-    if dry_run:
-        if settings.json:
-            print_json({"dry_run": True, "pack": pack, "seller": seller})
-        elif not settings.quiet:
-            print_line(f"dry run: pack {pack} of seller {seller} would be marked as read")
-        return
+
+    async def check(connection: Connection) -> int:
+        _operations.seller_thread(pack, seller, None, 0, mark_as_read=True)  # checks the ids
+        unread = await connection.client.unread.get(f"/packs/{pack}/sellers/{seller}")
+        return sum(result.count or 0 for result in unread.results)
 
     async def mark(connection: Connection) -> ThreadPage:
         return await connection.client.unread.mark_as_read(pack, seller)
 
+    if dry_run:
+        count = call(settings, check, dry_run=True)
+        _print_unmarked(pack, seller, count, settings)
+        return
     page = call(settings, mark)
     if settings.json:
         print_json(page)
     elif not settings.quiet:
-        print_line(f"marked pack {pack} of seller {seller} as read")
+        print_line(printable(f"marked pack {pack} of seller {seller} as read"))
+
+
+def _print_unmarked(pack: str, seller: str, count: int, settings: Settings) -> None:
+    """Print what a dry run did not mark."""
+    if settings.json:
+        print_json({"dry_run": True, "pack": pack, "seller": seller, "unread": count})
+    elif not settings.quiet:
+        messages = "1 message" if count == 1 else f"{count} messages"
+        line = f"dry run: {messages} of pack {pack} to seller {seller} would be marked as read"
+        print_line(printable(line))
