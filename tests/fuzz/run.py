@@ -28,8 +28,9 @@ WORKERS = 4
 
 CALLS_PER_WORKER = 12
 
-CALL_SECONDS = 60.0
-"""The time in which a call must end, with all its attempts, pages and files."""
+CALL_SECONDS = 600.0
+"""The time in which a call must end, with all its attempts, pages and files. It is long, because
+the machine may be busy."""
 
 REST_SECONDS = 5.0
 """The time in which closed sockets and tasks must disappear."""
