@@ -121,7 +121,8 @@ def test_an_endpoint_is_called_as_documented(row: Row) -> None:
 
 
 def test_every_endpoint_is_in_the_table() -> None:
-    others = {"auth.refresh", "account.me", "account.sellers"}  # and those of test_both_families
+    # And those of test_both_families.
+    others = {"auth.refresh", "auth.login", "account.me", "account.sellers"}
     others |= {"claims.search", "claims.detail", "orders.search", "orders.get"}
     others |= {"notifications.missed", "reasons.list", "reasons.caps", "reasons.send"}
     functions = {
