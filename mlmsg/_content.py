@@ -13,21 +13,20 @@ from .rules import SNIFF_BYTES
 
 __all__ = ["SNIFF_BYTES", "Announced", "document_in", "may_be_document"]
 
+# A server chooses these bytes. The quantifiers `*+` and `?+` never give anything back, so that no
+# content makes a match take longer than one pass over it.
 _HTML = LazyPattern(
-    rb"(?is)(?:\xef\xbb\xbf)?\s*(?:<\?xml\b[^>]*>\s*)?(?:<!--.*?-->\s*)*"
-    rb"<(?:!doctype\s+html|html|head|body|title|meta|script|style|link|h[1-6]|p|div|center|table|pre)"
-    rb"(?:[\s/>]|$)"
+    rb"(?is)\A(?:\xef\xbb\xbf)?+\s*+(?:<\?xml\b[^>]*+>\s*+)?+(?:<!--(?>.*?-->)\s*+)*+"
+    rb"<(?:!doctype\s++html|html|head|body|title|meta|script|style|link|h[1-6]|p|div|center|table|pre)"
+    rb"(?:[\s/>]|\Z)"
 )
 _JSON = LazyPattern(
-    rb"(?s)(?:\xef\xbb\xbf)?\s*(?:\{\s*[\"}]|\[\s*[\[{\"\]]|null\s*$|\"[^\"]*\"\s*$)"
+    rb"\A(?:\xef\xbb\xbf)?+\s*+(?:\{\s*+[\"}]|\[\s*+[\[{\"\]]|null\s*+\Z|\"[^\"]*+\"\s*+\Z)"
 )
 
-_DOCUMENT_NAMES = LazyPattern(
-    r"(?i)\.(x?html?|xht|mhtml?|json[5l]?|ndjson|geojson|har|ipynb"
-    r"|map)$"
-)
+_DOCUMENT_NAMES = LazyPattern(r"(?i)\.(x?html?|xht|mhtml?|json[5l]?|ndjson|geojson|har|ipynb|map)$")
 _DOCUMENT_TYPES = LazyPattern(
-    r"(?i)\s*(text/html|application/xhtml\+xml|[a-z]+/([\w.-]+\+)?json)\b"
+    r"(?i)\A\s*+(text/html|application/xhtml\+xml|[a-z]+/([\w.-]+\+)?json)\b"
 )
 
 _BINARY_NAMES = LazyPattern(
@@ -36,10 +35,11 @@ _BINARY_NAMES = LazyPattern(
     r"|opus|wav|flac|amr|apk)$"
 )
 _BINARY_TYPES = LazyPattern(
-    r"(?i)\s*(image/(?!svg)|audio/|video/|application/(pdf|zip|gzip|x-rar|x-7z|vnd\.rar"
+    r"(?i)\A\s*+(image/(?!svg)|audio/|video/|application/(pdf|zip|gzip|x-rar|x-7z|vnd\.rar"
     r"|vnd\.openxmlformats|vnd\.oasis))"
 )
-_UNKNOWN_TYPES = LazyPattern(r"(?i)\s*(application/octet-stream|binary/octet-stream)?\s*(;|$)")
+_UNKNOWN_TYPES = LazyPattern(r"(?i)\A\s*+((application|binary)/octet-stream\s*+)?(;|\Z)")
+_EXTENSION = LazyPattern(r"\.\w{1,8}$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Announced:
     @property
     def is_known(self) -> bool:
         """True if the name or the type says anything about the format."""
-        has_extension = re.search(r"\.\w{1,8}$", self.name) is not None
+        has_extension = _EXTENSION.search(self.name) is not None
         return has_extension or _UNKNOWN_TYPES.match(self.type or "") is None
 
 
@@ -107,5 +107,6 @@ def document_in(
     if not announced.is_known and _BINARY_TYPES.match(content_type):
         return found
     is_declared = announced.is_known and _DOCUMENT_TYPES.match(content_type) is not None
-    differs = None not in {size, announced.size} and size != announced.size
-    return found if is_declared or differs else None
+    are_sizes_known = size is not None and announced.size is not None
+    has_other_size = are_sizes_known and size != announced.size
+    return found if is_declared or has_other_size else None

@@ -14,7 +14,7 @@ from ._patterns import LazyPattern
 __all__ = ["filename_in"]
 
 _PARAMETER = LazyPattern(r';\s*([^\s=;"]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^;]*)')
-_EXTENDED = LazyPattern(r"([^']*)'[^']*'(.*)", re.DOTALL)
+_EXTENDED = LazyPattern(r"\A([^']*)'[^']*'(.*)", re.DOTALL)
 _CONTINUATION = LazyPattern(r"filename\*([0-9]{1,3})(\*?)")
 _ENCODED_WORD = r"=\?[!->@-~]+\?[bBqQ]\?[ ->@-~]*\?="
 _ENCODED_WORDS = LazyPattern(rf"{_ENCODED_WORD}(?:\s*{_ENCODED_WORD})*")

@@ -22,7 +22,8 @@ _LOCKED = 409
 _USED_UP = LazyPattern(r"(?i)option\s+\S+\s+again|opç[aã]o\s+\S+\s+(?:outra vez|novamente)")
 _USED_UP_HINT = "The message limit is reached: wait for the buyer to answer, then use packs.send"
 _IS_OPEN = LazyPattern(r"(?i)check\s+(?:the\s+)?blocked messages|mensagens bloqueadas")
-_PAST_DATE = LazyPattern(r"(?i)(?:delivery|entrega)\b.*\b(?:before|anterior)")
+_PAST_DATE = LazyPattern(r"(?i)(?:delivery|entrega)\b.{0,200}\b(?:before|anterior)")
+"""The two words in one sentence: without a bound, each `delivery` would read to the end."""
 
 _HINTS = {
     400: "Take the template, its variables and the text from client.reasons.list",
