@@ -19,6 +19,7 @@ from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
 from ._disposition import filename_in
 from ._misuse import explain_misuse
 from ._multipart import Progress
+from ._numbers import whole_number
 from ._partial_file import receive_file
 from ._wire import Response
 from .errors import (
@@ -63,7 +64,7 @@ class Download:
     def __init__(self, response: Response, name: str) -> None:
         length = response.headers.get("Content-Length", "")
         plain = response.headers.get("Content-Encoding", "identity").lower() == "identity"
-        self.size: int | None = int(length) if plain and length.isdecimal() else None
+        self.size: int | None = whole_number(length) if plain else None
         self.content_type: str = response.headers.get("Content-Type", "application/octet-stream")
         self.filename: str = filename_in(response.headers.get("Content-Disposition")) or name
         has_extension = PurePosixPath(name).suffix != ""

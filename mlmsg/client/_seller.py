@@ -4,6 +4,7 @@ import asyncio
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
+from mlmsg._numbers import whole_number
 from mlmsg._session import Session
 from mlmsg._worker_threads import wait_until_done
 from mlmsg.errors import RuleError
@@ -72,7 +73,7 @@ class Seller:
 
 def check_user_id(name: str, value: int | str) -> int:
     """Return the id of a user as an int."""
-    text = check_id(name, value)
-    if not (text.isascii() and text.isdecimal()):
-        raise RuleError(f"`{name}`", shorten(value), "the id of a user: digits only")
-    return int(text)
+    number = whole_number(check_id(name, value))
+    if number is None:
+        raise RuleError(f"`{name}`", shorten(value), "the id of a user: at most 20 digits")
+    return number

@@ -84,12 +84,16 @@ def _renamed(value: object, old: str, new: str) -> object:
     return {**value, new: value.get(old)} if value.get(new) is None else value
 
 
+_PATH_PART = re.compile(r"([a-z]{1,20})/([0-9]{1,20})(?=/|\Z)")
+"""A kind and an id in a path. The bounds keep a long text from being read again at each letter."""
+
+
 def _resources(value: Mapping[str, object]) -> list[dict[str, object]]:
     """Return the resource of a message: a name and an id, or a path `/packs/1/sellers/2`."""
     name, found = value.get("resource"), value.get("resource_id")
     if not isinstance(name, str):
         return []
-    if parts := re.findall(r"([a-z]+)/([0-9]+)", name):
+    if parts := _PATH_PART.findall(name):
         return [{"id": number, "name": kind} for kind, number in parts]
     is_id = isinstance(found, int | str) and not isinstance(found, bool)
     return [{"id": str(found), "name": name.strip("/ ")}] if is_id else []

@@ -40,7 +40,7 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return self._id("orders")
 
     def _id(self, name: str) -> int | None:
-        match = re.search(rf"(?:^|/){name}/([0-9]+)(?:/|$)", self.resource)
+        match = re.search(rf"(?:^|/){name}/([0-9]{{1,20}})(?:/|\Z)", self.resource)
         return int(match[1]) if match else None
 
 

@@ -1,0 +1,16 @@
+"""Read whole numbers that a server, or a caller, wrote as text: pure."""
+
+import re
+
+__all__ = ["whole_number"]
+
+_WHOLE_NUMBER = re.compile(r"[0-9]{1,20}")
+"""As many digits as ids of 64 bits have. Python refuses to convert more than 4,300."""
+
+
+def whole_number(text: str) -> int | None:
+    """Return the number that 1 to 20 ASCII digits stand for, or None for any other text.
+
+    `str.isdecimal` is no test of an id: it also accepts the digits of other scripts, such as `٣`.
+    """
+    return int(text) if _WHOLE_NUMBER.fullmatch(text) else None
