@@ -78,7 +78,7 @@ def _has_dates(page: ThreadPage) -> bool:
 thread_page = JsonDecoder(ThreadPage, _has_dates)
 upload = JsonDecoder(Upload)
 unread = JsonDecoder(Unread)
-claim = JsonDecoder(Claim)
+claim = JsonDecoder(Claim, lambda claim: claim.id is not None)
 _claim_messages = JsonDecoder(list[ClaimMessage])
 claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)

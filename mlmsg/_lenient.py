@@ -1,7 +1,10 @@
 """Read responses value by value if msgspec rejects them.
 
-msgspec rejects a whole page for one invalid value. This module converts each value separately: an
-invalid optional value is replaced by its default, an invalid required value is an error.
+msgspec rejects a whole page for one invalid value. This module converts each value separately. It
+keeps a value in another form than documented if the form is plain: one object in place of a list, a
+list of one in place of an object, a text in place of an object that has one main text, a number in
+place of a text, a date in another spelling. Any other invalid optional value is replaced by its
+default. An invalid required value is an error.
 """
 
 import codecs
@@ -10,10 +13,12 @@ import math
 import re
 import types
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from ._numbers import whole_number
 from ._patterns import LazyPattern
 
 __all__ = ["convert", "parse"]
@@ -107,16 +112,73 @@ def _read(value: object, target: object, strict: bool = True) -> object:
         raise msgspec.ValidationError("a character is not UTF-8")  # another thing would be read
     for choice in choices:
         if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
-            if isinstance(value, Mapping):
-                return _struct(value, choice)
+            row = _row(value, choice)
+            if row is not None:
+                return _struct(row, choice)
         elif get_origin(choice) is list and isinstance(value, list):
             return _list(value, get_args(choice)[0], strict)
     try:
         return msgspec.convert(value, target, strict=False)
     except msgspec.ValidationError:
-        if str in choices and value.__class__ is int:
-            return str(value)
-        raise
+        return _read_other_form(value, choices, strict)
+
+
+def _row(value: object, target: type[msgspec.Struct]) -> Mapping[str, object] | None:
+    """Return the object that a value stands for, or None if it stands for none."""
+    if isinstance(value, list) and len(value) == 1 and isinstance(value[0], Mapping):
+        value = value[0]
+    if isinstance(value, Mapping):
+        return value
+    # The field that a text alone stands for, if the struct names one.
+    field: str | None = getattr(target, "_text_field", None)
+    return {field: value} if field is not None and isinstance(value, str) and value else None
+
+
+def _read_other_form(value: object, choices: tuple[object, ...], strict: bool) -> object:
+    """Return a value that does not have the type of its field, but says the same.
+
+    Raises:
+        msgspec.ValidationError: It does not.
+    """
+    number_types = (int,) if strict else (int, float)  # an id is no fraction
+    if str in choices and value.__class__ in number_types:
+        return str(value)
+    if datetime in choices and (date := _date(value)) is not None:
+        return date
+    for choice in choices:
+        if get_origin(choice) is list and not strict:
+            item = get_args(choice)[0]
+            if _may_be(value, item) and (items := _list([value], item, strict)):
+                return items
+    raise msgspec.ValidationError(f"{type(value).__name__} in place of another type")
+
+
+def _may_be(value: object, target: object) -> bool:
+    """Return False for an object that has none of the target's fields."""
+    for choice in _choices(target):
+        if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
+            names = {field.encode_name for field in msgspec.structs.fields(choice)}
+            return not isinstance(value, Mapping) or not names.isdisjoint(value)
+    return True
+
+
+MAX_SECONDS = 10**11
+"""A greater number is a time in milliseconds, as JavaScript and Java count."""
+
+
+def _date(value: object) -> datetime | None:
+    """Return a date that msgspec does not read: a day alone, `+00`, seconds left out, or a number.
+
+    A number is read as milliseconds since the epoch; msgspec itself reads seconds.
+    """
+    text = str(value).strip() if isinstance(value, str | int) else ""
+    number = whole_number(text)
+    try:
+        if number is not None and number > MAX_SECONDS:
+            return datetime.fromtimestamp(number / 1000, UTC)
+        return datetime.fromisoformat(text)
+    except (ValueError, OverflowError, OSError):
+        return None
 
 
 def _choices(target: object) -> tuple[object, ...]:

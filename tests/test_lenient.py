@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Final, NamedTuple, TypeVar, get_args
 
 import msgspec
@@ -203,6 +203,23 @@ DATES: Final[dict[str, tuple[object, datetime | None]]] = {
     "missing": (MISSING, None),
     "empty": ("", None),
     "odd": ("soon", None),
+    "the first day of the calendar": ("0001-01-01T00:00:00Z", None),
+    "before it in UTC": ("0001-01-01T00:00:00+05:00", None),
+    "the last day": ("9999-12-31T23:59:59.999Z", None),
+    "after it in UTC": ("9999-12-31T23:59:59-05:00", None),
+    "the last day, no zone": ("9999-12-31T23:59:59", None),
+    "of year 1": ("0001-01-03T00:00:00Z", datetime(1, 1, 3, tzinfo=UTC)),
+    "of year 9999": ("9999-12-29T00:00:00Z", datetime(9999, 12, 29, tzinfo=UTC)),
+    "a day alone": ("2024-08-22", MOMENT.replace(hour=0, minute=0, second=0)),
+    "no minutes in the zone": ("2024-08-22T18:36:48-04", MOMENT),
+    "no seconds": ("2024-08-22T22:36Z", MOMENT.replace(second=0)),
+    "a blank between": ("2024-08-22 22:36:48", MOMENT),
+    "blanks around": (" 2024-08-22T22:36:48Z ", MOMENT),
+    "milliseconds": (1724366208000, MOMENT),
+    "milliseconds in a text": ("1724366208000", MOMENT),
+    "seconds": (1724366208, MOMENT),
+    "too many milliseconds": (10**19, None),
+    "too many digits": ("9" * 5000, None),
     **{
         f"{digits} digits": (
             f"2024-08-22T22:36:48.{'2' + '0' * (digits - 1)}Z",
@@ -239,7 +256,10 @@ def test_each_form_of_a_date_is_an_aware_moment(
 ) -> None:
     found = field.of(text)
     assert found == expected
-    assert not isinstance(found, datetime) or found.tzinfo is not None
+    if isinstance(found, datetime):
+        assert found.tzinfo is not None
+        for hours in (-14, 14):  # in every zone, for a reader or a data frame
+            assert found.astimezone(timezone(timedelta(hours=hours))) == expected
 
 
 STRUCTS = [

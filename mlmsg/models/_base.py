@@ -1,17 +1,31 @@
 """The base class of structs with dates."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 
 __all__ = ["UtcStruct"]
 
 
+_EARLIEST = datetime.min.replace(tzinfo=UTC) + timedelta(days=1)
+_LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
+
+
 class UtcStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Base of structs with dates. A date without a zone is read as UTC."""
+    """Base of structs with dates. A date without a zone is read as UTC.
+
+    Servers write `0001-01-01` and `9999-12-31` for dates that they do not know. In another time
+    zone, the first and the last day of the calendar may not exist: `astimezone` would raise an
+    `OverflowError`. They are read as None.
+    """
 
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value.__class__ is datetime and value.tzinfo is None:
-                msgspec.structs.force_setattr(self, name, value.replace(tzinfo=UTC))
+            if value.__class__ is not datetime:
+                continue
+            if value.tzinfo is None:
+                value = value.replace(tzinfo=UTC)
+                msgspec.structs.force_setattr(self, name, value)
+            if not 1 < value.year < 9999 and not _EARLIEST <= value <= _LATEST:
+                msgspec.structs.force_setattr(self, name, None)

@@ -6,12 +6,14 @@ The document names "the Claim details" but does not show them. `Claim`, `Player`
 Roles are `complainant`, `respondent` and `mediator`; stages are `claim`, `dispute` and others.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from datetime import datetime
+from typing import ClassVar
 
 import msgspec
 
-from mlmsg._html import Bubble, file_lines, moderation_notes, render_table, render_thread
+from mlmsg._html import Bubble, file_lines, render_table, render_thread, status_remarks
+from mlmsg._numbers import whole_number
 
 from ._base import UtcStruct
 
@@ -109,7 +111,7 @@ class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
             text=self.message or "",
             translation=self.translated_message or "",
             files=file_lines(self.attachments or ()),
-            notes=moderation_notes(self.status, self.message_moderation),
+            notes=status_remarks(self.status, self.message_moderation),
         )
 
     def _repr_html_(self) -> str:
@@ -124,7 +126,7 @@ class ClaimMessages(list[ClaimMessage]):
 
     def _repr_html_(self) -> str:
         bubbles = [message._bubble() for message in self]  # noqa: SLF001  (of this module)
-        return render_thread(f"{len(self)} claim messages, as the API orders them", bubbles)
+        return render_thread(f"{len(self)} claim messages", bubbles)
 
 
 class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
@@ -139,6 +141,8 @@ class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
     action: str | None = None
     mandatory: bool | None = None
     due_date: datetime | None = None
+
+    _text_field: ClassVar = "action"
 
 
 class Player(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -174,6 +178,15 @@ class ClaimResolution(UtcStruct, frozen=True, kw_only=True, gc=False):
     closed_by: str | None = None
     applied_coverage: bool | None = None
 
+    _text_field: ClassVar = "reason"
+
+
+def _with_identity(value: Mapping[str, object]) -> Mapping[str, object]:
+    """Return a claim unchanged. Reject an object that is not a claim."""
+    if value.get("id") is None and value.get("players") is None:
+        raise msgspec.ValidationError("`id` and `players` are missing: this is not a claim")
+    return value
+
 
 class Claim(UtcStruct, frozen=True, kw_only=True, gc=False):
     """A claim (Messages claims, "Claim details"). Rows of a search lack some of its fields.
@@ -181,42 +194,54 @@ class Claim(UtcStruct, frozen=True, kw_only=True, gc=False):
     Dates are aware, UTC if the API gave no zone.
 
     Attributes:
-        players: The parties, and the actions that each may take now.
+        players: The parties, and the actions that each may take now; empty if the response has
+            none.
         id: The claim's id.
         stage: `claim`, `dispute`, …
         status: `opened`, `closed`, …
         type: `mediations`, `cancel_sale`, `returns`, …
         resource: What the claim is about: `order`, `shipment`, `payment` or `purchase`.
-        resource_id: The id of that resource.
+        resource_id: The id of that resource; a str only if it is not a number.
         site_id: `MLM`, `MLB`, …
         reason_id: The id of the reason, such as `PDD9939`.
-        parent_id: The claim that this one follows, or None.
+        parent_id: The claim that this one follows, or None; a str only if it is not a number.
         fulfilled: True if the product was delivered.
         quantity_type: `total` or `partial`, or None.
         claim_version: `1.0`, `1.5` or `2.0`.
         date_created: The time of creation.
         last_updated: The time of the last change.
         resolution: The end of the claim, or None while it is open.
-        related_entities: What belongs to the claim, such as `return`.
+        related_entities: What belongs to the claim, such as `return`. An element that the API
+            sends as an object is a dict.
     """
 
-    players: list[Player]
+    players: list[Player] = msgspec.field(default_factory=list)
     id: int | None = None
     stage: str | None = None
     status: str | None = None
     type: str | None = None
     resource: str | None = None
-    resource_id: int | None = None
+    resource_id: int | str | None = None
     site_id: str | None = None
     reason_id: str | None = None
-    parent_id: int | None = None
+    parent_id: int | str | None = None
     fulfilled: bool | None = None
     quantity_type: str | None = None
     claim_version: str | None = None
     date_created: datetime | None = None
     last_updated: datetime | None = None
     resolution: ClaimResolution | None = None
-    related_entities: list[str] | None = None
+    related_entities: list[str | dict[str, object]] | None = None
+
+    _reshape: ClassVar = staticmethod(_with_identity)
+
+    def __post_init__(self) -> None:
+        """Turn the ids of digits into ints."""
+        super().__post_init__()
+        for name in ("resource_id", "parent_id"):
+            value = getattr(self, name)
+            if isinstance(value, str) and (number := whole_number(value)) is not None:
+                msgspec.structs.force_setattr(self, name, number)
 
     @property
     def available_actions(self) -> set[str]:

@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import msgspec
 
-from mlmsg._html import Bubble, file_lines, moderation_notes, render_thread
+from mlmsg._html import Bubble, file_lines, render_thread, status_remarks
+from mlmsg._numbers import whole_number
 
 from ._base import UtcStruct
 from ._blocked import Advice, guidance_for
@@ -81,10 +82,11 @@ class ConversationStatus(UtcStruct, frozen=True, kw_only=True, gc=False):
     @property
     def claims(self) -> list[int]:
         """The ids of the claims on this thread, from both keys and in all forms."""
-        ids: list[int | str] = []
+        ids: list[int | str | None] = []
         for value in (self.claim_ids, self.claim_id):
-            ids += value if isinstance(value, list) else [] if value is None else [value]
-        return list(dict.fromkeys(int(claim) for claim in ids if str(claim).isdecimal()))
+            ids += value if isinstance(value, list) else [value]
+        numbers = (whole_number(str(claim)) for claim in ids)
+        return list(dict.fromkeys(number for number in numbers if number is not None))
 
 
 class User(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -248,21 +250,23 @@ class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         """Return the id of a resource whose name is `name` in the singular or plural."""
         for resource in self.message_resources or ():
             is_named = (resource.name or "").lower() in {name, f"{name}s"}
-            if is_named and resource.id is not None and resource.id.isdecimal():
-                return int(resource.id)
+            number = whole_number(resource.id or "")
+            if is_named and number is not None:
+                return number
         return None
 
     def _bubble(self) -> Bubble:
         sender = self.from_
-        author = (sender.name or str(sender.user_id or "")) if sender else ""
+        user_id = sender.user_id if sender else None
+        name = sender.name if sender else None
         return Bubble(
-            author=author or "unknown",
-            is_mine=sender is not None and self.seller_id in {sender.user_id} - {None},
+            author=name or str(user_id or "unknown"),
+            is_mine=user_id is not None and user_id == self.seller_id,
             at=self.message_date.created if self.message_date else None,
             text=self.text or "",
             translation=self.text_translated or "",
             files=file_lines(self.attachments),
-            notes=moderation_notes(self.status, self.message_moderation),
+            notes=status_remarks(self.status, self.message_moderation),
         )
 
     def _repr_html_(self) -> str:
@@ -379,11 +383,8 @@ class Sent(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 def _thread_html(
     messages: list[Message], total: int | None, status: ConversationStatus | None
 ) -> str:
-    """Return a thread for a notebook, the oldest message first."""
+    """Return a thread for a notebook."""
     count = str(len(messages)) if total is None else f"{len(messages)} of {total}"
     state = f" · {status.substatus or status.status}" if status and status.status else ""
     bubbles = [message._bubble() for message in messages]  # noqa: SLF001  (of this module)
-    times = [bubble.at.timestamp() for bubble in bubbles if bubble.at is not None]
-    if len(times) == len(bubbles):
-        bubbles = [bubbles[index] for index in sorted(range(len(times)), key=times.__getitem__)]
     return render_thread(f"{count} messages{state}", bubbles)
