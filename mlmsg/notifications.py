@@ -26,7 +26,8 @@ class Notification(UtcStruct, frozen=True, kw_only=True):
     """A change of a message or a claim of a user.
 
     Attributes:
-        topic: `messages`, `marketplace_messages`, `post_purchase` or `marketplace_claims`.
+        topic: `messages`, `marketplace_messages`, `post_purchase` or `marketplace_claims`, or an
+            older name of `post_purchase`: `claims` or `claims_actions`.
         kind: `"message"`: read it with `client.messages.get(id)`. `"claim"`: read it with
             `client.claims.messages(id)`.
         id: The id of the message or the claim.
@@ -71,14 +72,19 @@ class _Envelope(msgspec.Struct, kw_only=True):
 
 
 _ID = r"[A-Za-z0-9_-]+"
-_CLAIM = r"claims/([0-9]+)(?:/[a-z][a-z_-]*)*"
-"""A claim, and the parts of it that a path may name after its id."""
+_CLAIM = r"(?:v[0-9]+/)?claims/([0-9]{1,20})(?:/[A-Za-z0-9_-]+)*"
+"""A claim, and the parts of it that a path may name after its id. No part contains a dot: `..`
+would lead to something else."""
+
+_DOMESTIC_CLAIM = re.compile(rf"/?(?:post-purchase/)?{_CLAIM}")
 
 _TOPICS: dict[str, tuple[Kind, re.Pattern[str]]] = {
     "messages": ("message", re.compile(rf"(?:/?messages/)?({_ID})")),
     "marketplace_messages": ("message", re.compile(rf"/?marketplace/messages/({_ID})")),
-    "post_purchase": ("claim", re.compile(rf"/?(?:post-purchase/)?v[0-9]+/{_CLAIM}")),
-    "marketplace_claims": ("claim", re.compile(rf"/?marketplace/(?:v[0-9]+/)?{_CLAIM}")),
+    "post_purchase": ("claim", _DOMESTIC_CLAIM),
+    "claims": ("claim", _DOMESTIC_CLAIM),
+    "claims_actions": ("claim", _DOMESTIC_CLAIM),
+    "marketplace_claims": ("claim", re.compile(rf"/?(?:marketplace/)?{_CLAIM}")),
 }
 
 
@@ -109,7 +115,7 @@ def parse(body: bytes | bytearray | str) -> Notification:
         id=match[1],
         user_id=envelope.user_id,
         resource=resource,
-        notification_id=_identity(identity, resource, envelope),
+        notification_id=_identity(identity, match, envelope, pattern),
         application_id=envelope.application_id,
         actions=envelope.actions or [],
         attempts=envelope.attempts,
@@ -152,16 +158,20 @@ def _undelivered(element: dict[str, object]) -> dict[str, object]:
     return {name: value for name, value in data.items() if value is not None}
 
 
-def _identity(identity: str | None, resource: str, envelope: _Envelope) -> str | None:
-    """Return what tells this event from every other one.
+def _identity(
+    identity: str | None, resource: re.Match[str], envelope: _Envelope, pattern: re.Pattern[str]
+) -> str | None:
+    """Return an id that no other event has.
 
-    An `_id` that only repeats the resource is the same for all events of a claim. The time at which
-    the API noticed the event, which a redelivery repeats, makes it unique.
+    An `_id` that only repeats the resource, or its id, is the same for all events of a claim. The
+    time at which the API noticed the event, which a redelivery repeats, makes it unique.
     """
-    if identity is None or identity.strip("/") != resource.strip("/"):
+    repeated = pattern.fullmatch(identity or "")
+    names_resource = identity == resource[1] or (repeated and repeated[1] == resource[1])
+    if identity is None or not names_resource:
         return identity
     moment = envelope.received or envelope.recieved or envelope.sent
     if moment is None:
         return identity
     actions = ",".join(envelope.actions or ())
-    return f"{resource} {actions} {moment.isoformat()}"
+    return f"{resource[0]} {actions} {moment.isoformat()}"

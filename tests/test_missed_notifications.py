@@ -18,6 +18,28 @@ def read(**changes: object) -> Notification:
 
 
 RESOURCES: Final = [
+    # The forms of api, section 6, and of api-beyond, sections f, h and j.
+    ("post_purchase", "post-purchase/v1/claims/12"),
+    ("post_purchase", "/post-purchase/v1/claims/12"),
+    ("post_purchase", "/post-purchase/claims/12"),
+    ("post_purchase", "/claims/12"),
+    ("post_purchase", "claims/12"),
+    ("post_purchase", "/v2/claims/12"),
+    ("post_purchase", "/post-purchase/v1/claims/12/messages/5"),
+    ("post_purchase", "/post-purchase/v1/claims/12/attachments/A1_b-2"),
+    ("post_purchase", "/post-purchase/v1/claims/12/expectedResolutions"),
+    ("claims", "/claims/12"),
+    ("claims", "claims/12"),
+    ("claims", "/v1/claims/12"),
+    ("claims", "/post-purchase/v1/claims/12"),
+    ("claims_actions", "/claims/12/actions-history"),
+    ("claims_actions", "/v1/claims/12"),
+    ("claims_actions", "post-purchase/v1/claims/12/actions-history"),
+    ("marketplace_claims", "marketplace/claims/12"),
+    ("marketplace_claims", "/marketplace/v1/claims/12"),
+    ("marketplace_claims", "/marketplace/v2/claims/12/messages/5"),
+    ("marketplace_claims", "/claims/12"),
+    ("marketplace_claims", "/v1/claims/12"),
     ("post_purchase", "/post-purchase/v1/claims/12/actions-history"),
     ("post_purchase", "post-purchase/v1/claims/12/messages"),
     ("post_purchase", "/post-purchase/v2/claims/12/a/b"),
@@ -28,25 +50,30 @@ RESOURCES: Final = [
 ]
 
 
-@pytest.mark.parametrize(("topic", "resource"), RESOURCES)
-def test_a_claim_is_named_under_every_prefix(topic: str, resource: str) -> None:
+@pytest.mark.parametrize("row", RESOURCES, ids=" ".join)
+def test_a_claim_is_named_under_every_prefix(row: tuple[str, str]) -> None:
+    topic, resource = row
     notification = read(topic=topic, resource=resource)
     assert (notification.kind, notification.id) == ("claim", "12")
-    assert notification.resource == resource
+    assert (notification.topic, notification.resource) == (topic, resource)
 
 
 LEAVING: Final = [
     "/post-purchase/v1/claims/12/../x", "/post-purchase/v1/claims/12abc", "/v1/claims/12/",
     "/v1/claims/12?x=1", "/v1/claims/12//x", "/v1/claims/-12", "/v1/claims/", "/x/claims/12",
     "/v1/claims/12/%2e%2e", "https://x.example/v1/claims/12", "/v1/claims/12#a", "/v1/claims/1 2",
-    "/v1/claims/12\n", "/v1/claims/٣",
+    "/v1/claims/12\n", "/v1/claims/٣", "12", "/claims/12abc", "/claims/12/../x", "/claims/12/..",
+    "/claims/12/./x", "//claims/12", "/claims//12", "/claims/12/a.b", "/claims/12\\x", "/claims/",
+    "/evil/claims/12", "/v/claims/12", "/v1/v2/claims/12", "/orders/12", "/v1/returns/12",
+    "/claims/" + "9" * 21,
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("resource", LEAVING)
-def test_what_leaves_the_id_is_refused(resource: str) -> None:
+@pytest.mark.parametrize("topic", ["post_purchase", "claims", "marketplace_claims"])
+@pytest.mark.parametrize("resource", LEAVING, ids=ascii)
+def test_what_leaves_the_id_is_refused(topic: str, resource: str) -> None:
     with pytest.raises(NotificationError):
-        read(resource=resource)
+        read(topic=topic, resource=resource)
 
 
 RECEIVED: Final = "2026-03-01T10:00:00.000Z"
@@ -60,6 +87,21 @@ def test_two_events_of_one_claim_are_told_apart() -> None:
     assert one.notification_id != two.notification_id
     assert one.notification_id == again.notification_id
     assert read(_id="n1", received=RECEIVED).notification_id == "n1"
+
+
+@pytest.mark.parametrize("repeated", ["12", "/claims/12", "v1/claims/12", CLAIM["resource"]])
+def test_an_id_that_repeats_the_claim_in_another_form_is_no_id(repeated: object) -> None:
+    found = [read(_id=repeated, received=f"2026-03-01T1{hour}:00:00Z") for hour in (0, 0, 1)]
+    ids = [one.notification_id for one in found]
+    assert ids[0] == ids[1]
+    assert ids[0] != ids[2]
+
+
+def test_a_message_that_was_created_and_read_has_two_events() -> None:
+    keys = {"topic": "messages", "resource": "abc", "_id": "abc", "received": RECEIVED}
+    created, seen = read(**keys, actions=["created"]), read(**keys, actions=["read"])
+    assert (created.id, seen.id) == ("abc", "abc")
+    assert created.notification_id != seen.notification_id
 
 
 def test_a_swapped_element_is_read() -> None:

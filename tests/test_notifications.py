@@ -149,7 +149,7 @@ def test_a_resource_that_is_something_else_is_refused(topic: str, resource: str)
     assert error.found == repr(resource)
 
 
-@pytest.mark.parametrize("topic", ["items", "orders_v2", "Messages", "", "claims"])
+@pytest.mark.parametrize("topic", ["items", "orders_v2", "Messages", "", "claims_x"])
 def test_another_topic_is_refused_by_its_name(topic: str) -> None:
     error = refused(envelope(topic=topic))
     assert "topic" in error.rule
@@ -217,8 +217,13 @@ def read_or_refused(body: bytes | str) -> None:
     except NotificationError:
         return
     assert found.id.replace("-", "").replace("_", "").isalnum()
-    _, _, part = f"/{found.resource}".rpartition(f"/{found.id}")
-    assert not part or (found.kind == "claim" and part.startswith("/"))
+    if found.kind == "message":
+        assert f"/{found.resource}".endswith(f"/{found.id}")
+        return
+    _, _, rest = found.resource.partition(f"claims/{found.id}")
+    assert f"claims/{found.id}" in found.resource
+    assert "." not in rest
+    assert not rest or rest.startswith("/")
 
 
 @settings(deadline=None)
