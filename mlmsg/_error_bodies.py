@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from . import _lenient
+from ._numbers import whole_number
 from ._patterns import LazyPattern
 from .errors import (
     ApiError,
@@ -20,7 +21,7 @@ from .errors import (
     RequestLine,
     ServerError,
 )
-from .models._blocked import guidance_for
+from .models._blocked import SUBSTATUS, guidance_for
 
 __all__ = ["ErrorBody", "api_error", "hint_for", "read_error_body"]
 
@@ -42,12 +43,20 @@ class ErrorBody(msgspec.Struct, frozen=True):
     cause: tuple[object, ...] = ()
 
 
-_MESSAGE_KEYS = (
+_TEXT_KEYS = (
     "message", "errormessage", "errordescription", "description", "detail", "details", "msg",
-    "mensaje", "mensagem", "faultstring", "reason", "title", "error", "errors", "fault", "data",
-    "cause", "code",
+    "mensaje", "mensagem", "faultstring", "reason", "title",
 )  # fmt: skip
 """Keys whose first text becomes the message of the error, best first, as `_fold` writes them."""
+
+_TEXT_KEY = LazyPattern(r"mess|mens|msg|descr|detail|explan|reason|motiv|text|info")
+"""Other keys of that sort, such as `userMessage` and `descripcion`."""
+
+_SENTENCE = LazyPattern(r"[^\W\d_]{2} +[^\W\d_]")
+"""Two words: no code, date or number."""
+
+_LAST_KEYS = ("error", "errors", "fault", "data", "cause", "code")
+"""Keys under which a code may stand as well as a text, or another error."""
 
 MAX_DEPTH = 5
 """Errors inside errors that are opened: the text of one may be the JSON of another."""
@@ -145,11 +154,20 @@ def _read_object(value: Mapping[str, object], depth: int) -> ErrorBody:
     """Return the readable parts of one object; those of an error inside of it come first."""
     keys = {_fold(key): inner for key, inner in value.items()}
     own = ErrorBody(_code(keys), "", _cause(keys.get("cause")))
-    for key in _MESSAGE_KEYS:
-        found = _read_value(keys.get(key), depth)
+    alike = (inner for key, inner in keys.items() if _TEXT_KEY.search(key))
+    others = (inner for inner in keys.values() if _is_sentence_or_nested(inner))
+    for inner in (*map(keys.get, _TEXT_KEYS), *alike, *map(keys.get, _LAST_KEYS), *others):
+        found = _read_value(inner, depth)
         if found.message:
             return ErrorBody(found.code or own.code, found.message, found.cause or own.cause)
     return own
+
+
+def _is_sentence_or_nested(value: object) -> bool:
+    """Return True for what may be an error's text whatever its key: a sentence, or an object."""
+    return isinstance(value, dict | list) or (
+        isinstance(value, str) and _SENTENCE.search(value) is not None
+    )
 
 
 def _fold(key: str) -> str:
@@ -186,10 +204,9 @@ def _inner_error(text: str) -> object:
 
 def _code(value: Mapping[str, object]) -> str | None:
     # `code` repeats the HTTP status in one key set, and is the code itself in the others.
-    codes = (value.get("code"), value.get("error"))
-    return next(
-        (code for code in codes if isinstance(code, str) and code and not code.isdecimal()), None
-    )
+    codes = (value.get("code"), value.get("errorcode"), value.get("error"))
+    names = (code for code in codes if isinstance(code, str) and code)
+    return next((name for name in names if whole_number(name) is None), None)
 
 
 def _cause(cause: object) -> tuple[object, ...]:
@@ -218,7 +235,7 @@ _BLOCKED = (
 )
 
 _HINTS = tuple(
-    (re.compile(pattern, re.IGNORECASE), hint)
+    (LazyPattern(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
         (r"cbt model 6|^forbidden forbidden$", _NO_MESSAGING),
         (r"policyagent|\bPA_\w+", _NO_PERMISSION),
@@ -228,7 +245,10 @@ _HINTS = tuple(
         (r"file size exceeds", "Send a file of at most 25 MB"),
         (r"exceeds allowed number of attachments", "Attach at most 25 files"),
         (r"messages id empty or invalid", "Pass the id of a message"),
-        (r"specified message id: .* does not exist", "Check the id in the thread of its pack"),
+        (
+            r"specified message id: .{0,200} does not exist",
+            "Check the id in the thread of its pack",
+        ),
         (r"messages from multiple orders", "Request messages of one order at a time"),
         (r"limit param must be greater", "Pass a limit greater than 0"),
         (r"invalid offset or limit", "Pass a limit and an offset that are whole numbers"),
@@ -251,10 +271,7 @@ _HINTS = tuple(
 
 def hint_for(message: str) -> str:
     """Return what the documents advise about a message of the API, or `""`."""
-    substatus = _SUBSTATUS.search(message)
+    substatus = SUBSTATUS.search(message)
     if substatus is not None and "excepted_case" not in substatus[0]:
         return guidance_for("blocked", substatus[0]).hint
     return next((hint for pattern, hint in _HINTS if pattern.search(message)), "")
-
-
-_SUBSTATUS = LazyPattern(r"(?i)\b(?:blocked|block|bloqued)_by_\w+")

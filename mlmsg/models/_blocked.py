@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, TypeAlias
 
 from mlmsg._patterns import LazyPattern
 
-__all__ = ["ADVICE", "Advice", "Guidance", "guidance_for"]
+__all__ = ["ADVICE", "SUBSTATUS", "Advice", "Guidance", "guidance_for"]
 
 Advice: TypeAlias = Literal["reply", "reason", "wait", "claim", "later", "final", "unknown"]
 """The next step that a seller can take.
@@ -33,6 +33,8 @@ class Guidance(NamedTuple):
 _REASON = "Start the conversation with a reason: client.reasons.list, then client.reasons.send"
 _CLAIM = "A mediation is running: answer in the claim, with receiver_role 'mediator'"
 _GONE = "The conversation cannot be opened again"
+_FRAUD = Guidance("final", "The sale was cancelled because of fraud")
+_HIDDEN = Guidance("final", "The sale was cancelled and is hidden")
 _ASSISTANT_OVER = (
     "The AI assistant's conversation has ended. The buyer can ask again (not verified)"
 )
@@ -48,9 +50,14 @@ ADVICE: dict[str, Guidance] = {
     "conversation_initiated_by_seller_limited": Guidance("reason", _REASON),
     "conversation_started_by_seller": Guidance("reason", _REASON),
     "conversation_use_message_api": Guidance("reply", "The buyer has written: use packs.send"),
+    "conversation_started_by_seller_limited": Guidance("reason", _REASON),
     "cancelled_order": Guidance("final", "The sale was cancelled"),
-    "cancelled_order_by_fraud": Guidance("final", "The sale was cancelled because of fraud"),
-    "cancelled_order_hidden": Guidance("final", "The sale was cancelled and is hidden"),
+    "cancelled_order_by_fraud": _FRAUD,
+    "cancelled_order_fraud": _FRAUD,
+    "fraud": _FRAUD,
+    "cancelled_order_hidden": _HIDDEN,
+    "cancelled_order_by_hidden": _HIDDEN,
+    "hidden": _HIDDEN,
     "conversation_expired": Guidance(
         "final", "18 months have passed since the purchase: the messages are not returned any more"
     ),
@@ -73,14 +80,20 @@ ADVICE: dict[str, Guidance] = {
     ),
     "ai_assistant_expired": Guidance("final", _ASSISTANT_OVER),
     "ai_assistant_contact_closed": Guidance("final", _ASSISTANT_OVER),
+    "contact_closed": Guidance("final", _ASSISTANT_OVER),
     "ai_assistant_initiated_by_seller_expired": Guidance("final", _ASSISTANT_OVER),
     "guest_shops": Guidance("final", "A guest bought in Mercado Shops: there is no conversation"),
     "resale": Guidance("final", "A resale product has no conversation"),
     "proximity_groceries": Guidance("final", "An instant grocery delivery has no conversation"),
 }
-"""Guidance by substatus, without its prefix `blocked_by_`."""
+"""Guidance by substatus, without its prefix `blocked_by_`.
 
-_PREFIX = LazyPattern(r"(?i)(?:blocked|block|bloqued)_by_")
+The document shortens some names (`…_by_fraud`, `…_hidden`, `…_contact_closed`). Not verified: how
+the API writes them in full, so that the short and the long forms have a row each.
+"""
+
+SUBSTATUS = LazyPattern(r"(?i)\b(blo[a-z]{1,6}_by_)\w+")
+"""A substatus in a text. The prefix is `blocked_by_`, also spelt `block_by_` and `bloqued_by_`."""
 
 _ACTIVE = Guidance("reply", "")
 _UNKNOWN = "The conversation is blocked for a reason that this version does not know: {}"
@@ -89,7 +102,8 @@ _UNKNOWN = "The conversation is blocked for a reason that this version does not 
 def guidance_for(status: str | None, substatus: str | None) -> Guidance:
     """Return the guidance for the state of a conversation. Case and spelling of the prefix vary."""
     name = (substatus or "").strip().lower()
-    known = ADVICE.get(_PREFIX.sub("", name, count=1))
+    match = SUBSTATUS.match(name)
+    known = ADVICE.get(name[match.end(1) :] if match else name)
     if known is not None:
         return known
     if (status or "").lower() == "active":
