@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-__all__ = ["Bubble", "file_lines", "moderation_notes", "render_table", "render_thread", "size_text"]
+__all__ = ["Bubble", "file_lines", "render_table", "render_thread", "size_text", "status_remarks"]
 
 MAX_BUBBLES = 200
 """Messages that a notebook shows of one thread."""
@@ -82,9 +82,20 @@ class Bubble:
 
 
 def render_thread(title: str, bubbles: Sequence[Bubble]) -> str:
-    """Return a thread, one bubble for each message, ours on the right."""
-    shown = "".join(map(_bubble, bubbles[:MAX_BUBBLES]))
-    return _frame(title, shown + _rest(len(bubbles) - MAX_BUBBLES, "messages"))
+    """Return a thread, the oldest message first, ours on the right.
+
+    Of a long thread, the newest messages are shown, below the number of those that are left out.
+
+    Args:
+        title: The title.
+        bubbles: The messages. If one has no time, they are taken to be newest first, as in every
+            documented example.
+    """
+    ordered = list(reversed(bubbles))
+    if all(bubble.at is not None for bubble in ordered):
+        ordered.sort(key=_moment)
+    left_out = _rest(len(ordered) - MAX_BUBBLES, "earlier messages")
+    return _frame(title, left_out + "".join(map(_bubble, ordered[-MAX_BUBBLES:])))
 
 
 def render_table(title: str, headers: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
@@ -94,7 +105,7 @@ def render_table(title: str, headers: Sequence[str], rows: Sequence[Iterable[obj
         f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in rows[:MAX_ROWS]
     )
     table = f'<table style="border-collapse:collapse;{_FONT}"><tr>{head}</tr>{body}</table>'
-    return _frame(title, table + _rest(len(rows) - MAX_ROWS, "rows"))
+    return _frame(title, table + _rest(len(rows) - MAX_ROWS, "more rows"))
 
 
 def file_lines(files: Iterable[_File]) -> list[str]:
@@ -103,14 +114,19 @@ def file_lines(files: Iterable[_File]) -> list[str]:
     return [name if size is None else f"{name} ({size_text(size)})" for name, size in names]
 
 
-def moderation_notes(status: str | None, moderation: _Moderation | None) -> list[str]:
-    """Return a remark if a message is not available, or if moderation rejected it or waits."""
+def status_remarks(status: str | None, moderation: _Moderation | None) -> list[str]:
+    """Return a remark on a message that its receiver may not see; otherwise an empty list.
+
+    The remark names the verdict of moderation, the status of the message, and the reason.
+    """
     verdict = (moderation.status or "").lower() if moderation else ""
-    words = [word for word in (status, moderation.reason if moderation else None) if word]
+    reason = moderation.reason if moderation else None
+    if verdict in _FINE and (status or "available") == "available":
+        return []
     if verdict and status == "moderated":
-        words.remove(status)  # the verdict says it better
-    is_fine = (status or "available") == "available" and verdict in _FINE
-    return [] if is_fine else [": ".join([*dict.fromkeys([verdict, *words])]).strip(": ")]
+        status = None  # the verdict says it better
+    words = dict.fromkeys(word for word in (verdict, status, reason) if word)
+    return [": ".join(words)]
 
 
 def size_text(size: int | None) -> str:
@@ -146,6 +162,10 @@ def _bubble(bubble: Bubble) -> str:
     return f'<div style="{row}"><div style="{box}">{"".join(parts)}</div></div>'
 
 
+def _moment(bubble: Bubble) -> float:
+    return 0.0 if bubble.at is None else bubble.at.timestamp()
+
+
 def _cell(tag: str, value: object) -> str:
     text = _time(value) if isinstance(value, datetime) else "" if value is None else str(value)
     align = "right" if isinstance(value, int | float) and not isinstance(value, bool) else "left"
@@ -154,7 +174,7 @@ def _cell(tag: str, value: object) -> str:
 
 
 def _rest(count: int, what: str) -> str:
-    return f'<div style="{_MUTED}">… and {count} more {what}</div>' if count > 0 else ""
+    return f'<div style="{_MUTED}">… and {count} {what}</div>' if count > 0 else ""
 
 
 def _time(moment: datetime | None) -> str:

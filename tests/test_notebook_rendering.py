@@ -1,6 +1,7 @@
 """Results as a notebook shows them, and rows for data frames."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from html.parser import HTMLParser
 from typing import Final, Protocol
@@ -112,6 +113,59 @@ def test_sides_times_moderation_and_files_are_shown() -> None:
     assert local in text
     assert "(536.8 kB)" in text
     assert "rejected" in text
+
+
+def numbered(count: int) -> list[Message]:
+    """A thread, newest first: message 1 is the oldest."""
+    return [
+        message(id=f"m{n}", text=f"text {n}.", message_date={"created": minute(n)})
+        for n in range(count, 0, -1)
+    ]
+
+
+def minute(number: int) -> str:
+    return f"2026-01-02T{number // 60:02}:{number % 60:02}:00Z"
+
+
+def said(value: Shown) -> list[int]:
+    return [int(number) for number in re.findall(r"text (\d+)\.<", value._repr_html_())]
+
+
+ORDERS: Final[dict[str, Callable[[list[Message]], list[Message]]]] = {
+    "newest first": list,
+    "oldest first": lambda messages: messages[::-1],
+    "in no order": lambda messages: sorted(messages, key=lambda one: one.id[::-1]),
+}
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("count", [1, 199, 200, 201, 450])
+def test_a_long_thread_shows_its_newest_messages_oldest_first(order: str, count: int) -> None:
+    thread = Conversation(messages=ORDERS[order](numbered(count)))
+    assert said(thread) == list(range(max(count - 200, 0) + 1, count + 1))
+    left_out = f"… and {count - 200} earlier messages"
+    assert (left_out in shown(thread).text) == (count > 200)
+    assert "more messages" not in shown(thread).text
+    assert shown(thread).text.startswith(f"{count} messages")
+
+
+def test_without_all_dates_the_first_message_is_the_newest() -> None:
+    undated = message(id="x", text="text 999.", message_date=None)
+    thread = Conversation(messages=[*numbered(3), undated])
+    assert said(thread) == [999, 1, 2, 3]
+
+
+def test_claim_messages_are_shown_oldest_first() -> None:
+    messages = [
+        CLAIM_MESSAGE | {"message": f"text {n}.", "message_date": minute(n)} for n in (3, 1, 2)
+    ]
+    assert said(ClaimMessages(msgspec.convert(messages, list[ClaimMessage]))) == [1, 2, 3]
+
+
+def test_a_long_table_says_how_many_messagesare_left_out() -> None:
+    results = [{"resource": f"/packs/{n}", "count": 1} for n in range(205)]
+    page = shown(msgspec.convert({"results": results}, Unread)).text
+    assert "… and 5 more rows" in page
 
 
 def test_the_repr_of_a_long_thread_is_short() -> None:

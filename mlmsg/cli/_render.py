@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mlmsg._html import moderation_notes, size_text
+from mlmsg._html import status_remarks, size_text
 from mlmsg.models import (
     Attachment,
     ClaimAttachment,
@@ -156,7 +156,7 @@ def moderation_lines(
 ) -> list[str]:
     """Return what moderation made of a message, and what to change."""
     hint = moderation.hint if isinstance(moderation, Moderation) else ""
-    return [printable(with_hint(note, hint)) for note in moderation_notes(status, moderation)]
+    return [printable(with_hint(note, hint)) for note in status_remarks(status, moderation)]
 
 
 def _file_texts(file: Attachment | ClaimAttachment) -> tuple[str, str]:
