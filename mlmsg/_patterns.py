@@ -43,6 +43,11 @@ class LazyPattern(Generic[AnyStr]):
         """The method of the compiled expression. It must have more than one group."""
         return self._compiled.findall
 
+    @cached_property
+    def split(self) -> Callable[[AnyStr], list[AnyStr]]:
+        """The method of the compiled expression. It must have one group, or none."""
+        return self._compiled.split
+
     def sub(
         self,
         replacement: AnyStr | Callable[[re.Match[AnyStr]], AnyStr],

@@ -5,16 +5,17 @@ files, the receiver and the time. A message that belongs to another send is neve
 two lost sends of the same text are not both found in one message.
 """
 
+import math
 import time
-import unicodedata
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+from ._stored_text import Likeness, comparable, compare_texts
 from .errors import OutcomeUnknown
 from .models import ClaimMessage, ClaimModeration, ClaimSent, Message, Moderation, Sent
 
@@ -31,9 +32,6 @@ SYNCED_CLOCK_TOLERANCE = 5.0
 
 CLOCK_TOLERANCE = 60.0
 """Seconds by which the clocks may differ if no response had a `Date` header."""
-
-MIN_CUT_LENGTH = 20
-"""Characters of the shortest text that is taken for a cut one."""
 
 MAX_REMEMBERED = 10_000
 """Messages that are remembered as belonging to a send."""
@@ -69,7 +67,7 @@ class SendRecord:
         text: The text.
         files: The ids of the files.
         started: The time of the start, by our clock, in seconds since the epoch.
-        ended: The time of the response or of the failure.
+        ended: The time of the response or of the failure; infinity while the send is running.
     """
 
     thread: str
@@ -78,32 +76,26 @@ class SendRecord:
     started: float
     ended: float
 
-    def matches(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> bool:
-        """Return True if this may be the message. One without dates may be of any time.
+    def judge(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> Likeness:
+        """Return how sure it is that this is the message. One without dates may be of any time.
 
         Args:
             fingerprint: The message.
             clock_offset: Seconds by which the server's clock is ahead of ours.
             tolerance: Seconds by which `clock_offset` may be wrong.
         """
-        return self._fits(fingerprint, clock_offset, tolerance) and _is_same_text(
-            fingerprint.text, self.text
-        )
-
-    def is_doubtful(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> bool:
-        """Return True if only the text differs, and the server may have changed or cut it."""
-        if not self._fits(fingerprint, clock_offset, tolerance):
-            return False
-        stored, sent = comparable(fingerprint.text or ""), comparable(self.text)
-        is_cut = len(stored) >= MIN_CUT_LENGTH and sent.startswith(stored)
-        return fingerprint.is_hidden or is_cut
-
-    def _fits(self, fingerprint: Fingerprint, clock_offset: float, tolerance: float) -> bool:
-        """Return True if sender, time and files are those of this send."""
         dates = [date.timestamp() - clock_offset for date in fingerprint.dates if date is not None]
         since, until = self.started - tolerance, self.ended + tolerance + STORE_DELAY
         in_time = not dates or any(since <= date <= until for date in dates)
-        return fingerprint.ours and in_time and fingerprint.files == self.files
+        # A server may withhold files. A file that was not sent belongs to another message.
+        has_own_files = fingerprint.files - {None} <= self.files
+        if not (fingerprint.ours and in_time and has_own_files):
+            return Likeness.OTHER
+        likeness = compare_texts(fingerprint.text or "", self.text)
+        if fingerprint.is_hidden:
+            likeness = max(likeness, Likeness.DOUBTFUL)
+        is_whole = fingerprint.files == self.files
+        return likeness if is_whole else min(likeness, Likeness.DOUBTFUL)
 
     def overlaps(self, other: "SendRecord") -> bool:
         """Return True if the message of one send could be the message of the other."""
@@ -112,7 +104,7 @@ class SendRecord:
             and other.started - CLOCK_TOLERANCE <= self.ended + STORE_DELAY
         )
         alike = self.thread == other.thread and self.files == other.files
-        return near and alike and _is_same_text(self.text, other.text)
+        return near and alike and comparable(self.text) == comparable(other.text)
 
 
 class SendReconciler(Generic[M]):
@@ -122,6 +114,7 @@ class SendReconciler(Generic[M]):
         self._clock_offset = clock_offset
         self._accounted: dict[Hashable, SendRecord | None] = {}
         self._nameless: deque[SendRecord] = deque(maxlen=MAX_REMEMBERED)
+        self._running: set[SendRecord] = set()
 
     async def track(
         self,
@@ -133,18 +126,21 @@ class SendReconciler(Generic[M]):
         fingerprint: Callable[[M], Fingerprint],
     ) -> S:
         """Await `sending` and return its result. Let its `OutcomeUnknown` search in `messages`."""
-        started, known = time.time(), frozenset(files)
+        record = SendRecord(thread, text, frozenset(files), time.time(), math.inf)
+        self._running.add(record)
         try:
             sent = await sending
         except OutcomeUnknown as error:
-            record = SendRecord(thread, text, known, started, time.time())
-            error.with_reconciler(partial(self._find, record, messages, fingerprint))
+            record_of_lost = replace(record, ended=time.time())
+            error.with_reconciler(partial(self._find, record_of_lost, messages, fingerprint))
             raise
+        finally:
+            self._running.remove(record)
         # The id in the response to a claim message does not occur in the list of messages.
         if isinstance(sent, Sent) and sent.id is not None:
             self._account(sent.id, None)
         else:
-            self._nameless.append(SendRecord(thread, text, known, started, time.time()))
+            self._nameless.append(replace(record, ended=time.time()))
         return sent
 
     def _account(self, name: Hashable, record: SendRecord | None) -> None:
@@ -159,46 +155,65 @@ class SendReconciler(Generic[M]):
         thread: Callable[[], AsyncGenerator[M, None]],
         fingerprint: Callable[[M], Fingerprint],
     ) -> M | None:
-        is_doubtful = False
-        # So many similar messages belong to sends that were answered without an id.
-        others = sum(other.overlaps(record) for other in self._nameless)
+        doubt = None
+        left_to_others = 0
         async with aclosing(thread()) as messages:
             async for message in messages:
-                offset = self._clock_offset()
                 seen = fingerprint(message)
-                clock = (
-                    offset or 0.0,
-                    CLOCK_TOLERANCE if offset is None else SYNCED_CLOCK_TOLERANCE,
-                )
                 if self._accounted.get(seen.name, record) is not record:
                     continue
-                if not record.matches(seen, *clock):
-                    is_doubtful |= record.is_doubtful(seen, *clock)
-                    continue
-                if others and seen.name not in self._accounted:
-                    others -= 1
-                    continue
-                self._account(seen.name, record)
-                return message
-        if is_doubtful:
-            text = "the thread has a message of that time whose text was changed, cut or hidden"
-            unknown = OutcomeUnknown(text)
+                likeness = record.judge(seen, *self._clock())
+                if likeness is Likeness.SAME:
+                    owner = self._owner(seen, record, left_to_others)
+                    if owner is record:
+                        self._account(seen.name, record)
+                        return message
+                    left_to_others += 1
+                    if owner in self._running:
+                        doubt = _RUNNING
+                elif likeness is Likeness.DOUBTFUL and not self._belongs_to_answered(seen):
+                    doubt = doubt or _CHANGED
+        if doubt is not None:
+            unknown = OutcomeUnknown(doubt)
             raise unknown.with_reconciler(partial(self._find, record, thread, fingerprint))
         return None
+
+    def _clock(self) -> tuple[float, float]:
+        """Return the seconds by which the server's clock is ahead, and the error of that value."""
+        offset = self._clock_offset()
+        return (0.0, CLOCK_TOLERANCE) if offset is None else (offset, SYNCED_CLOCK_TOLERANCE)
+
+    def _owner(self, seen: Fingerprint, record: SendRecord, left_to_others: int) -> SendRecord:
+        """Return the send that a message with the text of `record` is left to.
+
+        Sends of the same text that were answered without an id, or are still running, have a
+        message each. Only what is left after them belongs to `record`.
+        """
+        if seen.name in self._accounted:  # an earlier search found it for `record`
+            return record
+        others = [other for other in (*self._nameless, *self._running) if other.overlaps(record)]
+        return others[left_to_others] if left_to_others < len(others) else record
+
+    def _belongs_to_answered(self, seen: Fingerprint) -> bool:
+        """Return True if this is the message of a send that was answered without an id."""
+        clock = self._clock()
+        return any(other.judge(seen, *clock) is Likeness.SAME for other in self._nameless)
+
+
+_CHANGED = "the thread has a message of that time whose text was changed, cut or hidden"
+_RUNNING = "another send of the same text is not answered yet, and the message may be its own"
 
 
 def pack_fingerprint(message: Message) -> Fingerprint:
     """Return the values of a pack's message that can be compared."""
     date = message.message_date
-    resources = message.message_resources or ()
-    sellers = {owner.id for owner in resources if (owner.name or "").startswith("seller")}
     sender = message.from_.user_id if message.from_ else None
     return Fingerprint(
         name=message.id,
         text=message.text,
         files=frozenset(file.filename for file in message.attachments),
         dates=(date.created, date.received) if date else (),
-        ours=not sellers or sender is None or str(sender) in sellers,
+        ours=sender is None or message.seller_id in (sender, None),
         is_hidden=_is_hidden(message.status, message.text, message.message_moderation),
     )
 
@@ -213,31 +228,6 @@ def claim_fingerprint(message: ClaimMessage, to: str) -> Fingerprint:
         ours=message.receiver_role in {to, None} and message.sender_role != to,
         is_hidden=_is_hidden(message.status, message.message, message.message_moderation),
     )
-
-
-def comparable(text: str) -> str:
-    """Return a text without what servers change: Unicode form, HTML escapes, invisible characters.
-
-    White space is left out: servers trim it, change line ends, and may drop control characters.
-    """
-    text = unicodedata.normalize("NFKC", text)
-    for _ in range(4):  # a server may escape what another one has escaped already
-        from html import unescape  # noqa: PLC0415  (few programs need its large table)
-
-        text = unicodedata.normalize("NFKC", unescape(text))
-    return "".join("".join(c for c in text if not _is_invisible(c)).split())
-
-
-def _is_invisible(character: str) -> bool:
-    """Return True for zero-width, control and formatting characters, and variation selectors."""
-    if character.isspace():
-        return False
-    is_selector = "\ufe00" <= character <= "\ufe0f"
-    return is_selector or unicodedata.category(character) in {"Cc", "Cf", "Cs", "Co", "Cn"}
-
-
-def _is_same_text(stored: str | None, sent: str) -> bool:
-    return stored is not None and comparable(stored) == comparable(sent)
 
 
 def _is_hidden(

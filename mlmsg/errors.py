@@ -435,9 +435,10 @@ class OutcomeUnknown(MlmsgError):
             A `Message` for `packs.send` and `reasons.send`, a `ClaimMessage` for `claims.send`.
 
         Raises:
-            OutcomeUnknown: It cannot be known: the thread has a message of that time whose text was
-                changed, cut or hidden, for example by moderation. Do not send again. Read the
-                thread, or ask the buyer.
+            OutcomeUnknown: It cannot be known. Do not send again. If the thread has a message of
+                that time whose text or files were changed, cut or hidden, for example by
+                moderation, read the thread, or ask the buyer. If another send of the same text has
+                not been answered yet, await it, then call `reconcile` of the new error.
             UsageError: The error was pickled or copied, or is not from a client's send.
             ApiError: The thread cannot be read.
             TransportError: The network failed again.

@@ -2,6 +2,7 @@
 
 import html
 import json
+import time
 import unicodedata
 from typing import Final
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlmsg import Client, OutcomeUnknown, RetryPolicy
-from mlmsg._reconcile import comparable
+from mlmsg._stored_text import Likeness, comparable, compare_texts
 from mlmsg.sandbox import Fault, Sandbox
 
 TEXT: Final = "¡Hola, José! <b>Envío</b> & «factura» nº 5 — ok 👩‍👩‍👧 ❤️\n\tgracias"
@@ -33,12 +34,86 @@ STORED: Final = {
     "other line ends": TEXT.replace("\n", "\r\n"),
     "non-breaking spaces": TEXT.replace(" ", "\u00a0"),
     "in one line": TEXT.replace("\n", " "),
+    "line ends of HTML": TEXT.replace("\n", "<br>"),
+    "line ends of XHTML": TEXT.replace("\n", "<br />\n"),
+    "line ends of HTML, escaped": TEXT.replace("\n", "&lt;BR/&gt;"),
+    "paragraphs": f'<p class="x">{TEXT}</p>',
+    "escapes that were escaped": TEXT.replace("\n", "\\n").replace("\t", "\\t"),
 }
 
 
 @pytest.mark.parametrize("name", STORED)
 def test_what_a_server_changes_does_not_count(name: str) -> None:
     assert comparable(STORED[name]) == comparable(TEXT)
+
+
+LOSSY: Final = {
+    "emoji as marks": TEXT.replace("👩‍👩‍👧", "?").replace("❤️", "??"),
+    "each byte as a mark": TEXT.encode("ascii", "replace").decode(),
+    "each byte of UTF-8 as a mark": "".join(
+        c if c.isascii() else "?" * len(c.encode()) for c in TEXT
+    ),
+    "replacement characters": TEXT.encode().decode("ascii", "replace"),
+    "emoji left out": TEXT.replace("👩‍👩‍👧", "").replace("❤️", ""),
+    "what Latin-1 has": TEXT.encode("latin-1", "replace").decode("latin-1"),
+    "only ASCII": TEXT.encode("ascii", "ignore").decode(),
+}
+
+
+@pytest.mark.parametrize("name", LOSSY)
+def test_a_text_is_known_though_characters_were_replaced(name: str) -> None:
+    assert compare_texts(LOSSY[name], TEXT) is Likeness.SAME
+
+
+UNSURE: Final = {
+    "without accents": ("El envio sale manana", "El envío sale mañana"),
+    "in capitals": ("GRACIAS", "Gracias"),
+    "other quotes": ('"ok", gracias', "“ok”, gracias"),
+    "another dash": ("ok - gracias", "ok \u2013 gracias"),
+    "in a wrong character set": ("maÃ±ana sale", "mañana sale"),
+    "a short one with an emoji": ("Ok ?", "Ok 👍"),
+    "only emoji": ("??", "👍👍"),
+    "in another script": ("????", "你好"),
+    "another emoji": ("Gracias por tu compra ❌", "Gracias por tu compra ✅"),
+    "cut": ("Tu pedido sale mañana por la", "Tu pedido sale mañana por la mañana"),
+    "cut, with an ellipsis": ("Tu pedido sale mañana por…", "Tu pedido sale mañana por la mañana"),
+}
+
+
+@pytest.mark.parametrize("name", UNSURE)
+def test_a_text_that_may_be_the_sent_one_is_doubtful(name: str) -> None:
+    assert compare_texts(*UNSURE[name]) is Likeness.DOUBTFUL
+
+
+NOT_IT: Final = {
+    "another text": ("No tenemos stock", "Tu pedido sale mañana"),
+    "another number": ("Pedido 6 listo", "Pedido 5 listo"),
+    "another emoji": ("❌", "✅"),
+    "letters where marks were": ("Listo si", "Listo ??"),
+    "nothing": ("", "Listo"),
+    "a short beginning": ("Tu", "Tu pedido sale mañana"),
+}
+
+
+@pytest.mark.parametrize("name", NOT_IT)
+def test_a_text_that_cannot_be_the_sent_one_is_another(name: str) -> None:
+    assert compare_texts(*NOT_IT[name]) is Likeness.OTHER
+
+
+@pytest.mark.slow
+@given(st.text(max_size=60), st.sampled_from(["latin-1", "ascii", "cp1252"]))
+def test_no_character_set_makes_a_text_another_one(text: str, charset: str) -> None:
+    """At worst it is doubtful: `None` would make the caller send twice."""
+    stored = text.encode(charset, "replace").decode(charset)
+    assert compare_texts(stored, text) is not Likeness.OTHER
+
+
+@pytest.mark.parametrize("piece", ["é?", "a", "<br", "&amp;", "\\", "👍", "?"])
+def test_long_texts_are_compared_at_once(piece: str) -> None:
+    text = piece * 5000
+    started = time.process_time()
+    compare_texts(text, text + "é")
+    assert time.process_time() - started < 2
 
 
 OTHERS: Final = {

@@ -17,7 +17,7 @@ import mlmsg
 PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
-    ("_html", "_patterns", "_version", "_worker_threads"),
+    ("_html", "_numbers", "_patterns", "_stored_text", "_version", "_worker_threads"),
     ("models",),
     ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
@@ -70,11 +70,13 @@ NO_AWAIT = {
     "_error_bodies",
     "_lenient",
     "_login_answer",
+    "_numbers",
     "_operations",
     "_reason_errors",
     "_request_builders",
     "_secrets",
     "_sites",
+    "_stored_text",
     "_token_errors",
     "_wire",
     "errors",
