@@ -190,7 +190,8 @@ def _measure(file: IO[bytes]) -> tuple[int | None, int | None, bool]:
 
     A pipe has no position and no known length.
     """
-    if not getattr(file, "seekable", bool)():
+    is_seekable = getattr(file, "seekable", None)
+    if is_seekable is None or not is_seekable():
         return None, None, False
     start = file.tell()
     end = file.seek(0, os.SEEK_END)
@@ -272,7 +273,7 @@ def _read_chunk(file: IO[bytes]) -> bytes:
     chunk: bytes | None = file.read(CHUNK_BYTES)
     if chunk is None:  # a pipe in non-blocking mode that is not at its end
         raise BlockingIOError(errno.EAGAIN, "the source has nothing to read yet")
-    return chunk
+    return _copy_to_bytes(chunk)
 
 
 async def _read_async_file(file: Readable) -> AsyncGenerator[Buffer, None]:

@@ -13,7 +13,15 @@ from functools import cache, partial
 
 from ._arguments import check_content_type, check_int, is_content_type
 from ._multipart import Progress, length_mismatch
-from ._sources import Readable, Source, SourceLike, Streamed, inspect_source, read_file
+from ._sources import (
+    Readable,
+    Source,
+    SourceInfo,
+    SourceLike,
+    Streamed,
+    inspect_source,
+    read_file,
+)
 from ._streams import CHUNK_BYTES, Buffer, coalesce
 from ._worker_threads import run_in_thread
 from .rules import SNIFF_BYTES, FileRules, kind_of
@@ -46,25 +54,36 @@ async def open_source(
         await run_in_thread(_mime_types)
     if content_type is None and is_content_type(found.content_type):
         content_type = found.content_type
+    if content_type is not None:
+        check_content_type(content_type)
     name = filename if filename is not None else found.filename
-    if name is None:
-        name = _default_name(content_type, found.head)
-    rules.check_name(name)
-    kind = content_type or _guess_content_type(name)
-    check_content_type(kind)
+    if name is not None:
+        rules.check_name(name)
     size = _resolve_length(length, found.length)
     if size is None or (rules.kinds and not found.replayable):
         # The kind is known from the first bytes. A stream must be copied before they are read.
         async with _spool(found.open, rules) as (reopen, copied):
             if size is not None and size != copied:
                 raise length_mismatch(size, f"{copied} bytes")
-            await _check_kind(reopen, name, rules)
-            yield Source(reopen, copied, name, kind, replayable=True, is_local=True)
+            spooled = SourceInfo(reopen, copied, is_local=True)
+            yield await _checked_source(spooled, copied, name, content_type, rules)
     else:
         rules.check_size(size)
-        await _check_kind(found.open, name, rules)
-        is_local = found.is_local
-        yield Source(found.open, size, name, kind, found.replayable, is_local)
+        yield await _checked_source(found, size, name, content_type, rules)
+
+
+async def _checked_source(
+    info: SourceInfo, size: int, name: str | None, content_type: str | None, rules: FileRules
+) -> Source:
+    """Return the source, with a name and a type if it has none. Check its kind."""
+    head = info.head
+    if not head and info.replayable and (rules.kinds or name is None):
+        head = await _read_head(info.open)
+    if name is None:
+        name = _default_name(content_type, head)
+    rules.check_kind(name, head)
+    kind = content_type or _guess_content_type(name)
+    return Source(info.open, size, name, kind, info.replayable, info.is_local)
 
 
 @cache
@@ -82,26 +101,22 @@ def _resolve_length(declared: int | None, known: int | None) -> int | None:
     return declared
 
 
-async def _check_kind(
-    reopen: Callable[[], AsyncGenerator[Buffer, None]], name: str, rules: FileRules
-) -> None:
-    """Check the first bytes of a source, if the rules allow only some kinds of files."""
-    if not rules.kinds:
-        return
+async def _read_head(open_chunks: Callable[[], AsyncGenerator[Buffer, None]]) -> bytes:
+    """Return the first bytes of a source, which can be opened again."""
     head = b""
-    async with aclosing(reopen()) as chunks:
+    async with aclosing(open_chunks()) as chunks:
         async for chunk in chunks:
             head += bytes(chunk[:SNIFF_BYTES])
             if len(head) >= SNIFF_BYTES:
                 break
-    rules.check_kind(name, head)
+    return head
 
 
 def _default_name(content_type: str | None, head: bytes) -> str:
-    if content_type:
-        return f"attachment{_mime_types().guess_extension(content_type) or ''}"
-    kind = kind_of(head)
-    return f"attachment{kind.extensions[0] if kind else ''}"
+    """Return a name for a file without one. Its ending follows the bytes, then the MIME type."""
+    if kind := kind_of(head):
+        return f"attachment{kind.extensions[0]}"
+    return f"attachment{_mime_types().guess_extension(content_type or '') or ''}"
 
 
 def _guess_content_type(name: str) -> str:

@@ -151,9 +151,81 @@ async def test_name_and_type_are_the_callers_or_the_files(
         assert (source.filename, source.content_type) == (name, kind)
 
 
-async def test_a_type_gives_bytes_a_name() -> None:
-    async with open_source(DATA, POST_SALE_FILES, content_type="image/png") as source:
-        assert (source.filename, source.content_type) == ("attachment.png", "image/png")
+class OneBuffer:
+    """An open file of the caller's own, whose `read` fills one buffer again and again."""
+
+    def __init__(self, *, is_async: bool) -> None:
+        self._file = io.BytesIO(DATA)
+        self._buffer = bytearray(100_000)
+        self._is_async = is_async
+
+    def read(self, size: int = -1) -> object:
+        view = memoryview(self._buffer)[: size if size >= 0 else None]
+        found = view[: self._file.readinto(view)]
+        return self._later(found) if self._is_async else found
+
+    async def _later(self, found: object) -> object:
+        return found
+
+
+@pytest.mark.parametrize("length", [None, len(DATA)], ids=["unknown", "declared"])
+@pytest.mark.parametrize("is_async", [False, True], ids=["sync", "async"])
+async def test_a_file_may_fill_one_buffer_again_and_again(
+    length: int | None, *, is_async: bool
+) -> None:
+    given: SourceLike = OneBuffer(is_async=is_async)  # type: ignore[assignment]
+    async with open_source(given, POST_SALE_FILES, length=length) as source:
+        assert await read_all(source) == DATA
+
+
+PNG_BYTES = b"\x89PNG\r\n\x1a\n" + bytes(3000)
+JPG_BYTES = b"\xff\xd8\xff\xe0" + bytes(3000)
+
+
+async def later(data: bytes) -> AsyncIterator[bytes]:
+    yield data[:3]
+    yield data[3:]
+
+
+NAMELESS: dict[str, Callable[[bytes], SourceLike]] = {
+    "bytes": lambda data: data,
+    "a buffer": bytearray,
+    "a file in memory": io.BytesIO,
+    "a list": lambda data: [data[:3], data[3:]],
+    "a generator": lambda data: (piece for piece in (data[:3], data[3:])),
+    "an async generator": later,
+}
+NAMED = [
+    # the bytes, the type that the caller names, the name and the type of the upload
+    (PNG_BYTES, None, "attachment.png", "image/png"),
+    (JPG_BYTES, None, "attachment.jpg", "image/jpeg"),
+    (b"%PDF-1.7" + bytes(3000), None, "attachment.pdf", "application/pdf"),
+    (JPG_BYTES, "image/png", "attachment.jpg", "image/png"),
+    (b"a,b\n1,2", "text/csv", "attachment.csv", "text/csv"),
+    (b"a,b\n1,2", None, "attachment", "application/octet-stream"),
+]
+
+
+@pytest.mark.parametrize("kind", NAMELESS)
+@pytest.mark.parametrize(("data", "given", "name", "type_"), NAMED, ids=[row[2] for row in NAMED])
+async def test_the_name_of_a_source_without_one_follows_its_bytes(
+    kind: str, data: bytes, given: str | None, name: str, type_: str
+) -> None:
+    opening = open_source(NAMELESS[kind](data), POST_SALE_FILES, content_type=given)
+    async with opening as source:
+        assert (source.filename, source.content_type) == (name, type_)
+        assert await read_all(source) == data
+
+
+@pytest.mark.parametrize("kind", NAMELESS)
+async def test_a_claim_accepts_a_picture_without_a_name(kind: str) -> None:
+    async with open_source(NAMELESS[kind](PNG_BYTES), CLAIM_FILES) as source:
+        assert (source.filename, await read_all(source)) == ("attachment.png", PNG_BYTES)
+
+
+async def test_a_type_gives_a_name_to_bytes_of_another_kind() -> None:
+    async with open_source(b"GIF89a", POST_SALE_FILES, content_type="image/gif") as source:
+        assert (source.filename, source.content_type) == ("attachment.gif", "image/gif")
 
 
 # --- what is refused -------------------------------------------------------------------------
