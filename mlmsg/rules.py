@@ -73,7 +73,7 @@ KINDS = (
     FileKind("JPG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff")),
     FileKind("PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n")),
     # PDF readers accept the header anywhere in the first kilobyte.
-    FileKind("PDF", (".pdf",), re.compile(rb"(?s).{0,1019}%PDF-")),
+    FileKind("PDF", (".pdf",), re.compile(rb"(?s)\A.{0,1019}%PDF-")),
 )
 """The kinds of files that a claim accepts."""
 
@@ -251,7 +251,7 @@ def _closest_hint(site_id: str) -> str:
 
 def check_role(role: str | None) -> None:
     """Reject a role that the API does not know: it would answer as if no role were given."""
-    if role not in {"buyer", "seller", None}:
+    if role not in ("buyer", "seller", None):  # a set would hash any object
         raise RuleError("`role` of unread messages", shorten(role), "'seller', 'buyer' or None")
 
 

@@ -10,9 +10,10 @@ from mlmsg import Client, RuleError, _operations
 from mlmsg._error_bodies import read_error_body
 from mlmsg._numbers import whole_number
 from mlmsg._wire import Response, decode
+from mlmsg.errors import NotificationError
 from mlmsg.models import Claim, ConversationStatus, Message, Resource, UnreadResult
 from mlmsg.models._flat_message import unflatten
-from mlmsg.notifications import NotificationError, parse
+from mlmsg.notifications import parse
 
 NUMBERS: Final = {"0": 0, "12": 12, "007": 7, "18446744073709551615": 18446744073709551615}
 NO_NUMBERS: Final = {

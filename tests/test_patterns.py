@@ -16,9 +16,10 @@ from mlmsg._arguments import is_content_type
 from mlmsg._disposition import filename_in
 from mlmsg._error_bodies import hint_for, read_error_body
 from mlmsg._secrets import redact
+from mlmsg.errors import NotificationError
 from mlmsg.models import UnreadResult
 from mlmsg.models._flat_message import unflatten
-from mlmsg.notifications import NotificationError, parse
+from mlmsg.notifications import parse
 
 SECONDS: Final = 1.0
 """Far more than any of these takes (milliseconds), and far less than one that looks back takes."""

@@ -25,6 +25,9 @@ from mlmsg.rules import (
     FileRules,
     check_attachment_count,
     check_page,
+    check_receiver,
+    check_resource,
+    check_role,
     check_site_id,
     check_text,
 )
@@ -135,6 +138,8 @@ CHECKS: Final = {
     "id": partial(check_id, "pack_id"),
     "limit": partial(check_page, offset=0),
     "offset": partial(check_page, 1),
+    "receiver": check_receiver,
+    "resource": check_resource,
 }
 
 
@@ -144,6 +149,13 @@ def test_another_kind_of_object_is_a_rule_error(
     check: Callable[[object], object], value: object
 ) -> None:
     with pytest.raises(RuleError):
+        check(value)
+
+
+@pytest.mark.parametrize("value", [["seller"], {"seller"}, {}, b"seller", 1, "Seller", "", object])
+def test_another_role_is_a_rule_error_whatever_its_type(value: object) -> None:
+    check: Callable[[object], object] = check_role  # type: ignore[assignment]
+    with pytest.raises(RuleError, match=r"`role` of unread messages.*'seller', 'buyer' or None"):
         check(value)
 
 
