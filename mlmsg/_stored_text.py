@@ -16,7 +16,7 @@ __all__ = ["Likeness", "comparable", "compare_texts"]
 
 
 class Likeness(enum.IntEnum):
-    """How much a stored text is like a sent one."""
+    """The degree to which a stored text is like a sent one."""
 
     OTHER = 0
     """It is another text."""
@@ -39,7 +39,7 @@ MAX_ESCAPES = 4
 """Times that a text may be escaped: a server may escape what another one has escaped already."""
 
 _LINE_END = LazyPattern(r"(?i)<\s{0,8}/?(?:br|p|div)\b[^<>]{0,80}>|\\[nrt]")
-"""What servers write for a line end or a tab: an element of HTML, or an escape that was escaped."""
+"""The marks of servers for a line end or a tab: an element of HTML, or an escaped escape."""
 
 _PLAIN = LazyPattern(r"([!->@-~])")
 """A visible character of ASCII. Every character set has it, so that no server replaces it.
