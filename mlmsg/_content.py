@@ -5,7 +5,6 @@ content tells: so the first bytes are compared with the file's name, and with th
 size that its message lists.
 """
 
-import re
 from dataclasses import dataclass
 
 from ._patterns import LazyPattern

@@ -1,10 +1,10 @@
 """Read whole numbers that a server, or a caller, wrote as text: pure."""
 
-import re
+from ._patterns import LazyPattern
 
 __all__ = ["whole_number"]
 
-_WHOLE_NUMBER = re.compile(r"[0-9]{1,20}")
+_WHOLE_NUMBER = LazyPattern(r"[0-9]{1,20}")
 """As many digits as ids of 64 bits have. Python refuses to convert more than 4,300."""
 
 

@@ -17,7 +17,8 @@ import mlmsg
 PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
-    ("_html", "_numbers", "_patterns", "_stored_text", "_version", "_worker_threads"),
+    ("_html", "_patterns", "_version", "_worker_threads"),
+    ("_numbers", "_stored_text"),
     ("models",),
     ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),

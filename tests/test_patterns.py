@@ -15,6 +15,7 @@ from mlmsg import _content, _error_bodies, _reason_errors, policy, rules
 from mlmsg._arguments import is_content_type
 from mlmsg._disposition import filename_in
 from mlmsg._error_bodies import hint_for, read_error_body
+from mlmsg._patterns import LazyPattern
 from mlmsg._secrets import redact
 from mlmsg.errors import NotificationError
 from mlmsg.models import UnreadResult
@@ -84,7 +85,9 @@ def patterns() -> Iterator[tuple[str, Found]]:
 
 
 def inside(name: str, value: object) -> Iterator[tuple[str, Found]]:
-    if isinstance(value, re.Pattern):
+    if isinstance(value, LazyPattern):
+        yield name, value._compiled
+    elif isinstance(value, re.Pattern):
         yield name, value
     elif isinstance(value, Mapping):
         for key, inner in value.items():

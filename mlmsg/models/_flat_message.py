@@ -4,8 +4,9 @@ Other editions of the documentation, and the API itself, also answer with a mess
 objects. It names its id `message_id`, its times `date_…` and its pack `resource` and `resource_id`.
 """
 
-import re
 from collections.abc import Mapping
+
+from mlmsg._patterns import LazyPattern
 
 __all__ = ["unflatten"]
 
@@ -84,7 +85,7 @@ def _renamed(value: object, old: str, new: str) -> object:
     return {**value, new: value.get(old)} if value.get(new) is None else value
 
 
-_PATH_PART = re.compile(r"([a-z]{1,20})/([0-9]{1,20})(?=/|\Z)")
+_PATH_PART = LazyPattern(r"([a-z]{1,20})/([0-9]{1,20})(?=/|\Z)")
 """A kind and an id in a path. The bounds keep a long text from being read again at each letter."""
 
 
