@@ -7,7 +7,7 @@ The names of the tests are those of the rows: `a` is the action guide, `b` are t
 
 import json
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import msgspec
 import pytest
@@ -38,15 +38,15 @@ from mlmsg.rules import Family, check_text, check_text_length
 
 GLOBAL, DOMESTIC = Family.GLOBAL_SELLING, Family.DOMESTIC
 GUIDE: Final = "/messages/action_guide/packs/7"
-ALL: Final = Request[Any]
+Sending: TypeAlias = Request[Any]
 
 
-def line(request: ALL) -> str:
+def line(request: Sending) -> str:
     query = f"?{request.query}" if request.query else ""
     return f"{request.method} {request.path}{query}"
 
 
-def sent_body(request: ALL) -> object:
+def sent_body(request: Sending) -> object:
     assert request.body is not None
     return msgspec.json.decode(request.body)
 
@@ -54,11 +54,11 @@ def sent_body(request: ALL) -> object:
 # a. Requests -------------------------------------------------------------------------------
 
 
-def send_other(family: Family) -> ALL:
+def send_other(family: Family) -> Sending:
     return _operations.send_reason(7, "OTHER", "Oi", None, None, family=family)
 
 
-A_REQUESTS: Final[dict[str, tuple[Callable[[Family], ALL], str]]] = {
+A_REQUESTS: Final[dict[str, tuple[Callable[[Family], Sending], str]]] = {
     "list": (lambda family: _operations.reasons(7, family=family), f"GET {GUIDE}"),
     "caps": (
         lambda family: _operations.reason_caps(7, family=family), f"GET {GUIDE}/caps_available"),
@@ -157,14 +157,14 @@ A_BODIES: Final[dict[str, tuple[tuple[object, ...], object]]] = {
 @pytest.mark.parametrize("row", A_BODIES)
 def test_a_body_of_send(row: str, family: Family) -> None:
     arguments, body = A_BODIES[row]
-    make: Callable[..., ALL] = _operations.send_reason
+    make: Callable[..., Sending] = _operations.send_reason
     assert sent_body(make(7, *arguments, family=family)) == body
 
 
 # a. Limits and rules -----------------------------------------------------------------------
 
 
-def refused(answer: tuple[int, dict[str, object]], request: ALL | None = None) -> ApiError:
+def refused(answer: tuple[int, dict[str, object]], request: Sending | None = None) -> ApiError:
     """Return the error for a refusal of a send by option."""
     status, body = answer
     response = Response(status, {}, json.dumps(body).encode())
@@ -357,7 +357,7 @@ def test_c_thread_page() -> None:
     assert pairs == ["limit=50", "mark_as_read=false", "offset=0", "tag=post_sale"]
 
 
-C_TWINS: Final[dict[str, tuple[ALL, str]]] = {
+C_TWINS: Final[dict[str, tuple[Sending, str]]] = {
     "message": (_operations.message("m1", family=DOMESTIC), "GET /messages/m1?tag=post_sale"),
     "send": (
         _operations.send_as_seller(7, 8, 9, "Oi", ["a.png"]),

@@ -11,7 +11,7 @@ from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
-from mlmsg._html import status_remarks, size_text
+from mlmsg._html import size_text, status_remarks
 from mlmsg.models import (
     Attachment,
     ClaimAttachment,
