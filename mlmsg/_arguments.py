@@ -97,7 +97,7 @@ def check_id(name: str, value: int | str | SupportsIndex) -> str:
     limit = "an int of 0 or more, or a str that is one segment of a path"
     if isinstance(value, str):
         return _check_segment(name, value, limit)
-    if is_index(value):
+    if type(value) is int or is_index(value):  # the usual type first
         number = operator.index(value)
         if 0 <= number < 10**100:
             return str(number)

@@ -201,7 +201,8 @@ class Session:
                 if not isinstance(verdict, Retry):
                     _raise_final(request, verdict, error)
             else:
-                if process is not None or not request.is_streamed:
+                is_over = process is not None or not request.is_streamed
+                if is_over and self._emitter.enabled:
                     self._emit(request, state, _ACCEPT)
                 return result
             request = _next_request(request, state.response)

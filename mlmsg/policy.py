@@ -42,7 +42,8 @@ class Timeouts:
 
     Attributes:
         connect: Time to open a connection: name lookup, TCP and TLS.
-        read: Time without any new bytes of the response.
+        read: Time without any new bytes of the response. A part of its head counts only on Linux,
+            except for a file.
         write: Time in which the server accepts no more bytes of an upload.
         total: Time for one whole attempt, the body included. None by default, because a large file
             on a slow line is no failure while it makes progress.

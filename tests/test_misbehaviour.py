@@ -2,6 +2,7 @@
 
 import asyncio
 import gzip
+import sys
 import tracemalloc
 from contextlib import nullcontext
 
@@ -11,6 +12,7 @@ from rawserver import Endless, Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
     ApiError,
+    Client,
     DecodeError,
     MlmsgError,
     OutcomeUnknown,
@@ -216,6 +218,44 @@ async def test_a_response_that_drips_faster_than_the_timeout_is_read() -> None:
     ):  # 0.7 s in all
         thread = await client.packs.page(1)
     assert len(thread.messages) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells when bytes arrived")
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
+async def test_a_head_that_drips_faster_than_the_timeout_is_read(call: Call) -> None:
+    async def drip(peer: Peer) -> None:
+        for byte in HEAD + b"Content-Length: 28\r\n\r\n":
+            await asyncio.sleep(0.02)
+            await peer.send(bytes([byte]))
+        await peer.send(PAGE)
+
+    async with connect(each(drip), timeout=Timeouts(connect=5, read=0.4)) as (client, _server):
+        await call(client)  # 0.8 s in all
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("call", [read_page, send, download], ids=["read", "send", "download"])
+async def test_each_call_has_the_whole_timeout(call: Call) -> None:
+    """One timer serves the small calls, and none of them is ended with an earlier one."""
+    read, loop = 0.2, asyncio.get_running_loop()
+
+    async def silence(peer: Peer) -> None:
+        await peer.rest()
+
+    async def seconds(client: Client, delay: float) -> float:
+        await asyncio.sleep(delay)
+        start = loop.time()
+        with pytest.raises((TimedOut, OutcomeUnknown)):
+            await call(client)
+        return loop.time() - start
+
+    brief = Timeouts(connect=5, read=read)
+    async with connect(silence, timeout=brief, max_connections=9) as (client, _server):
+        delays = [number * read / 3 for number in range(7)]
+        times = await asyncio.gather(*(seconds(client, delay) for delay in delays))
+    assert min(times) >= read
+    assert max(times) < 10 * read
 
 
 STALLED = {

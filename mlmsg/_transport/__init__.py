@@ -26,6 +26,7 @@ from ._errors import NETWORK_ERRORS, ErrorTranslator, SingleAttemptResponse
 from ._payload import MultipartPayload, SourceFailed
 from ._proxies import Proxies
 from ._redirects import MAX_REDIRECTS, headers_for, is_redirect, redirect_target
+from ._running import RunningExchanges
 from ._slots import ConnectionSlots, Slot
 from ._stream import ResponseStream, discard, is_success, read_response, response_headers
 
@@ -71,7 +72,7 @@ class Transport:
         # would count as time to connect, although the network is not at fault.
         self._slots = ConnectionSlots(options.max_connections)
         self._is_closed = False
-        self._running: set[ExchangeConnections] = set()
+        self._running = RunningExchanges(timeouts.read)
         self._streams: set[ResponseStream] = set()
         self._connector = Connector(limit=0, ssl=options.ssl or True)
         self._http = aiohttp.ClientSession(
@@ -80,16 +81,15 @@ class Transport:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "gzip, deflate"},
             auto_decompress=False,
             response_class=SingleAttemptResponse,
-            timeout=aiohttp.ClientTimeout(
-                total=timeouts.total, connect=timeouts.connect, sock_read=timeouts.read
-            ),
         )
+        new_timeout = partial(aiohttp.ClientTimeout, timeouts.total, timeouts.connect)
+        self._timeout = new_timeout(timeouts.read)
+        self._without_read = new_timeout()
 
     async def close(self) -> None:
         """Close every connection. Calls that are running end with an error."""
         self._is_closed = True
-        for connections in self._running:
-            connections.abort()
+        self._running.abort()
         for stream in self._streams.copy():
             stream.abort()
         await self._http.close()
@@ -115,12 +115,14 @@ class Transport:
         slot = self._slots.begin()
         if not slot.is_held:
             await self._slots.wait(slot)
-        connections = ExchangeConnections()
+        # For files, whose slow consumers and sources do not count, aiohttp has the exact timer.
+        is_timed = request.upload is None and not request.is_streamed
+        connections = ExchangeConnections(is_timed=is_timed)
         self._running.add(connections)
         keeps_slot = False
         failure: BaseException
         try:
-            response = await self._exchange(request, url, headers, slot, counter)
+            response = await self._exchange(request, url, headers, slot, counter, connections)
             keeps_slot = response.stream is not None
         except (*NETWORK_ERRORS, BadCompression, UnicodeError) as error:
             connections.abort()
@@ -144,7 +146,7 @@ class Transport:
         finally:
             self._running.discard(connections)
             if not keeps_slot:
-                slot.release()
+                self._slots.release(slot)
         # Raised outside of the `except` block, and without the frames below: they and aiohttp's
         # error contain the headers of the request and what the server sent.
         raise failure
@@ -162,6 +164,7 @@ class Transport:
         headers: Mapping[str, str],
         slot: Slot,
         counter: TransferCounter,
+        connections: ExchangeConnections,
     ) -> Response:
         if self._is_closed:
             raise UsageError("the client was closed while this call waited for a connection")
@@ -170,9 +173,12 @@ class Transport:
             body = MultipartPayload(request.upload, self._options.timeouts.write, slot, counter)
             return await self._upload(request, body, target, headers, counter)
         counter.bytes_sent = len(request.body or b"")
-        response = await self._request(request.method, target, headers, request.body)
         if not request.is_streamed:
-            return await read_response(response, request, counter)
+            sending = self._request(
+                request.method, target, headers, request.body, self._without_read
+            )
+            return await read_response(await sending, request, counter, connections)
+        response = await self._request(request.method, target, headers, request.body)
         if is_redirect(response):
             response = await self._follow_redirects(response, headers, request.line)
         if not is_success(response):
@@ -185,6 +191,7 @@ class Transport:
         url: URL,
         headers: Mapping[str, str],
         body: bytes | MultipartPayload | None = None,
+        timeout: aiohttp.ClientTimeout | None = None,
     ) -> Awaitable[aiohttp.ClientResponse]:
         return self._http.request(
             method,
@@ -192,7 +199,8 @@ class Transport:
             data=body,
             headers=headers,
             allow_redirects=False,
-            proxy=self._proxies.find(url),
+            proxy=None if self._proxies.is_direct else self._proxies.find(url),
+            timeout=timeout or self._timeout,
         )
 
     def _open_stream(

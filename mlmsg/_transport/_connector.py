@@ -1,8 +1,10 @@
 """Connections: never reuse a dirty one, and abort those of a failed exchange."""
 
 import asyncio
+import math
 import select
 import socket
+import time
 from collections.abc import Callable
 from contextvars import ContextVar
 from typing import TYPE_CHECKING
@@ -27,12 +29,24 @@ class ExchangeConnections:
 
     aiohttp closes the connection of a failed exchange, but closing flushes first: if the peer does
     not read, the socket stays open for as long as the peer likes. `abort` closes it at once.
+
+    Attributes:
+        waiting_since: The monotonic time since which no data was seen; infinity if none is awaited,
+            or if aiohttp itself applies the read timeout.
+        content: The body of the response, if the head has arrived.
     """
 
-    __slots__ = ("_connections", "_sockets")
+    __slots__ = ("_connections", "_is_timed", "_sockets", "content", "waiting_since")
 
-    def __init__(self) -> None:
-        """Collect the connections that this task opens from now on."""
+    def __init__(self, *, is_timed: bool = False) -> None:
+        """Collect the connections that this task opens from now on.
+
+        Args:
+            is_timed: True to note in `waiting_since` when a connection is there.
+        """
+        self.waiting_since = math.inf
+        self.content: aiohttp.StreamReader | None = None
+        self._is_timed = is_timed
         self._sockets: tuple[socket.socket, ...] = ()
         self._connections: list[_KnownConnection] = []
         _exchange.set(self)
@@ -52,10 +66,23 @@ class ExchangeConnections:
             connection.user.forget(connection)
         connection.user = self
         self._connections.append(connection)
+        if self._is_timed:
+            self.waiting_since = time.monotonic()
 
     def forget(self, connection: "_KnownConnection") -> None:
         """Leave a connection to another exchange."""
         self._connections.remove(connection)
+
+    def get_socket(self) -> socket.socket | None:
+        """Return the socket of the newest connection."""
+        return self._connections[-1].get_socket() if self._connections else None
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error where the exchange waits for its response, as aiohttp itself does."""
+        for connection in self._connections:
+            connection.fail(error)
+        if self.content is not None:
+            self.content.set_exception(error)
 
     def finish(self) -> None:
         """Abort the connections that still have bytes to send, and forget all.
@@ -69,6 +96,7 @@ class ExchangeConnections:
                 connection.abort()
         self._connections.clear()
         self._sockets = ()
+        self.content = None
 
     def abort(self) -> None:
         """Close all sockets at once, without sending the bytes that are still buffered."""
@@ -80,6 +108,7 @@ class ExchangeConnections:
             shut_down(connecting)
         self._connections.clear()
         self._sockets = ()
+        self.content = None
 
 
 class _KnownConnection(OpenConnection):
@@ -95,6 +124,12 @@ class _KnownConnection(OpenConnection):
         super().__init__(protocol.transport)
         self.user: ExchangeConnections | None = None
         self._poll: Callable[[int], object] | None = None
+
+    def fail(self, error: Exception) -> None:
+        """Raise an error where the head of a response is waited for."""
+        protocol = None if self._transport is None else self._transport.get_protocol()
+        if isinstance(protocol, ResponseHandler):
+            protocol.set_exception(error)
 
     def is_clean(self, protocol: ResponseHandler) -> bool:
         """Return False if unexpected bytes or the end of the connection have arrived."""

@@ -23,6 +23,11 @@ class OpenConnection:
         if transport is not None and transport.get_extra_info("sslcontext") is not None:
             self._tls_socket = transport.get_extra_info("socket")
 
+    def get_socket(self) -> socket.socket | None:
+        """Return the socket, if the transport has one."""
+        found = None if self._transport is None else self._transport.get_extra_info("socket")
+        return found if found is not None and found.fileno() >= 0 else None
+
     def has_unsent_bytes(self) -> bool:
         """Return True if the transport has not passed all bytes on to the operating system.
 

@@ -17,6 +17,9 @@ MAX_CACHED_ORIGINS = 64
 class Proxies:
     """The proxies of one client.
 
+    Attributes:
+        is_direct: True if `find` always returns None.
+
     The environment is read here and not by aiohttp, whose `trust_env` also reads `.netrc` and would
     replace the access token. It is read once for each origin.
 
@@ -28,7 +31,7 @@ class Proxies:
 
     def __init__(self, proxy: str | None, *, trust_env: bool) -> None:
         self._proxy = None if proxy is None else URL(proxy)
-        self._is_direct = proxy is None and not trust_env
+        self.is_direct = proxy is None and not trust_env
         self._find = lru_cache(MAX_CACHED_ORIGINS)(_proxy_of_environment)
 
     def find(self, url: URL) -> URL | None:
@@ -37,7 +40,7 @@ class Proxies:
         Raises:
             RuleError: The environment names a proxy that is not an HTTP proxy.
         """
-        if self._is_direct or self._proxy is not None:
+        if self.is_direct or self._proxy is not None:
             return self._proxy
         return self._find(url.scheme, url.host or "", url.port)
 

@@ -1,5 +1,6 @@
 """Read the body of a response: whole into memory, or chunk by chunk."""
 
+import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
 from typing import TypeVar
 
@@ -10,6 +11,7 @@ from mlmsg._wire import ERROR_BODY_BYTES, Request, Response, TransferCounter
 from mlmsg.errors import TransportError
 from mlmsg.policy import Effect
 
+from ._connector import ExchangeConnections
 from ._decompression import (
     PIECE_BYTES,
     BadCompression,
@@ -61,9 +63,12 @@ def discard(response: aiohttp.ClientResponse) -> None:
 
 
 async def read_response(
-    response: aiohttp.ClientResponse, request: Request[T], counter: TransferCounter
+    response: aiohttp.ClientResponse,
+    request: Request[T],
+    counter: TransferCounter,
+    connections: ExchangeConnections | None = None,
 ) -> Response:
-    """Return the response with its body.
+    """Return the response with its body. Each chunk is noted in `connections`, if they are given.
 
     The body of a success must be complete. Of an error, the part of the first 64 KiB that arrives
     is kept. A successful send is read like an error: its status alone shows that it succeeded.
@@ -73,10 +78,14 @@ async def read_response(
     chunks: list[bytes] = []
     size = 0
     body = _Body(response, counter)
+    if connections is not None:
+        connections.content, connections.waiting_since = response.content, time.monotonic()
     try:
         while size <= limit and (chunk := await body.read()):
             chunks.append(chunk)
             size += len(chunk)
+            if connections is not None:
+                connections.waiting_since = time.monotonic()
     except (*NETWORK_ERRORS, BadCompression):
         if is_strict:
             raise
@@ -164,7 +173,6 @@ class _Body:
     """The plain bytes of a response."""
 
     def __init__(self, response: aiohttp.ClientResponse, counter: TransferCounter) -> None:
-        self._response = response
         self._counter = counter
         self._content = response.content
         self._encoding = response.headers.get("Content-Encoding", "")
@@ -172,8 +180,10 @@ class _Body:
         self._pieces: Iterator[bytes] = _NO_PIECES
         self._surplus = 0  # compressed bytes that arrived, less the plain bytes that they became
         self.is_compressed = self._encoding != "" and is_compressed(self._encoding)
-        # Taken before the body is read: afterwards aiohttp has given the connection back.
-        connection = response.connection
+        # A body without a length ends with the connection, which aiohttp forgets at its end.
+        headers = response.headers
+        has_end = "Content-Length" in headers or "Transfer-Encoding" in headers
+        connection = None if has_end else response.connection
         self._protocol = None if connection is None else connection.protocol
 
     async def read(self) -> bytes:
@@ -189,12 +199,12 @@ class _Body:
                 self._surplus -= len(piece)
                 return piece
             chunk = await self._content.readany()
+            if not self.is_compressed and (chunk or self._protocol is None):
+                self._counter.bytes_received += len(chunk)
+                return chunk
             if not chunk:
                 self._check_end()
                 return b""
-            if not self.is_compressed:
-                self._counter.bytes_received += len(chunk)
-                return chunk
             if self._decompressor is None:
                 self._decompressor = new_decompressor(self._encoding)
             self._surplus += len(chunk)
@@ -203,14 +213,9 @@ class _Body:
             self._pieces = self._decompressor.feed(chunk)
 
     def _check_end(self) -> None:
-        """Raise what ended the body early.
-
-        A body without a length ends with the connection, and aiohttp takes a reset for such an end.
-        """
-        headers = self._response.headers
-        if "Content-Length" not in headers and "Transfer-Encoding" not in headers:
-            lost = None if self._protocol is None else self._protocol.exception()
-            if isinstance(lost, OSError):
-                raise lost
+        """Raise what ended the body early. aiohttp takes a reset of the connection for its end."""
+        lost = None if self._protocol is None else self._protocol.exception()
+        if isinstance(lost, OSError):
+            raise lost
         if self._decompressor is not None:
             self._decompressor.finish()

@@ -19,6 +19,10 @@ class Seller:
 
     Domestic paths contain the seller's own id. If the caller does not pass it, the API is asked
     once, by one shared call. The call ends when nobody waits for it any more.
+
+    Attributes:
+        family: The family.
+        is_domestic: True for a seller of one country's site.
     """
 
     def __init__(
@@ -27,16 +31,12 @@ class Seller:
         if not isinstance(global_selling, bool):
             raise RuleError("`global_selling`", repr(global_selling), "True or False")
         self.family = Family.GLOBAL_SELLING if global_selling else Family.DOMESTIC
+        self.is_domestic = self.family is Family.DOMESTIC
         self._session = session
         self._user_id = None if user_id is None else check_user_id("user_id", user_id)
         self._me: Me | None = None
         self._asking: asyncio.Task[Me] | None = None
         self._waiting = 0
-
-    @property
-    def is_domestic(self) -> bool:
-        """True for a seller of one country's site."""
-        return self.family is Family.DOMESTIC
 
     async def user_id(self) -> int:
         """Return the seller's own id."""
