@@ -1,10 +1,12 @@
 """Every kind of source: its length and name, its bytes, what is refused, and what stays open."""
 
+import asyncio
 import io
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 import pytest
@@ -24,9 +26,12 @@ from sources import (
 )
 
 from mlmsg import Client, LengthMismatch, RuleError, UsageError
-from mlmsg._streams import Buffer
+from mlmsg._streams import CHUNK_BYTES, Buffer
+from mlmsg._worker_threads import WorkerThreads
 from mlmsg.rules import CLAIM_FILES, POST_SALE_FILES, FileRules
 from mlmsg.uploads import SourceLike, open_source
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -48,6 +53,30 @@ async def test_a_source_yields_its_bytes_as_often_as_it_says(
         assert source.replayable is (kind.unknown or not kind.once)  # a copy can be read again
         for _ in range(1 + source.replayable):
             assert await read_all(source) == DATA
+
+
+@pytest.mark.parametrize(("size", "calls"), [(1, 1), (CHUNK_BYTES - 1, 1), (CHUNK_BYTES, 2)])
+async def test_a_small_file_is_opened_read_and_closed_by_one_call_in_a_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, calls: int
+) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(bytes(size))
+    async with open_source(path, POST_SALE_FILES) as source:
+        submitted: list[object] = []
+        real = WorkerThreads.submit
+
+        def submit(self: WorkerThreads, function: Callable[[], T]) -> "asyncio.Future[T]":
+            submitted.append(function)
+            return real(self, function)
+
+        monkeypatch.setattr(WorkerThreads, "submit", submit)
+        before = open_files()
+        async with aclosing(source.open()) as chunks:
+            assert len(await anext(chunks)) == size
+            if calls == 1:
+                assert open_files() == before
+            assert [chunk async for chunk in chunks] == []
+        assert len(submitted) == calls
 
 
 @each_kind
