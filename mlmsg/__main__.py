@@ -14,6 +14,9 @@ def main() -> None:
             f"mlmsg: the command line needs {error.name}: pip install 'mlmsg[cli]'", file=sys.stderr
         )
         sys.exit(2)
+    except KeyboardInterrupt:  # the imports take a moment
+        print("Error: interrupted", file=sys.stderr)
+        sys.exit(130)
     run()
 
 

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from commands import mlmsg, on_terminal, started
+from commands import mlmsg, on_terminal, started, without_escapes
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
@@ -278,6 +278,21 @@ def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
     assert "1/4 threads" in screen.getvalue()
 
 
+def test_the_bar_shows_whole_times_on_a_terminal_of_80_columns(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = StringIO()
+    screen.isatty = lambda: True  # type: ignore[method-assign]
+    monkeypatch.setattr(sys, "stdout", screen)
+    monkeypatch.setenv("COLUMNS", "80")
+    with watch(SyncReport(), 12_345, Settings(), lambda: 0) as show:
+        show(SyncEvent("thread", ThreadId("pack", "1")))
+    bar, counts = without_escapes(screen.getvalue()).splitlines()[-2:]
+    assert re.search(r" 0:00:00 left -:--:--|0:00:00 left \d+:\d\d:\d\d", bar)
+    assert counts.startswith("  1/12345 threads, 0 files, 0 bytes, 0 bytes/s, 0 failed  ")
+    assert max(len(bar), len(counts)) <= 80
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("missing", ["click", "rich"])
 def test_without_its_extra_the_command_says_what_to_install(missing: str, tmp_path: Path) -> None:
@@ -285,6 +300,13 @@ def test_without_its_extra_the_command_says_what_to_install(missing: str, tmp_pa
     done = mlmsg("sync", PYTHONPATH=str(tmp_path))
     assert done.returncode == 2
     assert "pip install 'mlmsg[cli]'" in done.stderr
+
+
+@pytest.mark.slow
+def test_interrupted_while_it_imports_its_libraries_it_says_so_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    done = mlmsg("sync", PYTHONPATH=str(tmp_path))
+    assert (done.returncode, done.stderr) == (130, "Error: interrupted\n")
 
 
 @pytest.mark.slow

@@ -6,14 +6,12 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TypeAlias
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     Progress,
-    ProgressColumn,
     SpinnerColumn,
-    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -135,36 +133,40 @@ def _place(event: SyncEvent) -> str:
     return printable(event.path or "/".join(filter(None, (event.thread.path, event.filename))))
 
 
-class _Status(ProgressColumn):
-    """The speed of the job, and whether the rate limit is what it waits for.
+class _Bar(Progress):
+    """A bar with its times, and below it the counts: side by side they need 130 columns.
 
-    The bar draws it several times a second, also if no event comes.
+    Both are drawn several times a second, also if no event comes.
+
+    Args:
+        waiting: Returns the number of calls that wait for the rate limit.
     """
 
     def __init__(self, waiting: Callable[[], int]) -> None:
-        super().__init__()
         self._waiting = waiting
+        super().__init__(
+            SpinnerColumn(),
+            BarColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=Console(file=sys.stdout),
+        )
 
-    def render(self, task: Task) -> Text:
-        """Return the number of threads a second, and the calls that wait for the rate limit."""
-        rate = f"{task.completed / (task.elapsed or 1.0):.1f} threads/s"
-        waiting = self._waiting()
-        return Text(rate + (f", {waiting} calls wait for the rate limit" if waiting else ""))
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Yield the bar, and the counts with the speed of the job."""
+        yield from super().get_renderables()
+        for task in self.tasks:
+            rate = f"{task.completed / (task.elapsed or 1.0):.1f} threads/s"
+            waiting = self._waiting()
+            delay = f", {waiting} calls wait for the rate limit" if waiting else ""
+            yield Text(f"  {task.fields['counts']}  {rate}{delay}")
 
 
 @contextmanager
 def _bar(report: SyncReport, threads: int | None, waiting: Callable[[], int]) -> Iterator[Show]:
-    columns = (
-        SpinnerColumn(),
-        BarColumn(bar_width=20),
-        TextColumn("{task.fields[counts]}"),
-        _Status(waiting),
-        TimeElapsedColumn(),
-        TextColumn("left"),
-        TimeRemainingColumn(),
-    )
     finished = 0
-    with Progress(*columns, console=Console(file=sys.stdout)) as progress:
+    with _Bar(waiting) as progress:
         task = progress.add_task("", total=threads, counts="")
 
         def show(event: SyncEvent) -> None:

@@ -13,6 +13,7 @@ from rich.progress import (
     TimeRemainingColumn,
     TransferSpeedColumn,
 )
+from rich.table import Column
 
 from ._output import printable
 from ._settings import Settings
@@ -27,8 +28,10 @@ def transfer(name: str, settings: Settings) -> Iterator[Callable[[int, int | Non
         yield None
         return
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
+        TextColumn(
+            "{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=30)
+        ),
+        BarColumn(bar_width=20),
         DownloadColumn(),
         TransferSpeedColumn(),
         TimeRemainingColumn(),
