@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-__all__ = ["Bubble", "file_lines", "render_table", "render_thread", "size_text", "status_remarks"]
+__all__ = [
+    "Bubble",
+    "count_text",
+    "file_lines",
+    "render_table",
+    "render_thread",
+    "size_text",
+    "status_remarks",
+]
 
 MAX_BUBBLES = 200
 """Messages that a notebook shows of one thread."""
@@ -81,7 +89,7 @@ class Bubble:
     notes: Sequence[str] = ()
 
 
-def render_thread(title: str, bubbles: Sequence[Bubble]) -> str:
+def render_thread(title: str, bubbles: Sequence[Bubble], note: str = "") -> str:
     """Return a thread, the oldest message first, ours on the right.
 
     Of a long thread, the newest messages are shown, below the number of those that are left out.
@@ -90,22 +98,40 @@ def render_thread(title: str, bubbles: Sequence[Bubble]) -> str:
         title: The title.
         bubbles: The messages. If one has no time, they are taken to be newest first, as in every
             documented example.
+        note: A line below the title, such as the advice for a blocked thread.
     """
     ordered = list(reversed(bubbles))
     if all(bubble.at is not None for bubble in ordered):
         ordered.sort(key=_moment)
     left_out = _rest(len(ordered) - MAX_BUBBLES, "earlier messages")
-    return _frame(title, left_out + "".join(map(_bubble, ordered[-MAX_BUBBLES:])))
+    shown = "".join(map(_bubble, ordered[-MAX_BUBBLES:]))
+    has_times = any(bubble.at is not None for bubble in ordered)
+    return _frame(title, note, left_out + shown, has_times=has_times)
 
 
-def render_table(title: str, headers: Sequence[str], rows: Sequence[Iterable[object]]) -> str:
-    """Return a table. A datetime is shown in local time, None as an empty cell."""
-    head = "".join(_cell("th", header) for header in headers)
-    body = "".join(
-        f"<tr>{''.join(_cell('td', value) for value in row)}</tr>" for row in rows[:MAX_ROWS]
-    )
-    table = f'<table style="border-collapse:collapse;{_FONT}"><tr>{head}</tr>{body}</table>'
-    return _frame(title, table + _rest(len(rows) - MAX_ROWS, "more rows"))
+def render_table(
+    title: str, headers: Sequence[str], rows: Sequence[Sequence[object]], note: str = ""
+) -> str:
+    """Return a table. A datetime is shown in local time, None as an empty cell.
+
+    A column without any value is left out.
+    """
+    shown = rows[:MAX_ROWS]
+    columns = [
+        (header, values)
+        for header, *values in zip(headers, *shown, strict=True)
+        if any(value is not None and value != "" for value in values)
+    ]
+    lines = ["".join(_cell("th", header, _align(values)) for header, values in columns)]
+    lines += [
+        "".join(_cell("td", values[number], _align(values)) for _, values in columns)
+        for number in range(len(shown))
+    ]
+    body = "".join(f"<tr>{line}</tr>" for line in lines if line)
+    table = f'<table style="border-collapse:collapse;margin:0;{_FONT}">{body}</table>'
+    rest = _rest(len(rows) - MAX_ROWS, "more rows")
+    has_times = any(isinstance(value, datetime) for row in shown for value in row)
+    return _frame(title, note, (table if body else "") + rest, has_times=has_times)
 
 
 def file_lines(files: Iterable[_File]) -> list[str]:
@@ -129,6 +155,13 @@ def status_remarks(status: str | None, moderation: _Moderation | None) -> list[s
     return [": ".join(words)]
 
 
+def count_text(count: int, total: int | None, what: str) -> str:
+    """Return a number of things, and of how many: `3 of 14 messages`, `1 message`."""
+    if total is not None and total != count:
+        return f"{count} of {total} {what}s"
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"
+
+
 def size_text(size: int | None) -> str:
     """Return a number of bytes for a reader: `536.8 kB`."""
     if size is None:
@@ -138,17 +171,25 @@ def size_text(size: int | None) -> str:
     return f"{size / 1000:.1f} kB" if size < 1_000_000 else f"{size / 1_000_000:.1f} MB"
 
 
-def _frame(title: str, content: str) -> str:
-    head = f'<div style="font-weight:600;margin-bottom:6px">{escape(title)}</div>'
+def _frame(title: str, note: str, content: str, *, has_times: bool) -> str:
+    zone = f"times in {datetime.now().astimezone():%Z}" if has_times else ""
+    head = (
+        '<div style="display:flex;justify-content:space-between;align-items:baseline">'
+        f'<div style="font-weight:600">{escape(title)}</div>'
+        f'<div style="{_MUTED};white-space:nowrap;margin-left:12px">{escape(zone)}</div></div>'
+    )
+    if note:
+        head += f'<div style="{_MUTED}">{escape(note)}</div>'
     style = f"{_FONT};border:{_LINE};border-radius:8px;padding:10px 12px;max-width:760px"
-    return f'<div style="{style}">{head}{content}</div>'
+    body = f'<div style="margin-top:6px">{content}</div>' if content else ""
+    return f'<div style="{style}">{head}{body}</div>'
 
 
 def _bubble(bubble: Bubble) -> str:
     side, colour = ("flex-end", _MINE) if bubble.is_mine else ("flex-start", _THEIRS)
     parts = [
         f'<div style="{_MUTED}">{escape(bubble.author)} · {escape(_time(bubble.at))}</div>',
-        f'<div style="white-space:pre-wrap;overflow-wrap:anywhere">{escape(bubble.text)}</div>',
+        f'<div style="white-space:pre-wrap">{escape(bubble.text)}</div>',
     ]
     if bubble.translation:
         parts.append(
@@ -156,8 +197,11 @@ def _bubble(bubble: Bubble) -> str:
             f"{escape(bubble.translation)}</div>"
         )
     parts += [f'<div style="font-size:12px">📎 {escape(file)}</div>' for file in bubble.files]
-    parts += [f'<div style="font-size:12px">⚠ {escape(note)}</div>' for note in bubble.notes]
-    box = f"max-width:78%;padding:6px 10px;border-radius:10px;{colour}"
+    parts += [
+        f'<div style="font-size:12px;font-weight:600">⚠ {escape(note)}</div>'
+        for note in bubble.notes
+    ]
+    box = f"max-width:78%;padding:6px 10px;border-radius:10px;overflow-wrap:anywhere;{colour}"
     row = f"display:flex;justify-content:{side};margin:4px 0"
     return f'<div style="{row}"><div style="{box}">{"".join(parts)}</div></div>'
 
@@ -166,9 +210,13 @@ def _moment(bubble: Bubble) -> float:
     return 0.0 if bubble.at is None else bubble.at.timestamp()
 
 
-def _cell(tag: str, value: object) -> str:
+def _align(values: Sequence[object]) -> str:
+    kinds = {type(value) for value in values if value is not None}
+    return "right" if kinds <= {int, float} else "left"
+
+
+def _cell(tag: str, value: object, align: str) -> str:
     text = _time(value) if isinstance(value, datetime) else "" if value is None else str(value)
-    align = "right" if isinstance(value, int | float) and not isinstance(value, bool) else "left"
     style = f"text-align:{align};padding:3px 10px;border-bottom:{_LINE};background:transparent"
     return f'<{tag} style="{style}">{escape(text)}</{tag}>'
 

@@ -1,15 +1,16 @@
 """Images that a notebook shows."""
 
 import base64
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
+from ._html import size_text
 from .errors import RuleError
 from .rules import kind_of
 
 __all__ = ["Picture"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Picture:
     """A PNG or JPEG image: the value of a notebook's cell shows it.
 
@@ -17,12 +18,15 @@ class Picture:
         data: The bytes of the image.
     """
 
-    data: bytes = field(repr=False)
+    data: bytes
 
     def __post_init__(self) -> None:
         if self.content_type is None:
             found = f"{len(self.data)} bytes of another kind"
             raise RuleError("picture of a notebook", found, "a PNG or JPEG image")
+
+    def __repr__(self) -> str:
+        return f"<Picture: {self.content_type}, {size_text(len(self.data))}>"
 
     @property
     def content_type(self) -> str | None:

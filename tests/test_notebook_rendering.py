@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from mlmsg import Claim, ClaimPage, Client, Conversation, Message, RuleError, ThreadPage, Unread
-from mlmsg.models import ClaimMessage, ClaimMessages
+from mlmsg.models import ClaimMessage, ClaimMessages, ConversationStatus, UnreadResult
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import Failure, SyncReport, ThreadId
 from mlmsg.tables import rows
@@ -146,7 +146,7 @@ def test_a_long_thread_shows_its_newest_messages_oldest_first(order: str, count:
     left_out = f"… and {count - 200} earlier messages"
     assert (left_out in shown(thread).text) == (count > 200)
     assert "more messages" not in shown(thread).text
-    assert shown(thread).text.startswith(f"{count} messages")
+    assert shown(thread).text.startswith(f"{count} message")
 
 
 def test_without_all_dates_the_first_message_is_the_newest() -> None:
@@ -202,3 +202,36 @@ def test_failed_files_and_nothing_become_rows() -> None:
 def test_another_value_has_no_rows() -> None:
     with pytest.raises(RuleError, match="value of `rows`: found str"):
         rows("text")
+
+
+def test_a_blocked_thread_says_what_to_do() -> None:
+    status = ConversationStatus(status="blocked", substatus="blocked_by_time")
+    text = shown(Conversation(messages=[message(), message(id="m2")], status=status)).text
+    assert text.startswith("2 messages · blocked_by_time")
+    assert "pack 9 · 30 days have passed since the last message" in text
+
+
+def test_times_name_their_zone_where_there_are_any() -> None:
+    zone = f"times in {datetime.now().astimezone():%Z}"
+    assert zone in shown(Conversation(messages=[message()])).text
+    assert "times in" not in shown(Conversation(messages=[message(message_date=None)])).text
+    assert "times in" not in shown(SHOWN["unread"]).text
+
+
+def test_a_column_without_values_is_left_out() -> None:
+    with_pack = UnreadResult(resource="/packs/1/sellers/2", count=3)
+    with_order = UnreadResult(resource="/orders/4", count=5)
+    assert shown(Unread(results=[with_pack])).text == "1 unread conversationpacksellerunread123"
+    text = shown(Unread(results=[with_pack, with_order])).text
+    assert text == "2 unread conversationspackordersellerunread12345"
+    assert shown(Unread(results=[])).found == {"div", "@style"}
+
+
+def test_a_claim_shows_what_it_is_about() -> None:
+    claim = msgspec.convert(
+        CLAIM | {"type": "mediations", "resource": "order", "resource_id": 7, "stage": "claim"},
+        Claim,
+    )
+    local = datetime(2026, 1, 2, 7, 4, 5, tzinfo=UTC).astimezone()
+    about = f"mediations · order 7 · updated {local:%Y-%m-%d %H:%M %Z}"
+    assert shown(claim).text.startswith(f"Claim 5 · claim · opened{about}")

@@ -12,7 +12,14 @@ from typing import ClassVar
 
 import msgspec
 
-from mlmsg._html import Bubble, file_lines, render_table, render_thread, status_remarks
+from mlmsg._html import (
+    Bubble,
+    count_text,
+    file_lines,
+    render_table,
+    render_thread,
+    status_remarks,
+)
 from mlmsg._numbers import whole_number
 
 from ._base import UtcStruct
@@ -126,7 +133,7 @@ class ClaimMessages(list[ClaimMessage]):
 
     def _repr_html_(self) -> str:
         bubbles = [message._bubble() for message in self]  # noqa: SLF001  (of this module)
-        return render_thread(f"{len(self)} claim messages", bubbles)
+        return render_thread(count_text(len(self), None, "claim message"), bubbles)
 
 
 class AvailableAction(UtcStruct, frozen=True, kw_only=True, gc=False):
@@ -260,8 +267,17 @@ class Claim(UtcStruct, frozen=True, kw_only=True, gc=False):
             (player.role, player.user_id, ", ".join(sorted(self.actions_of([player.role]))))
             for player in self.players
         ]
-        state = " · ".join(word for word in (self.stage, self.status) if word)
-        return render_table(f"Claim {self.id or ''} · {state}", headers, rows)
+        title = [f"Claim {self.id or ''}".strip(), self.stage, self.status]
+        about = f"{self.resource} {self.resource_id}" if self.resource else None
+        facts = (self.type, self.reason_id, about, self.site_id, self._dates())
+        note = " · ".join(fact for fact in facts if fact)
+        return render_table(" · ".join(word for word in title if word), headers, rows, note)
+
+    def _dates(self) -> str:
+        dates = {"created": self.date_created, "updated": self.last_updated}
+        return ", ".join(
+            f"{word} {at.astimezone():%Y-%m-%d %H:%M %Z}" for word, at in dates.items() if at
+        )
 
 
 class ClaimUpload(msgspec.Struct, frozen=True, kw_only=True, gc=False):

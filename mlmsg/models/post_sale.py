@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import msgspec
 
-from mlmsg._html import Bubble, file_lines, render_thread, status_remarks
+from mlmsg._html import Bubble, count_text, file_lines, render_thread, status_remarks
 from mlmsg._numbers import whole_number
 
 from ._base import UtcStruct
@@ -384,7 +384,11 @@ def _thread_html(
     messages: list[Message], total: int | None, status: ConversationStatus | None
 ) -> str:
     """Return a thread for a notebook."""
-    count = str(len(messages)) if total is None else f"{len(messages)} of {total}"
-    state = f" · {status.substatus or status.status}" if status and status.status else ""
+    packs = {message.pack_id for message in messages}
+    pack_id = packs.pop() if len(packs) == 1 else None
+    notes = [f"pack {pack_id}" if pack_id else "", status.hint if status else ""]
+    title = [count_text(len(messages), total, "message")]
+    if status is not None and status.status:
+        title.append(status.substatus or status.status)
     bubbles = [message._bubble() for message in messages]  # noqa: SLF001  (of this module)
-    return render_thread(f"{count} messages{state}", bubbles)
+    return render_thread(" · ".join(title), bubbles, " · ".join(filter(None, notes)))

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import msgspec
 
-from mlmsg._html import render_table
+from mlmsg._html import count_text, render_table
 
 from ._base import UtcStruct
 from .claims import Claim
@@ -46,8 +46,7 @@ class ClaimPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
         return render_table(self._count(), headers, rows)
 
     def _count(self) -> str:
-        total = "" if self.total is None else f" of {self.total}"
-        return f"{len(self.claims)}{total} claims"
+        return count_text(len(self.claims), self.total, "claim")
 
 
 class ClaimDetail(UtcStruct, frozen=True, kw_only=True, gc=False):

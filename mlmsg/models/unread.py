@@ -4,7 +4,7 @@ import re
 
 import msgspec
 
-from mlmsg._html import render_table
+from mlmsg._html import count_text, render_table
 
 __all__ = ["Unread", "UnreadResult"]
 
@@ -67,9 +67,11 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
                 msgspec.structs.force_setattr(result, "user_id", self.user_id)
 
     def __repr__(self) -> str:
-        return f"<Unread: {len(self.results)} conversations>"
+        return f"<Unread: {count_text(len(self.results), None, 'conversation')}>"
 
     def _repr_html_(self) -> str:
         headers = ("pack", "order", "seller", "unread")
         rows = [(row.pack_id, row.order_id, row.seller_id, row.count) for row in self.results]
-        return render_table(f"{len(self.results)} unread conversations", headers, rows)
+        return render_table(
+            count_text(len(self.results), None, "unread conversation"), headers, rows
+        )
