@@ -17,6 +17,7 @@ from mlmsg import Client, FileTokenStore, OutcomeUnknown, RateBudget, Refreshing
 from mlmsg.downloads import Download
 from mlmsg.rules import Family
 from mlmsg.sandbox import Fault, Sandbox
+from mlmsg.sync import sync_attachments
 from mlmsg.uploads import SourceLike
 
 PACK, CLAIM, SELLER, SITE = "2000007001000011", "5204000011", "700100200", "MLM"
@@ -150,6 +151,11 @@ def _claim_send(scene: Scene) -> Awaitable[object]:
     return scene.client.claims.send(CLAIM, "Hola", receiver_role=role, files=files, check=True)
 
 
+def _mirror(scene: Scene) -> Awaitable[object]:
+    folder = scene.folder / "mirror"
+    return sync_attachments(scene.client, packs=[PACK], to=folder, site_id=SITE, concurrency=1)
+
+
 async def _need_reason(scene: Scene) -> None:
     scene.sandbox.market.block(PACK, NEEDS_REASON)
 
@@ -276,6 +282,7 @@ OPERATIONS = (
     Operation("claims.get", lambda s: s.client.claims.get(CLAIM)),
     Operation("claims.all", lambda s: _read_all(s.client.claims.all(since=SINCE))),
     Operation("packs.all", lambda s: _read_all(s.client.packs.all(since=SINCE))),
+    Operation("sync_attachments", _mirror, families=(Family.DOMESTIC,)),
     Operation("claims.send, checked, one file", _claim_send),
     Operation("claims.upload", lambda s: s.client.claims.upload(CLAIM, s.source)),
     Operation("claims.download", _claim_download),
