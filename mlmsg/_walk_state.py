@@ -8,7 +8,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from .errors import TransportError
 
-__all__ = ["MAX_STALE_PAGES", "WalkState", "step_from"]
+__all__ = ["MAX_STALE_PAGES", "WalkState"]
 
 T = TypeVar("T")
 
@@ -17,6 +17,10 @@ MAX_STALE_PAGES = 100
 the whole walk once more. Without a total this is the end: a server may answer any offset beyond the
 end with its last page. With a total the server is at fault. The same number bounds the pages that
 are read again because items have moved."""
+
+MAX_OVERLAP_SHARE = 8
+"""Pages overlap by at most this part of a page. Where more items are removed between two pages, the
+walk steps back."""
 
 MAX_FRUITLESS_PASSES = 2
 """Repeated passes without a new item after which the walk ends, although items still move."""
@@ -36,6 +40,7 @@ class WalkState(Generic[T]):
         offset: The offset of the next page.
         total: The number of items that the last page stated, or None.
         longest: The length of the longest page so far.
+        overlap: The number of items by which pages overlap: 1 until items are removed meanwhile.
         ended: True when every item was yielded.
         passes: The number of completed passes. After each but the last, the thread is read again.
     """
@@ -43,6 +48,7 @@ class WalkState(Generic[T]):
     def __init__(self, key: Callable[[T], Hashable]) -> None:
         self.total: int | None = None
         self.longest = 0
+        self.overlap = 1
         self.ended = False
         self.passes = 0
         self._key = key
@@ -66,6 +72,7 @@ class WalkState(Generic[T]):
         self._progress_pages = 0  # pages that advanced the pass
         self._stale_pages = 0  # pages since the last page that did
         self._step_size = 1  # items to step back from a page that is not joined
+        self._steps_back = 0  # since the last joined page
         self._empty_at: int | None = None  # the offset of an empty page, if that came last
         self._last: tuple[int, int | None] | None = None  # end and total of the last joined page
 
@@ -87,7 +94,7 @@ class WalkState(Generic[T]):
         is_joined = self._is_joined(offset, places, total)
         self._note_moves(offset, length, places, is_joined=is_joined)
         if not is_joined:
-            self._step_back(offset)
+            self._step_back(offset, total)
             self._count(has_progress=False)
             return []
         has_new = not places.keys() <= self._known
@@ -152,8 +159,8 @@ class WalkState(Generic[T]):
         if self._has_moved and self.total is not None:
             # Items that are listed twice may count once in the total: look behind it.
             has_reached_total &= could_hold_more or end >= 2 * self.total
-        self._step_size = step_from(self.longest)
-        self.offset = offset + step_from(length)
+        self._step_size, self._steps_back = self.step(self.longest), 0
+        self.offset = offset + self.step(length)
         self._last = end, self.total
         has_ended = has_reached_total or (could_hold_more and end == self._empty_at)
         self._empty_at = None
@@ -183,9 +190,28 @@ class WalkState(Generic[T]):
         is_short = total is not None and len(self._yielded) + self._growth < total
         return not (self._has_moved or is_short or self._places.keys() - self._yielded)
 
-    def _step_back(self, offset: int) -> None:
-        self.offset = max(offset - self._step_size, 0)
-        self._step_size *= 2
+    def step(self, length: int) -> int:
+        """Return the distance from a page of that length to the next one."""
+        overlap = self.overlap if length >= self.longest else 1
+        return max(length - overlap, 1)
+
+    def _step_back(self, offset: int, total: int | None) -> None:
+        """Go back to a known item, and let the next pages overlap by more.
+
+        The known item is as many places nearer as items were removed before it. The totals show
+        how many that can be, so the first step is that short.
+        """
+        before = self._last[1] if self._last is not None else None
+        removed = 0 if before is None or total is None else max(before - total, 0)
+        most = self.longest // MAX_OVERLAP_SHARE
+        if 0 < removed < most:
+            self.overlap = max(self.overlap, min(2 * removed + 1, most))
+        if not self._steps_back and 0 < removed < self._step_size:
+            self.offset = max(offset - removed, 0)
+        else:
+            self.offset = max(offset - self._step_size, 0)
+            self._step_size *= 2
+        self._steps_back += 1
 
     def _count(self, *, has_progress: bool) -> None:
         if has_progress:
@@ -209,8 +235,3 @@ def _is_moved(before: _Place, now: _Place) -> bool:
         return shift != 0
     growth = now.total - before.total
     return shift > max(growth, 0) or shift < min(growth, 0)
-
-
-def step_from(length: int) -> int:
-    """Return the distance to the next page: a page of more than one item is overlapped by one."""
-    return max(length - 1, 1)

@@ -4,7 +4,8 @@ The walk knows nothing of the API except a `fetch(offset, limit)`, and the items
 its answer. It advances by the number of items that a page contained, so a server's own limit and
 short pages need no special case.
 
-**Exact by overlap.** Each page begins on the last item of the page before it. A page is *joined*
+**Exact by overlap.** Each page begins on the last item of the page before it; while items are
+removed, some items earlier, so that it still begins with a known one. A page is *joined*
 when it begins the thread or begins with a known item, one of an earlier joined page; its new items
 are yielded. A page that is not joined may leave a gap: nothing of it is used, and the walk steps
 back, further each time, until a page is joined again. Proof that the walk misses no item that stays
@@ -58,7 +59,7 @@ from typing import Generic, Protocol, TypeVar
 
 from ._arguments import check_int
 from ._event_loop import check_asyncio
-from ._walk_state import WalkState, step_from
+from ._walk_state import WalkState
 
 __all__ = ["Page", "walk"]
 
@@ -119,7 +120,8 @@ async def _walk(pages: "_Prefetcher[T]", state: WalkState[T]) -> AsyncGenerator[
     check_asyncio()
     try:
         while not state.ended:
-            offset, page = await pages.get(state.offset, state.longest, state.total or 0)
+            step = state.step(state.longest)
+            offset, page = await pages.get(state.offset, step, state.longest, state.total or 0)
             passes = state.passes
             for item in state.read(offset, page.items, page.total):
                 yield item
@@ -144,15 +146,18 @@ class _Prefetcher(Generic[T]):
         self._size = size
         self._requested: deque[tuple[int, asyncio.Task[Page[T]]]] = deque()
 
-    async def get(self, offset: int, longest: int, total: int) -> tuple[int, Page[T]]:
-        """Return the page at `offset`, or a requested page before it, and the page's offset."""
+    async def get(self, offset: int, step: int, longest: int, total: int) -> tuple[int, Page[T]]:
+        """Return the page at `offset`, or a requested page before it, and the page's offset.
+
+        Pages are requested ahead at a distance of `step`, up to the one that reaches the total.
+        """
         if not self._requested or self._requested[0][0] > offset:
             self._requested.appendleft(self._request(offset))
         while len(self._requested) < self._size:
             last, _ = self._requested[-1]
             if last + longest >= total:
                 break
-            self._requested.append(self._request(last + step_from(longest)))
+            self._requested.append(self._request(last + step))
         start, task = self._requested[0]
         await asyncio.wait({task})  # on cancellation, `close` cancels it together with the others
         self._requested.popleft()
