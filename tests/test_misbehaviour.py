@@ -2,12 +2,14 @@
 
 import asyncio
 import gzip
+import socket
 import sys
+import time
 import tracemalloc
 from contextlib import nullcontext
 
 import pytest
-from calls import MIB, PAGE, TOKEN, Call, connect, download, read_page, send
+from calls import MIB, PAGE, TOKEN, Call, as_coroutine, connect, download, read_page, send
 from rawserver import Endless, Peer, Step, answers, each, in_turn, sends
 
 from mlmsg import (
@@ -26,6 +28,7 @@ KIB = 1024
 
 
 HEAD = b"HTTP/1.1 200 OK\r\n"
+GOOD_HEAD = HEAD + b"Content-Length: %d\r\n\r\n" % len(PAGE)
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 
 # --- answers that are cut, or are none -----------------------------------------------------
@@ -256,6 +259,28 @@ async def test_each_call_has_the_whole_timeout(call: Call) -> None:
         times = await asyncio.gather(*(seconds(client, delay) for delay in delays))
     assert min(times) >= read
     assert max(times) < 10 * read
+
+
+@pytest.mark.parametrize("size", [0, len(GOOD_HEAD)], ids=["whole", "body"])
+async def test_an_answer_that_came_while_the_event_loop_was_blocked_is_read(size: int) -> None:
+    """The timeout has passed as well, but nobody could read."""
+    answer = GOOD_HEAD + PAGE
+    other_ends: asyncio.Queue[socket.socket] = asyncio.Queue()
+
+    async def hand_out(peer: Peer) -> None:
+        own: socket.socket = peer._writer.get_extra_info("socket")
+        await peer.send(answer[:size])
+        await asyncio.sleep(0.01)  # it is read by the client's event loop, which is ours
+        await other_ends.put(socket.socket(fileno=socket.dup(own.fileno())))
+        await peer.rest()
+
+    async with connect(each(hand_out), timeout=Timeouts(connect=5, read=0.05)) as (client, _server):
+        reading = asyncio.create_task(as_coroutine(read_page(client)))
+        with await other_ends.get() as other_end:
+            other_end.setblocking(True)
+            other_end.sendall(answer[size:])
+            time.sleep(0.1)  # noqa: ASYNC251  (it is blocked)
+            await reading
 
 
 STALLED = {

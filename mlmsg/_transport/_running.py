@@ -16,6 +16,9 @@ from ._connector import ExchangeConnections
 
 __all__ = ["RunningExchanges"]
 
+CONFIRM_SECONDS = 0.01
+"""Seconds for which the event loop may still read data, before an exchange is ended."""
+
 _LAST_DATA_RECEIVED = slice(52, 56)
 """`tcpi_last_data_recv` in the `tcp_info` of Linux: milliseconds, an unsigned 32-bit number."""
 
@@ -46,25 +49,33 @@ class RunningExchanges:
         self._exchanges.discard(exchange)
 
     def abort(self) -> None:
-        """Abort the connections of all exchanges."""
+        """Abort the connections of all exchanges, which end then."""
+        if self._timer is not None:
+            self._timer.cancel()
         for exchange in self._exchanges:
             exchange.abort()
 
     def _check(self) -> None:
-        """End the exchanges that have waited for too long, and set the timer for the next ones."""
+        """Find the exchanges that have waited for too long, and set the timer for the next ones."""
         now, earliest = time.monotonic(), math.inf
         for exchange in self._exchanges:
             if exchange.waiting_since + self._limit <= now:
                 exchange.waiting_since = now - _seconds_without_data(exchange)
                 if exchange.waiting_since + self._limit <= now:
-                    exchange.waiting_since = math.inf
-                    exchange.fail(aiohttp.SocketTimeoutError())
+                    # The event loop may have been blocked, and has the data still to read.
+                    self._loop.call_later(CONFIRM_SECONDS, self._end, exchange, now)
+                    exchange.waiting_since = now
             earliest = min(earliest, exchange.waiting_since)
         self._timer = None
         if self._exchanges:
             # An exchange that does not wait yet will wait for the whole limit from then on.
             delay = min(earliest, now) + self._limit - now
             self._timer = self._loop.call_later(delay, self._check)
+
+    def _end(self, exchange: ExchangeConnections, since: float) -> None:
+        """End an exchange if it still waits as it did when it was found."""
+        if exchange.waiting_since == since and exchange in self._exchanges:
+            exchange.fail(aiohttp.SocketTimeoutError())
 
 
 def _seconds_without_data(exchange: ExchangeConnections) -> float:
