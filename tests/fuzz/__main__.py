@@ -8,6 +8,7 @@ import textwrap
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from fuzz.run import Report, fuzz
@@ -38,14 +39,14 @@ def _row(name: str, counts: Counter[str]) -> str:
 
 
 def main() -> int:
-    """Run the fuzz and print the summary; return 1 if there is a violation."""
+    """Run the fuzz and print the summary, after Ctrl-C too; return 1 if there is a violation."""
     parser = argparse.ArgumentParser(description="Answer every operation with malformed bytes.")
     parser.add_argument("--answers", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
-    started = time.monotonic()
-    with tempfile.TemporaryDirectory() as folder:
-        report = asyncio.run(fuzz(given.answers, given.seed, Path(folder)))
+    report, started = Report(), time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, suppress(KeyboardInterrupt):
+        asyncio.run(fuzz(given.answers, given.seed, Path(folder), report))
     print(*summary(report, time.monotonic() - started), sep="\n")
     return int(bool(report.violations))
 

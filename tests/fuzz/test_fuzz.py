@@ -6,7 +6,7 @@ import pytest
 
 from fuzz.answers import DAMAGES
 from fuzz.calls import CALLS, operations
-from fuzz.run import fuzz
+from fuzz.run import Report, fuzz
 from mlmsg import Client
 
 
@@ -17,7 +17,8 @@ def test_every_public_operation_is_called() -> None:
 
 @pytest.mark.slow
 async def test_malformed_answers_raise_errors_of_the_package_only(tmp_path: Path) -> None:
-    report = await fuzz(500, 7, tmp_path)
+    report = Report()
+    await fuzz(500, 7, tmp_path, report)
     assert report.violations == []
     assert set(report.server.damages) == set(DAMAGES)
     assert sum(counts["ok"] for counts in report.outcomes.values()) > 100
