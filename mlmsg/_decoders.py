@@ -197,7 +197,7 @@ def _find_message(value: object) -> Message | None:
 def _message_rows(value: object) -> Iterator[object]:
     """Yield what may be a message."""
     if isinstance(value, dict):
-        for key in ("messages", "message"):
+        for key in ("messages", "message", "results", "data"):
             yield from _message_rows(value.get(key))
         yield value
     elif isinstance(value, list):

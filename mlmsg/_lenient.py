@@ -32,7 +32,7 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 def parse(body: bytes) -> object:
     """Decode JSON, also with the faults that servers make.
 
-    A byte order mark, raw control characters in a text and NUL bytes at the end are accepted. Bytes
+    A byte order mark and raw control characters, in a text or around the whole, are accepted. Bytes
     that are not UTF-8 become U+FFFD, halves of surrogate pairs become `?`. An unknown escape stands
     for its own characters. NaN, Infinity and numbers that Python cannot represent become None.
     Faults that no JSON library makes, such as trailing commas, are errors.
@@ -44,7 +44,7 @@ def parse(body: bytes) -> object:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = str(error)
-    text = _text(body).rstrip("\x00 \t\r\n")
+    text = _text(body).strip(_AROUND)
     for candidate in (text, _ESCAPE.sub(_escape, text)):
         try:
             value = _TOLERANT.decode(candidate)
@@ -53,6 +53,10 @@ def parse(body: bytes) -> object:
         except (ValueError, RecursionError, msgspec.DecodeError):
             continue
     raise msgspec.DecodeError(problem)
+
+
+_AROUND = "".join(map(chr, range(0x21))) + "\x7f\ufeff"
+"""Characters before and after a document that are ignored: controls, blanks, a byte order mark."""
 
 
 def _text(body: bytes) -> str:

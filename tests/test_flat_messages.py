@@ -102,6 +102,8 @@ BODIES: Final = {
     "in `messages`": {"messages": [FLAT]},
     "alone in `messages`": {"messages": FLAT},
     "in `message`": {"message": FLAT},
+    "in `data`": {"data": FLAT},
+    "in `results`": {"results": [FLAT], "paging": None},
     "in an array": [FLAT],
     "after something else": [None, {"status": "ok"}, FLAT],
     "beside other keys": {"paging": None, "conversation_status": None, "messages": [FLAT]},

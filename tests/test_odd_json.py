@@ -26,6 +26,8 @@ ODD: Final[dict[str, tuple[bytes, str]]] = {
     "an unknown escape": (PAGE % rb"It\'s", r"It\'s"),
     "an escape that is cut": (PAGE % rb"a \u00g1 \\ \n", "a \\u00g1 \\ \n"),
     "zero bytes at the end": (PAGE % b"ab" + b"\x00\x00\n", "ab"),
+    "control characters around": (b"\x00\x02\r\n" + PAGE % b"ab" + b"\n\x1a\x7f", "ab"),
+    "a byte order mark after a line end": (b"\n\xef\xbb\xbf" + PAGE % b"ab", "ab"),
     "half a surrogate pair": (PAGE % b"a\\ud83db", "a?b"),
     "NaN beside it": (b'{"messages": [{"id": "m1", "text": "a", "x": NaN}]}', "a"),
 }

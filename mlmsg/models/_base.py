@@ -22,10 +22,12 @@ class UtcStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     def __post_init__(self) -> None:
         for name in self.__struct_fields__:
             value = getattr(self, name)
-            if value.__class__ is not datetime:
-                continue
-            if value.tzinfo is None:
-                value = value.replace(tzinfo=UTC)
-                msgspec.structs.force_setattr(self, name, value)
-            if not 1 < value.year < 9999 and not _EARLIEST <= value <= _LATEST:
-                msgspec.structs.force_setattr(self, name, None)
+            if value.__class__ is datetime and (value.tzinfo is None or not 1 < value.year < 9999):
+                msgspec.structs.force_setattr(self, name, _as_aware(value))
+
+
+def _as_aware(date: datetime) -> datetime | None:
+    """Return an aware date, or None for one that some time zone does not have."""
+    if date.tzinfo is None:
+        date = date.replace(tzinfo=UTC)
+    return date if _EARLIEST <= date <= _LATEST else None
