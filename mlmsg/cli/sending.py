@@ -2,6 +2,7 @@
 
 import click
 
+from mlmsg._numbers import whole_number
 from mlmsg.errors import RuleError
 from mlmsg.models import Reason, ReasonTemplate
 from mlmsg.rules import POST_SALE_FILES, check_text
@@ -138,8 +139,9 @@ def _variables(values: tuple[str, ...]) -> dict[str, int | float] | None:
     variables: dict[str, int | float] = {}
     for value in values:
         name, _, number = value.partition("=")
+        whole = whole_number(number)
         try:
-            variables[name] = int(number) if number.isdecimal() else float(number)
+            variables[name] = float(number) if whole is None else whole
         except ValueError:
             raise click.BadParameter(f"found {value!r}, allowed: ID=NUMBER") from None
     return variables or None

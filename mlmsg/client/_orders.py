@@ -12,6 +12,7 @@ from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
 from mlmsg._date_walk import DateWalk, OnTotal, Span
 from mlmsg._map_ahead import map_ahead
+from mlmsg._numbers import whole_number
 from mlmsg._search_queries import ORDER_CAP, ORDER_LIMIT, order_query
 from mlmsg._seen_ids import SeenIds
 from mlmsg._session import Session
@@ -112,10 +113,9 @@ class OrderSearch:
 
     async def pack_of(self, order_id: int | str) -> PackRef:
         """Return the pack of one order."""
-        text = check_id("order_id", order_id)
-        if not (text.isascii() and text.isdecimal()):
-            raise RuleError("`order_id`", shorten(order_id), "the id of an order: digits only")
-        number = int(text)
+        number = whole_number(check_id("order_id", order_id))
+        if number is None:
+            raise RuleError("`order_id`", shorten(order_id), "the id of an order: 1 to 20 digits")
         try:
             order = await self._session.send(_operations.order(number, family=self._seller.family))
         except BadRequest as error:
@@ -211,8 +211,7 @@ def pack_named_by(error: BadRequest) -> int | None:
 
     Not verified: whether the paths of messages name the pack in `cause`, as those of orders do.
     """
-    named = str(error.cause[0]) if error.cause else ""
-    return int(named) if named.isascii() and named.isdecimal() else None
+    return whole_number(str(error.cause[0])) if error.cause else None
 
 
 def _thread_id(order: Order) -> int:

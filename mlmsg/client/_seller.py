@@ -75,5 +75,5 @@ def check_user_id(name: str, value: int | str) -> int:
     """Return the id of a user as an int."""
     number = whole_number(check_id(name, value))
     if number is None:
-        raise RuleError(f"`{name}`", shorten(value), "the id of a user: at most 20 digits")
+        raise RuleError(f"`{name}`", shorten(value), "the id of a user: 1 to 20 digits")
     return number

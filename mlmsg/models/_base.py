@@ -14,9 +14,8 @@ _LATEST = datetime.max.replace(tzinfo=UTC) - timedelta(days=1)
 class UtcStruct(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Base of structs with dates. A date without a zone is read as UTC.
 
-    Servers write `0001-01-01` and `9999-12-31` for dates that they do not know. In another time
-    zone, the first and the last day of the calendar may not exist: `astimezone` would raise an
-    `OverflowError`. They are read as None.
+    The first and the last day of the calendar do not exist in every time zone: `astimezone` would
+    raise an `OverflowError`. A date of these days (`0001-01-01`, `9999-12-31`) is read as None.
     """
 
     def __post_init__(self) -> None:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from mlmsg._numbers import whole_number
 from mlmsg.models import PackRef
 
 from .report import SyncEvent, ThreadId
@@ -131,8 +132,9 @@ class StateRecorder:
         has_failed = thread in self._failed
         if thread.kind == "claim":
             (self._claims.add if has_failed else self._claims.discard)(thread.id)
-        elif thread.id.isdecimal() and int(thread.id) not in self.failed_orders:
-            pack_id = int(thread.id)
+            return
+        pack_id = whole_number(thread.id)
+        if pack_id is not None and pack_id not in self.failed_orders:
             self._note_pack(pack_id, event.newest, has_failed=has_failed)
             if event.kind == "thread":
                 self._sites.pop(pack_id, None)
