@@ -69,7 +69,8 @@ def summary(report: SyncReport, to: str, error: Exception | None, settings: Sett
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
         counts |= {"requests": sum(report.calls.values()), "waited": report.waits}
         level = "error" if failed or error else "info"
-        more = {"waited_seconds": round(report.waited, 3), "calls": report.calls}
+        more: dict[str, object] = {"expected": report.expected}
+        more |= {"waited_seconds": round(report.waited, 3), "calls": report.calls}
         print_json_line(_stamp("report", level) | {"to": to} | counts | more | _error_fields(error))
     elif not settings.quiet:
         waits = f"{report.waits} waited for the rate limit"

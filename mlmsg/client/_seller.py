@@ -3,7 +3,7 @@
 import asyncio
 
 from mlmsg import _operations
-from mlmsg._arguments import check_id, shorten
+from mlmsg._arguments import check_bool, check_id, shorten
 from mlmsg._numbers import whole_number
 from mlmsg._session import Session
 from mlmsg._worker_threads import wait_until_done
@@ -28,8 +28,7 @@ class Seller:
     def __init__(
         self, session: Session, *, global_selling: bool, user_id: int | str | None
     ) -> None:
-        if not isinstance(global_selling, bool):
-            raise RuleError("`global_selling`", repr(global_selling), "True or False")
+        check_bool("`global_selling`", global_selling)
         self.family = Family.GLOBAL_SELLING if global_selling else Family.DOMESTIC
         self.is_domestic = self.family is Family.DOMESTIC
         self._session = session
