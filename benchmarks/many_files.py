@@ -259,4 +259,4 @@ async def measure(quick: bool) -> Section:
         "curl and the others know the URLs of the files. The job reads the threads to find them, "
         "and writes a manifest for each."
     )
-    return Section("Small files", [downloads.table(), mirror.table(), note], aims)
+    return Section("Small files", [downloads, mirror, note], aims)

@@ -120,6 +120,14 @@ class Comparison:
         ]
         return "\n".join(lines)
 
+    def summary(self) -> str:
+        """Return the result as one row."""
+        ratios = {name: self.ratio(name) for name in self.seconds if name != OURS}
+        shown = [f"{name} {ratio:.2f}" for name, ratio in ratios.items() if ratio is not None]
+        return (
+            f"| {self.title} | {self._amount(median(self.seconds[OURS]))} | {' · '.join(shown)} |"
+        )
+
     def _line(self, name: str) -> str:
         if name in self.missing:
             return f"| {name} | not measured: {self.missing[name]} | | |"
@@ -200,11 +208,26 @@ class Aim:
 
 @dataclass
 class Section:
-    """The part of the report about one subject: the tables, and the aims."""
+    """The part of the report about one subject.
+
+    Attributes:
+        heading: The subject.
+        results: Tables and other texts.
+        aims: The figures that we want.
+    """
 
     heading: str
-    texts: list[str]
+    results: Sequence[Comparison | str]
     aims: Sequence[Aim] = ()
+
+    def text(self) -> str:
+        """Return the part as Markdown."""
+        texts = [one if isinstance(one, str) else one.table() for one in self.results]
+        return "\n\n".join([f"## {self.heading}", *texts])
+
+    def summary(self) -> list[str]:
+        """Return a row for each table."""
+        return [one.summary() for one in self.results if isinstance(one, Comparison)]
 
 
 Measure = Callable[[bool], Coroutine[object, object, Section]]

@@ -66,6 +66,12 @@ def table_of_aims(sections: list[Section]) -> str:
     return "\n".join(["| aim | | found | |", "|---|---|---|---|", *lines])
 
 
+def summary(sections: list[Section]) -> str:
+    """Return one row for each table: the figure of mlmsg, and the ratios to the others."""
+    lines = [line for section in sections for line in section.summary()]
+    return "\n".join(["| work | mlmsg | time of mlmsg : time of |", "|---|---|---|", *lines])
+
+
 async def main(subjects: list[str], *, quick: bool) -> None:
     """Print the report, each section as soon as it is measured."""
     start = time.monotonic()
@@ -80,8 +86,9 @@ async def main(subjects: list[str], *, quick: bool) -> None:
             failed.append(subject)
             section = Section(subject, [f"Failed: {error!r}"])
         sections.append(section)
-        print(f"## {section.heading}", *section.texts, sep="\n\n", end="\n\n", flush=True)
+        print(f"{section.text()}\n", flush=True)
     print(f"## Aims\n\n{table_of_aims(sections)}\n")
+    print(f"## Summary\n\n{summary(sections)}\n")
     print(f"Measured in {time.monotonic() - start:.0f} s.")
     if failed:
         sys.exit(f"failed: {', '.join(failed)}")

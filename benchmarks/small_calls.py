@@ -223,4 +223,4 @@ async def measure(quick: bool) -> Section:
             1.12,
         ),
     ]
-    return Section("Calls", [alone.table(), many.table(), decoding.table()], aims)
+    return Section("Calls", [alone, many, decoding], aims)

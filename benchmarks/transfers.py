@@ -240,7 +240,7 @@ async def measure(quick: bool) -> Section:
         folder = Path(name)
         with serve("large") as url:
             down, up = await _compare("plain HTTP", Place(url, folder, None), rounds)
-        tables = [down.table(), up.table()]
+        results: list[Comparison | str] = [down, up]
         aims = [
             Aim("download : curl, sync, sha256sum", down.ratio("curl -o; sync; sha256sum"), 0.35),
             Aim("download : curl alone", down.ratio("curl -o alone"), 1.8),
@@ -249,9 +249,9 @@ async def measure(quick: bool) -> Section:
         try:
             over_tls = await _over_tls(folder, rounds)
         except Missing as reason:
-            tables.append(f"Over TLS: not measured, {reason}.")
+            results.append(f"Over TLS: not measured, {reason}.")
         else:
-            tables += [comparison.table() for comparison in over_tls]
+            results += over_tls
             aims.append(Aim("upload over TLS : curl", over_tls[1].ratio("curl -F"), 1.0))
-    tables.append(await asyncio.to_thread(_behaviour, rounds))
-    return Section("Large files", tables, aims)
+    results.append(await asyncio.to_thread(_behaviour, rounds))
+    return Section("Large files", results, aims)

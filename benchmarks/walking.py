@@ -92,4 +92,4 @@ async def measure(quick: bool) -> Section:
         Aim("part of the budget that is used", used, 0.98, is_minimum=True, form="{:.1%}"),
         Aim("calls that the server rejected", rejected, 0, form="{:.0f}"),
     ]
-    return Section("Walks and the budget", [walk.table(), text], aims)
+    return Section("Walks and the budget", [walk, text], aims)
