@@ -211,7 +211,7 @@ async def _compare_decoding(rounds: int) -> Comparison:
 
 async def measure(quick: bool) -> Section:
     """Return the section about calls."""
-    rounds = 2 if quick else 80
+    rounds = 2 if quick else 60
     with serve("page") as url:
         alone, many = await _compare_calls(url, rounds)
     decoding = await _compare_decoding(rounds)

@@ -5,7 +5,7 @@ content tells: so the first bytes are compared with the file's name, and with th
 size that its message lists.
 """
 
-from dataclasses import dataclass
+import msgspec
 
 from ._patterns import LazyPattern
 from .rules import SNIFF_BYTES
@@ -41,8 +41,7 @@ _UNKNOWN_TYPES = LazyPattern(r"(?i)\A\s*+((application|binary)/octet-stream\s*+)
 _EXTENSION = LazyPattern(r"\.\w{1,8}$")
 
 
-@dataclass(frozen=True, slots=True)
-class Announced:
+class Announced(msgspec.Struct, frozen=True):
     """The description of a file that is not part of its own response.
 
     Attributes:

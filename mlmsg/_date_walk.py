@@ -23,6 +23,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
+import msgspec
+
 from ._seen_ids import SeenIds
 from .errors import RuleError, TransportError
 from .paging import Page, walk
@@ -47,8 +49,7 @@ CLOCK_TOLERANCE = timedelta(minutes=2)
 """Overlap of a pass with the one before: the server's clock may differ from ours."""
 
 
-@dataclass(frozen=True, slots=True)
-class Span:
+class Span(msgspec.Struct, frozen=True):
     """A span of time: `begin` included, `end` excluded. Without an end it lasts until now.
 
     Attributes:
@@ -116,8 +117,7 @@ class _Counter:
             self.on_total(total)
 
 
-@dataclass(frozen=True, slots=True)
-class DateWalk(Generic[T]):
+class DateWalk(msgspec.Struct, Generic[T], frozen=True):
     """A walk over all rows that were updated in a span of time.
 
     Attributes:

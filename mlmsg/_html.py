@@ -5,9 +5,10 @@ come from the page, so that a dark theme looks right too.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 __all__ = [
     "Bubble",
@@ -66,8 +67,7 @@ class _Moderation(Protocol):
     def reason(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Bubble:
+class Bubble(msgspec.Struct, frozen=True):
     """A message as a notebook shows it.
 
     Attributes:

@@ -3,8 +3,9 @@
 import secrets
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import TypeAlias
+
+import msgspec
 
 from ._arguments import check_callback
 from ._sources import Source, buffer_size
@@ -21,8 +22,7 @@ WRITE_CHUNK_BYTES = 512 * 1024
 that the wait for each of them costs little, above all under TLS."""
 
 
-@dataclass(frozen=True, slots=True)
-class Multipart:
+class Multipart(msgspec.Struct, frozen=True):
     """A `multipart/form-data` body whose one part, `file`, is a source.
 
     The file name is sent as the WHATWG form-data standard defines it: raw UTF-8, with `"`, CR and

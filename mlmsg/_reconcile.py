@@ -15,6 +15,8 @@ from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
 
+import msgspec
+
 from ._stored_text import Likeness, comparable, compare_texts
 from .errors import OutcomeUnknown
 from .models import ClaimMessage, ClaimModeration, ClaimSent, Message, Moderation, Sent
@@ -37,8 +39,7 @@ MAX_REMEMBERED = 10_000
 """Messages that are remembered as belonging to a send."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(msgspec.Struct, frozen=True):
     """The values of a message that can be compared.
 
     Attributes:

@@ -26,6 +26,8 @@ from inspect import isawaitable
 from pathlib import Path
 from typing import IO, Protocol, TypeAlias, cast, runtime_checkable
 
+import msgspec
+
 from ._arguments import expand_user
 from ._streams import CHUNK_BYTES, Buffer, read_ahead, read_silent, run_detached
 from ._worker_threads import run_in_thread
@@ -99,8 +101,7 @@ class Source:
     is_local: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class SourceInfo:
+class SourceInfo(msgspec.Struct, frozen=True):
     """Everything known about a source before any rule is applied; None for what is unknown.
 
     Attributes:

@@ -9,10 +9,12 @@ import errno
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
+
+import msgspec
 
 from ._arguments import check_callback, expand_user
 from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
@@ -87,7 +89,7 @@ class Download:
             content_type: The MIME type in the message, or None.
             size: The size in bytes in the message, or None.
         """
-        self._announced = replace(self._announced, type=content_type, size=size)
+        self._announced = msgspec.structs.replace(self._announced, type=content_type, size=size)
 
     def __aiter__(self) -> AsyncGenerator[bytes, None]:  # noqa: PYI058  (`aclose` is public)
         """Yield the bytes as they arrive, in chunks of any size.

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import aclosing, contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta, timezone
 from functools import partial
 from itertools import pairwise
@@ -13,6 +13,7 @@ from typing import Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from mlmsg import RuleError, TransportError
 from mlmsg._date_walk import DateWalk, Fetch, Span, as_moment
@@ -163,7 +164,7 @@ async def test_the_total_is_known_with_the_first_row_and_true_at_the_end() -> No
 
 async def test_the_total_counts_what_is_yielded_and_not_rows() -> None:
     source = server(40)
-    walk = replace(source.walk(), unit=lambda row: row.id // 4)
+    walk = structs.replace(source.walk(), unit=lambda row: row.id // 4)
     found = [row.id // 4 async for row in walk.rows(EPOCH, None)]
     assert sorted(found) == list(range(10))
     assert source.totals[0] == 40
@@ -175,7 +176,7 @@ async def test_a_server_without_totals_is_walked_in_slices_too() -> None:
     source = server(100)
     walk = source.walk()
     without = [partial(_without_total, fetch) for fetch in walk.lists]
-    found = [row.id async for row in replace(walk, lists=without).rows(EPOCH, None)]
+    found = [row.id async for row in structs.replace(walk, lists=without).rows(EPOCH, None)]
     assert sorted(found) == list(range(100))
 
 

@@ -8,11 +8,11 @@ released on error and on cancellation.
 import asyncio
 import ssl as ssl_module
 from collections.abc import Awaitable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
 import aiohttp
+import msgspec
 from yarl import URL
 
 from mlmsg._version import __version__
@@ -38,8 +38,7 @@ USER_AGENT: Final = f"mlmsg/{__version__}"
 """The `User-Agent` header of every request."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransportOptions:
+class TransportOptions(msgspec.Struct, frozen=True):
     """Settings of the network.
 
     Attributes:
