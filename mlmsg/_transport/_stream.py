@@ -1,7 +1,7 @@
 """Read the body of a response: whole into memory, or chunk by chunk."""
 
 import time
-from collections.abc import AsyncGenerator, Callable, Iterator, Mapping
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 from typing import TypeVar
 
 import aiohttp
@@ -77,13 +77,14 @@ async def read_response(
     limit = MAX_JSON_BYTES if is_strict else ERROR_BODY_BYTES
     chunks: list[bytes] = []
     size = 0
-    body = _Body(response, counter)
+    read = open_body(response)
     if connections is not None:
         connections.content, connections.waiting_since = response.content, time.monotonic()
     try:
-        while size <= limit and (chunk := await body.read()):
+        while size <= limit and (chunk := await read()):
             chunks.append(chunk)
             size += len(chunk)
+            counter.bytes_received = size
             if connections is not None:
                 connections.waiting_since = time.monotonic()
     except (*NETWORK_ERRORS, BadCompression):
@@ -113,8 +114,9 @@ class ResponseStream:
         self._translate = translate
         self._slot = slot
         self._on_close = on_close
-        self._body = _Body(response, counter)
-        self._size = 0
+        self._read_bytes = open_body(response)
+        self._is_compressed = is_compressed(response.headers.get("Content-Encoding", ""))
+        self._counter = counter
         self.closed = False
 
     async def chunks(self, *, lends: bool = True) -> AsyncGenerator[bytes, None]:
@@ -159,52 +161,51 @@ class ResponseStream:
         discard(self._response)
 
     async def _read(self) -> bytes:
-        chunk = await self._body.read()
-        self._size += len(chunk)
-        if self._body.is_compressed and self._size > MAX_DECOMPRESSED_BYTES:
+        chunk = await self._read_bytes()
+        self._counter.bytes_received += len(chunk)
+        if self._is_compressed and self._counter.bytes_received > MAX_DECOMPRESSED_BYTES:
             raise BadCompression(f"a compressed file of over {MAX_DECOMPRESSED_BYTES} bytes")
         return chunk
 
 
-_NO_PIECES: Iterator[bytes] = iter(())
+def open_body(response: aiohttp.ClientResponse) -> Callable[[], Awaitable[bytes]]:
+    """Return the function that reads the next plain bytes, or `b""` at the end.
+
+    It raises `BadCompression` if the body is compressed, and damaged or incomplete. If the network
+    fails, it raises a `ClientError` or an `OSError`.
+    """
+    headers = response.headers
+    has_end = "Content-Length" in headers or "Transfer-Encoding" in headers
+    if has_end and "Content-Encoding" not in headers:
+        return response.content.readany
+    return _Body(response, has_end=has_end).read
 
 
 class _Body:
-    """The plain bytes of a response."""
+    """The body of a response that is compressed, or that ends with the connection."""
 
-    def __init__(self, response: aiohttp.ClientResponse, counter: TransferCounter) -> None:
-        self._counter = counter
+    def __init__(self, response: aiohttp.ClientResponse, *, has_end: bool) -> None:
         self._content = response.content
         self._encoding = response.headers.get("Content-Encoding", "")
+        self._is_compressed = is_compressed(self._encoding)
         self._decompressor: Decompressor | None = None
-        self._pieces: Iterator[bytes] = _NO_PIECES
+        self._pieces: Iterator[bytes] = iter(())
         self._surplus = 0  # compressed bytes that arrived, less the plain bytes that they became
-        self.is_compressed = self._encoding != "" and is_compressed(self._encoding)
-        # A body without a length ends with the connection, which aiohttp forgets at its end.
-        headers = response.headers
-        has_end = "Content-Length" in headers or "Transfer-Encoding" in headers
+        # Taken before the body is read: afterwards aiohttp has given the connection back.
         connection = None if has_end else response.connection
         self._protocol = None if connection is None else connection.protocol
 
     async def read(self) -> bytes:
-        """Return the next bytes, or `b""` at the end.
-
-        Raises:
-            BadCompression: The body is compressed, and damaged or incomplete.
-            ClientError: The network failed; or an `OSError`.
-        """
         while True:
             for piece in self._pieces:
-                self._counter.bytes_received += len(piece)
                 self._surplus -= len(piece)
                 return piece
             chunk = await self._content.readany()
-            if not self.is_compressed and (chunk or self._protocol is None):
-                self._counter.bytes_received += len(chunk)
-                return chunk
             if not chunk:
                 self._check_end()
                 return b""
+            if not self._is_compressed:
+                return chunk
             if self._decompressor is None:
                 self._decompressor = new_decompressor(self._encoding)
             self._surplus += len(chunk)
