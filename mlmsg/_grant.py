@@ -98,7 +98,9 @@ class Grant:
     def reject(self, access_token: str) -> None:
         """Never use this access token again; refresh it if it is the one in use."""
         token = self.token
-        if token is None or access_token not in {token.access_token} - {self._rejected_token}:
+        if token is None or access_token != token.access_token:
+            return
+        if access_token == self._rejected_token:
             return
         self._rejected_token, self.refresh_at = access_token, -math.inf
         if self._clock() - self._issue_time(token) < REFRESH_RETRY_DELAY:
@@ -166,7 +168,8 @@ class Grant:
         try:
             self._issued_at = self._clock()
             token = token_from_response(response, old, self._issued_at)
-            self._spent |= {old.refresh_token} - {token.refresh_token}
+            if old.refresh_token != token.refresh_token:
+                self._spent.add(old.refresh_token)
             await self._save_and_use(token)
         finally:
             self.is_sending = False

@@ -89,8 +89,8 @@ class SendRecord:
         since, until = self.started - tolerance, self.ended + tolerance + STORE_DELAY
         in_time = not dates or any(since <= date <= until for date in dates)
         # A server may withhold files. A file that was not sent belongs to another message.
-        has_own_files = fingerprint.files - {None} <= self.files
-        if not (fingerprint.ours and in_time and has_own_files):
+        has_foreign_file = any(name not in self.files for name in fingerprint.files if name)
+        if not (fingerprint.ours and in_time) or has_foreign_file:
             return Likeness.OTHER
         likeness = compare_texts(fingerprint.text or "", self.text)
         if fingerprint.is_hidden:

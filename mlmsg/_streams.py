@@ -171,10 +171,14 @@ async def read_silent(
             yield chunk
     finally:
         pending.cancel()
-        closed = thread.stop(close or bool)
+        closed = thread.stop(close or _close_nothing)
         await asyncio.wait({closed}, timeout=GRACE_SECONDS)
         if closed.done():
             closed.result().get()
+
+
+def _close_nothing() -> None:
+    """Stand in for the `close` of a source that has none."""
 
 
 async def coalesce(
