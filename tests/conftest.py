@@ -10,9 +10,16 @@ from aiohttp import ClientSession, ClientTimeout
 from blockbuster import blockbuster_ctx
 from calls import AT_ONCE
 from commands import Terminal, running_sandbox
+from hypothesis import settings
 
 from mlmsg import Client
 from mlmsg.sandbox import Sandbox, example_market
+
+# The same examples in each run, so that a change is judged by its own tests. To look for others:
+# pytest --hypothesis-profile=random
+settings.register_profile("random", deadline=None)  # pytest-timeout bounds the time
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.load_profile("repeatable")
 
 
 @pytest.fixture(autouse=True)

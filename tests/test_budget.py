@@ -53,7 +53,7 @@ arrival_times = st.lists(st.floats(0, 30), max_size=120).map(sorted)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     limit=st.integers(1, 40),
     per=st.floats(0.5, 20),

@@ -112,7 +112,7 @@ def test_every_other_line_is_an_error_with_its_file_and_number(case: str, step: 
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.binary(max_size=200), st.integers(1, 7))
 def test_any_bytes_are_a_list_or_an_error_of_ours(data: bytes, step: int) -> None:
     try:

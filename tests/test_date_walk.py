@@ -209,7 +209,7 @@ CHANGES = st.lists(st.tuples(st.integers(0, 59), st.integers(0, 1), st.booleans(
 
 
 @pytest.mark.slow
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(count=st.integers(0, 60), changes=CHANGES)
 async def test_no_row_is_missed_and_none_comes_twice_while_rows_move(
     count: int, changes: list[tuple[int, int, bool]]

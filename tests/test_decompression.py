@@ -95,7 +95,7 @@ def test_a_whole_body(encoding: str, compress: Compress, data: bytes) -> None:
 
 
 @each_way
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(data=st.data())
 def test_any_division_into_chunks(encoding: str, compress: Compress, data: st.DataObject) -> None:
     plain = data.draw(st.binary(max_size=500)) * data.draw(st.integers(1, 50)) + b"!"

@@ -81,7 +81,7 @@ async def test_a_thousand_conversations_that_come_back_end_the_drain() -> None:
 ANSWERS = st.dictionaries(st.sampled_from([X, Y, Z]), st.integers(1, 3))
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(answers=st.lists(ANSWERS, min_size=1, max_size=6))
 async def test_any_cycle_of_answers_ends(answers: list[Answer]) -> None:
     replicas = Replicas(answers)

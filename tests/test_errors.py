@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from calls import REQUEST_LINE
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from seeds import read_sample
 from strategies import ANY_JSON
@@ -339,7 +339,6 @@ def test_no_body_holds_up_the_event_loop(piece: bytes) -> None:
 KEYS = ("message", "error", "error_description", "code", "cause", "status", "status_code")
 
 
-@settings(deadline=None)
 @given(st.binary())
 @example(b"[" * 100_000)
 @example(b'{"message":' * 100_000)
@@ -352,7 +351,6 @@ def test_no_bytes_make_the_reader_raise(body: bytes) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(ANY_JSON | st.dictionaries(st.sampled_from(KEYS), ANY_JSON))
 def test_no_json_makes_the_reader_raise(value: object) -> None:
     read = read_error_body(json.dumps(value).encode())

@@ -124,7 +124,7 @@ TURNS = st.lists(st.integers(0, 6), max_size=40)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     size=SIZES,
     limit=LIMITS,
@@ -152,7 +152,7 @@ async def test_items_that_move_to_the_top_hide_none_that_stays_in_its_place(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     size=SIZES,
     limit=LIMITS,
@@ -181,7 +181,7 @@ async def test_items_that_move_anywhere_are_all_yielded_once(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=500)
+@settings(max_examples=500)
 @given(
     size=SIZES,
     limit=LIMITS,
@@ -266,7 +266,7 @@ async def test_an_item_that_a_page_lists_twice_hides_none(page: int, place: int)
     assert sorted(found) == list(range(40))
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     items=st.permutations([*range(20), *range(20)]).map(lambda items: items[:25]),
     limit=LIMITS,

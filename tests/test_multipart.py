@@ -128,7 +128,7 @@ chunkings = st.lists(
 
 
 @pytest.mark.slow
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(names, chunkings)
 @example("😀" * 200, [b"", b"x", b""])
 @example("Captura de pantalla 4.12.28 p.m..png", [b"\r\n--" + ALMOST + b"--\r\n", b"\r\n"])

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from strategies import ANY_JSON
 
@@ -226,7 +226,6 @@ def read_or_refused(body: bytes | str) -> None:
     assert not rest or rest.startswith("/")
 
 
-@settings(deadline=None)
 @given(st.binary() | st.text())
 @example(b"\xef\xbb\xbf{}")
 @example('{"topic":"messages","resource":"a","user_id":1,"sent":1e300}')
@@ -237,13 +236,11 @@ def test_no_bytes_raise_anything_else(body: bytes | str) -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(ANY_JSON | st.dictionaries(st.sampled_from(KEYS), LIKELY | ANY_JSON))
 def test_no_json_raises_anything_else(value: object) -> None:
     read_or_refused(json.dumps(value))
 
 
-@settings(deadline=None)
 @given(st.text(max_size=20), st.sampled_from([one[1] for one in RESOURCES]), st.integers(0, 40))
 def test_an_id_is_one_segment_wherever_something_is_added(
     more: str, resource: str, place: int

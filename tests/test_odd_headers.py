@@ -118,7 +118,7 @@ async def test_a_location_of_10000_characters(location: bytes) -> None:
             await download(client)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @example(b"+://[]@")
 @example(b"https://[]@/")
 @example(b"!\x01/\x01")

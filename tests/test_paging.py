@@ -33,7 +33,7 @@ PAUSES = st.lists(st.integers(0, 5), max_size=5)
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     size=SIZES,
     limit=LIMITS,
@@ -74,7 +74,7 @@ async def test_what_stays_comes_once_and_in_order_while_the_thread_grows_and_shr
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(size=SIZES, limit=LIMITS, cap=CAPS, changes=CHANGES, concurrency=CONCURRENCIES)
 @example(size=8, limit=3, cap=9, changes=[[], [], [], [Change(4, 0)]], concurrency=8)
 @example(size=9, limit=3, cap=9, changes=[[], [], [Change(0, 0, 9, 0)]], concurrency=8)
@@ -94,7 +94,7 @@ async def test_what_stays_comes_once_and_in_order_without_a_total(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     size=st.integers(0, 40),
     counts=st.lists(st.tuples(st.integers(0, 5), PLACES), max_size=12),
@@ -143,7 +143,6 @@ async def test_an_item_that_vanishes_during_the_walk_hides_no_other() -> None:
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(size=SIZES, limit=LIMITS, cap=CAPS, concurrency=CONCURRENCIES, turns=TURNS)
 async def test_a_thread_at_rest_costs_no_more_requests_than_its_pages(
     size: int, limit: int, cap: int, concurrency: int, turns: list[tuple[int, int]]
@@ -170,7 +169,7 @@ async def test_one_item_at_a_time_costs_a_request_each(sends_total: bool) -> Non
     assert server.offsets == [0, 1, 2, 3, 4, *([] if sends_total else [5, 4])]
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     size=SIZES,
     shorts=st.lists(st.integers(1, 12), max_size=150),

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final, get_args
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlmsg import RuleError
@@ -205,7 +205,6 @@ def test_without_a_base_nothing_but_the_servers_wish_is_waited_for() -> None:
     assert at_once.decide(asked, 1, 0.0, 1.0) == Retry(7.0)
 
 
-@settings(deadline=None)
 @given(
     base=st.floats(0, 100),
     cap=st.floats(0, 100),
@@ -223,7 +222,6 @@ def test_a_wait_is_never_under_the_servers_and_never_over_it_by_more_than_the_ca
     assert least <= verdict.delay <= least + cap
 
 
-@settings(deadline=None)
 @given(st.floats(0, 60), st.floats(0, 400), st.floats(0, 1), st.integers(1, 4))
 def test_no_attempt_begins_after_the_deadline(
     asked: float, elapsed: float, rand: float, attempt: int
@@ -290,7 +288,6 @@ def test_a_retry_after_header_is_read(zone: str, value: str | None, seconds: flo
     assert retry_after(value, NOW) == seconds
 
 
-@settings(deadline=None)
 @given(st.text() | st.text("0123456789.,:-+ GMTSunNov/eE", max_size=40))
 @example("9" * 5000)
 @example("Fri, 31 Dec 9999 23:59:59 -9999")

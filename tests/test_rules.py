@@ -329,7 +329,7 @@ NAMES = st.one_of(
 EXTENSIONS = st.from_regex(r"[a-zA-Z0-9]{1,16}", fullmatch=True)
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(NAMES)
 @example("con_.txt")
 @example("CON .txt")
@@ -347,14 +347,12 @@ def test_a_safe_name_is_accepted_everywhere_and_stays_as_it_is(name: str) -> Non
     assert safe_filename(safe) == safe
 
 
-@settings(deadline=None)
 @given(NAMES, EXTENSIONS)
 def test_a_safe_name_keeps_the_extension(stem: str, extension: str) -> None:
     assert safe_filename(f"{stem}.{extension}").endswith(f".{extension}")
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.from_regex(r"[a-zA-Z0-9]{1,60}(_[a-zA-Z0-9]{1,30})?\.[a-z]{1,16}", fullmatch=True))
 def test_a_name_that_is_safe_already_is_left_alone(name: str) -> None:
     assert safe_filename(name) == (f"file_{name}" if DEVICE.match(name) else name)

@@ -370,7 +370,7 @@ CHANGES = st.lists(
 
 @pytest.mark.slow
 @given(CHANGES, st.integers(0, 40), st.sampled_from(["date_created", "last_updated"]))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_searches_see_every_change(changes: list[tuple[str, int]], offset: int, sort: str) -> None:
     market = market_of(packs=30, claims=0)
     query = Query((ALL,), (), sort, is_descending=False, offset=offset, limit=10)

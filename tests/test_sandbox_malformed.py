@@ -220,7 +220,6 @@ def requests(draw: st.DrawFn) -> bytes:
 @pytest.mark.slow
 @settings(
     max_examples=300,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(requests())

@@ -335,9 +335,7 @@ async def upload_with(client: Client, plan: Plan) -> None:
 
 
 @pytest.mark.slow
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(plans, min_size=1, max_size=4), st.integers(1, 3))
 async def test_any_nesting_of_calls_ends(work: list[Plan], limit: int) -> None:
     async with serve(limit) as (client, _, script):

@@ -172,7 +172,7 @@ BODIES = st.fixed_dictionaries(
 
 
 @pytest.mark.slow
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(
     bodies=st.lists(BODIES, min_size=1, max_size=5),
     rotates=st.booleans(),
@@ -208,7 +208,6 @@ def test_whatever_the_endpoint_answers_refresh_tokens_are_kept_and_not_used_up(
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(JSON)
 def test_a_body_of_any_shape_raises_only_errors_of_ours(body: object) -> None:
     async def send(request: Request[TokenResponse]) -> TokenResponse:

@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 import pytest
 from calls import TOKEN
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 from seeds import read_sample
 
@@ -164,7 +164,6 @@ def test_no_endpoint_is_left_by_an_id(
 SEGMENTS = st.text("abñ😀%?#&=+;:@,'\"<>[]{}|^`~!$()*.-_", min_size=1)
 
 
-@settings(deadline=None)
 @given(SEGMENTS.filter(lambda value: value not in {".", ".."}))
 def test_an_id_fills_exactly_its_own_segment(value: str) -> None:
     before, segment, after = format_path("/a/{one}/b", one=value).split("/")[1:]
@@ -329,7 +328,6 @@ def test_a_refusal_keeps_status_request_attempts_and_64_kib_of_the_body() -> Non
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 @example(b"\xff\xfe\x00")
 def test_a_body_without_a_token_is_kept_byte_for_byte(body: bytes) -> None:
@@ -393,14 +391,12 @@ FIELDS = [field.encode_name for field in msgspec.structs.fields(Message) if fiel
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.binary() | ANY_JSON.map(lambda value: json.dumps(value).encode()))
 def test_no_body_makes_an_accepted_send_an_error(body: bytes) -> None:
     assert isinstance(decode(SEND, Response(201, {}, body)), Sent)
 
 
 @pytest.mark.slow
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(FIELDS), ANY_JSON, max_size=6))
 def test_no_optional_value_costs_the_message(fields: dict[str, object]) -> None:
     body = json.dumps({"id": "m1", **fields}).encode()
