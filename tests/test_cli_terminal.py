@@ -42,6 +42,13 @@ def test_a_long_list_of_orders_is_cut_on_a_terminal_and_whole_in_a_pipe() -> Non
     assert "2000006001000002, 2000006001000100\n" in mlmsg(*arguments).stdout
 
 
+def test_a_table_breaks_no_word_on_a_terminal_of_80_columns() -> None:
+    arguments = ("reasons", "2000007002000044", "--sandbox", "--domestic")
+    _, seen = on_terminal(*arguments, COLUMNS="80")
+    lines = [line.strip() for line in without_escapes(seen).splitlines()]
+    assert "TEMPLATE___DELIVERY_PROMISE___1___VAR___LIMIT" in lines
+
+
 def test_without_colours_a_terminal_gets_none() -> None:
     code, seen = on_terminal("thread", "2000007001000022", "--sandbox", NO_COLOR="1", TERM="dumb")
     assert code == 0

@@ -159,9 +159,9 @@ class _Bar(Progress):
         yield from super().get_renderables()
         for task in self.tasks:
             rate = f"{task.completed / (task.elapsed or 1.0):.1f} threads/s"
-            waiting = self._waiting()
-            delay = f", {waiting} calls wait for the rate limit" if waiting else ""
-            yield Text(f"  {task.fields['counts']}  {rate}{delay}")
+            yield Text(f"  {task.fields['counts']}  {rate}")
+            if waiting := self._waiting():
+                yield Text(f"  {waiting} calls wait for the rate limit")
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from rich.align import Align
 from rich.console import Console
+from rich.measure import Measurement
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
@@ -113,7 +114,11 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> Non
         table = Table(*columns, box=None, pad_edge=False, header_style="bold")
         for row in cells:
             table.add_row(*(Text(cell, overflow="fold") for cell in row))
-        _console().print(table)
+        console = _console()
+        unlimited = console.options.update(max_width=1000)
+        if Measurement.get(console, unlimited, table).maximum > console.width:
+            table.padding = (0, 1, 0, 0)
+        console.print(table)
         return
     widths = [max(map(len, column)) for column in zip(columns, *cells, strict=True)]
     for line in (columns, *cells):
