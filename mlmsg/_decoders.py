@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Generic, TypeVar
+from zlib import crc32
 
 import msgspec
 
@@ -84,7 +85,7 @@ claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)
 claim_page = JsonDecoder(ClaimPage)
 claim_detail = JsonDecoder(ClaimDetail)
-order_page = JsonDecoder(OrderPage)
+_order_page = JsonDecoder(OrderPage)
 order = JsonDecoder(Order)
 me = JsonDecoder(Me)
 _token_response = JsonDecoder(TokenResponse)
@@ -145,6 +146,27 @@ def missed_feeds(response: Response) -> list[msgspec.Raw]:
     """Return the missed notifications, each as JSON. One integrator reports a bare array."""
     is_array = response.body.lstrip()[:1] == b"["
     return _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
+
+
+def order_page(response: Response) -> OrderPage:
+    """Return a page of orders. A row that cannot be read costs only itself."""
+    try:
+        return _order_page(response)
+    except msgspec.ValidationError:
+        value = _lenient.parse(response.body)
+        rows = value.get("results") if isinstance(value, dict) else None
+        if not (isinstance(value, dict) and isinstance(rows, list)):
+            raise
+        page = _lenient.convert(value | {"results": []}, OrderPage)
+        return msgspec.structs.replace(page, results=[_order_or_placeholder(row) for row in rows])
+
+
+def _order_or_placeholder(row: object) -> Order:
+    """Return an order. A row without an id is told from others by a number under zero."""
+    try:
+        return _lenient.convert(row, Order)
+    except msgspec.ValidationError:
+        return Order(id=-1 - crc32(msgspec.json.encode(row)))
 
 
 def claim_messages(response: Response) -> ClaimMessages:

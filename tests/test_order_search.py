@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import UTC, date, datetime, timedelta
 from multiprocessing.reduction import ForkingPickler
-from typing import TypeVar
+from typing import Final, TypeVar
 
 import pytest
 from calls import AT_ONCE, PACK_ID
@@ -13,6 +13,7 @@ from calls import AT_ONCE, PACK_ID
 from mlmsg import (
     AuthenticationError,
     Client,
+    DecodeError,
     NotFound,
     OrdersUnreadable,
     PackRef,
@@ -112,6 +113,37 @@ async def test_an_unreadable_order_hides_no_other_pack() -> None:
     copied = ForkingPickler.loads(ForkingPickler.dumps(caught.value))
     assert str(copied) == str(caught.value)
     assert order_id in str(copied)
+
+
+UNREADABLE: Final[list[object]] = [None, {}, {"id": None}, {"id": "x"}, "text", [1]]
+
+
+@both
+@pytest.mark.parametrize("row", UNREADABLE, ids=repr)
+async def test_an_unreadable_row_hides_no_other_row(site_id: str, row: object) -> None:
+    market = market_of(site_id, packs=2)
+    ids = [int(order.id) for order in market.orders.values()]
+    rows: list[object] = [{"id": ids[0]}, row, {"id": ids[-1]}]
+    body = {"results": rows, "paging": {"total": 3, "limit": 50, "offset": 0}}
+    empty = {"results": [], "paging": {"total": 0, "limit": 50, "offset": 0}}
+    found: list[PackRef] = []
+    async with Sandbox(market=market) as sandbox, client_of(sandbox) as client:
+        sandbox.inject(Fault(status=200, body=body, path="/orders/search"))
+        sandbox.inject(Fault(status=200, body=empty, path="/orders/search", times=100))
+        with pytest.raises(OrdersUnreadable) as caught:
+            await collect(client.packs.all(since=SINCE), found)
+    assert [pack.order_ids for pack in found] == [[ids[0]], [ids[-1]]]
+    assert [type(error) for error in caught.value.errors.values()] == [DecodeError]
+
+
+@both
+async def test_a_search_without_any_readable_row_ends_the_walk(site_id: str) -> None:
+    rows = [{"number": number} for number in range(30)]
+    body = {"results": rows, "paging": {"total": 30, "limit": 50, "offset": 0}}
+    async with Sandbox(market=market_of(site_id, packs=1)) as sandbox, client_of(sandbox) as client:
+        sandbox.inject(Fault(status=200, body=body, path="/orders/search", times=100))
+        with pytest.raises(DecodeError, match="no id"):
+            [pack async for pack in client.packs.all(since=SINCE)]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, PermissionDenied), (401, AuthenticationError)])

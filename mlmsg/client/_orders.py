@@ -47,6 +47,8 @@ ORDERS_AHEAD = 8
 MAX_FAILURES_IN_A_ROW = 20
 """Orders that cannot be read, one after the other, before the walk ends with the last error."""
 
+_NO_ID = "a row of the order search has no id that can be read"
+
 _HOUR = timedelta(hours=1)
 
 
@@ -60,7 +62,8 @@ class OrdersUnreadable(MlmsgError):
     """Some orders could not be read, so their packs are unknown. All other packs were yielded.
 
     Attributes:
-        errors: The error of each order, by the order's id.
+        errors: The error of each order, by the order's id; by a number under zero for a row of the
+            search without a readable id.
     """
 
     def __init__(self, errors: Mapping[int, MlmsgError]) -> None:
@@ -87,6 +90,11 @@ class _Unreadable:
             raise error
         self.errors[order_id] = error
 
+    def raise_if_any(self) -> None:
+        """Raise `OrdersUnreadable` at the end of the walk."""
+        if self.errors:
+            raise OrdersUnreadable(self.errors)
+
 
 class OrderSearch:
     """Find the packs of a seller through the search for orders."""
@@ -103,9 +111,15 @@ class OrderSearch:
         """Yield every pack whose orders were updated in a span of time, once."""
         if self._seller.is_domestic:
             site_id = await self._seller.site_id()
+            unreadable = _Unreadable()
             async with aclosing(self._rows(since, until, on_total)) as rows:
                 async for row in rows:
-                    yield _pack_ref([row], row, site_id, row.seller_id)
+                    if row.id < 0:
+                        unreadable.add(row.id, DecodeError(_NO_ID))
+                    else:
+                        unreadable.in_a_row = 0
+                        yield _pack_ref([row], row, site_id, row.seller_id)
+            unreadable.raise_if_any()
             return
         async with aclosing(self._global_packs(since, until, on_total)) as packs:
             async for pack in packs:
@@ -172,13 +186,14 @@ class OrderSearch:
                     yield pack
                 else:
                     repeated += 1
-        if unreadable.errors:
-            raise OrdersUnreadable(unreadable.errors)
+        unreadable.raise_if_any()
 
     async def _read_row(self, row: Order) -> tuple[int, PackRef | MlmsgError]:
         """Return the id of the order that shows the pack, and the pack or the order's error."""
         orders = row.orders or [row]
         first = orders[0]
+        if first.id < 0:
+            return first.id, DecodeError(_NO_ID)
         try:
             order = await self._session.send(_operations.order(first.id))
         except (ApiError, DecodeError) as error:

@@ -142,9 +142,9 @@ class Packs:
 
         Raises:
             RuleError: A datetime has no zone. Nothing was sent.
-            OrdersUnreadable: Some orders of Global Selling could not be read. It is raised at the
-                end, after all other packs. If 20 orders in a row cannot be read, the error of the
-                last one is raised at once.
+            OrdersUnreadable: Some orders could not be read. It is raised at the end, after all
+                other packs. If 20 orders in a row cannot be read, the error of the last one is
+                raised at once.
             TransportError: More orders than one query returns have the same hour of update.
         """
         begin = as_moment("since", since)

@@ -18,7 +18,8 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
     """An order, or a row of the search of Global Selling, which holds orders.
 
     Attributes:
-        id: The order's id. In a row of Global Selling its meaning is not verified.
+        id: The order's id. In a row of Global Selling its meaning is not verified. A number under
+            zero stands for a row that cannot be read.
         pack_id: The pack, or None.
         seller: The seller.
         orders: The orders of a row of Global Selling, otherwise None.

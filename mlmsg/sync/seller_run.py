@@ -199,7 +199,8 @@ class SellerRun:
 
     def _note_unreadable(self, order_id: int, error: MlmsgError) -> None:
         self._unreadable_orders[order_id] = error
-        self.recorder.failed_orders.add(order_id)
+        if order_id >= 0:  # otherwise there is no id by which it could be read again
+            self.recorder.failed_orders.add(order_id)
 
     def _expect(self, name: str, number: int) -> None:
         """Set the expected number of threads, as soon as both walks have told theirs."""
