@@ -1,7 +1,7 @@
 """A support inbox: receive notifications, and hand every new message to a handler.
 
     python examples/inbox_service.py                # a demonstration, against a sandbox
-    python examples/inbox_service.py --port 8080    # the service; see `serve` for its variables
+    python examples/inbox_service.py --port 8080    # the service; see `make_service`
 
 - A notification is stored before it is answered, so an answer of 200 is a promise that is kept.
 - The handler is called at least once for each message, also if the process is killed at any moment.
@@ -327,8 +327,8 @@ def make_app(inbox: Inbox) -> web.Application:
 async def make_service(database: Path, base_url: str) -> web.Application:
     """Return the service of one seller.
 
-    The grant is kept in a file beside the database, so that a restart continues with the newest
-    refresh token.
+    It needs the variables MLMSG_CLIENT_ID, MLMSG_CLIENT_SECRET and MLMSG_REFRESH_TOKEN. The grant
+    is then kept in a file beside the database: a restart continues with the newest refresh token.
     """
     app_id = os.environ["MLMSG_CLIENT_ID"]
     token = RefreshingToken(

@@ -33,7 +33,11 @@ async def test_an_image_is_shown(sandbox: Sandbox, client: Client) -> None:
     picture = await client.attachments.picture(name, site_id="MLM")
     bundle = picture._repr_mimebundle_(include=None, exclude=None)
     assert base64.b64decode(bundle["image/png"]) == stored.data
-    assert len(repr(picture)) < 100
+    assert repr(picture) == "<Picture: image/png, 18.3 kB>"
+    claim = next(iter(sandbox.market.claims.values()))
+    name, file = next((name, file) for name, file in claim.files.items() if name.endswith(".jpg"))
+    bundle = (await client.claims.picture(claim.id, name))._repr_mimebundle_()
+    assert base64.b64decode(bundle["image/jpeg"]) == file.data
 
 
 def test_only_an_image_is_a_picture() -> None:
