@@ -10,7 +10,7 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
@@ -59,8 +59,7 @@ class Fingerprint(msgspec.Struct, frozen=True):
     is_hidden: bool = False
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class SendRecord:
+class SendRecord(msgspec.Struct, frozen=True, eq=False):
     """The values of a send that its message must have.
 
     Attributes:

@@ -11,11 +11,12 @@ import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from contextvars import copy_context
-from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 from typing import Generic, TypeVar, cast
+
+import msgspec
 
 from ._worker_threads import WorkerThreads, wait_until_done
 
@@ -110,8 +111,7 @@ class SourceThread:
             self._loop.call_soon_threadsafe(_set_result, future, result)
 
 
-@dataclass(frozen=True, slots=True)
-class _Result(Generic[T]):
+class _Result(msgspec.Struct, Generic[T], frozen=True):
     """The value that a call returned, or the exception that it raised.
 
     A future must not carry the exception: a task that awaits it throws the exception into its

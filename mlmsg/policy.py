@@ -94,13 +94,11 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.sent if self.status is None else self.status >= _SERVER_ERROR
 
 
-@dataclass(frozen=True, slots=True)
-class Accept:
+class Accept(msgspec.Struct, frozen=True):
     """The response is a success."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fail:
+class Fail(msgspec.Struct, frozen=True):
     """The call fails.
 
     Attributes:
@@ -110,8 +108,7 @@ class Fail:
     unknown: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(msgspec.Struct, frozen=True):
     """The request is sent again.
 
     Attributes:
