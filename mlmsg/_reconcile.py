@@ -10,7 +10,6 @@ import time
 from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Iterable
 from contextlib import aclosing
-from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Generic, TypeVar
@@ -131,7 +130,7 @@ class SendReconciler(Generic[M]):
         try:
             sent = await sending
         except OutcomeUnknown as error:
-            record_of_lost = replace(record, ended=time.time())
+            record_of_lost = msgspec.structs.replace(record, ended=time.time())
             error.with_reconciler(partial(self._find, record_of_lost, messages, fingerprint))
             raise
         finally:
@@ -140,7 +139,7 @@ class SendReconciler(Generic[M]):
         if isinstance(sent, Sent) and sent.id is not None:
             self._account(sent.id, None)
         else:
-            self._nameless.append(replace(record, ended=time.time()))
+            self._nameless.append(msgspec.structs.replace(record, ended=time.time()))
         return sent
 
     def _account(self, name: Hashable, record: SendRecord | None) -> None:
