@@ -2,10 +2,11 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from typing import ClassVar
 
 import click
 
@@ -72,7 +73,7 @@ class _Options:
 
 
 class _SyncCommand(Job):
-    variables = (
+    variables: ClassVar[Sequence[tuple[str, str]]] = (
         *VARIABLES,
         ("AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY", "The keys of s3://BUCKET."),
         ("AWS_ENDPOINT_URL", "The address of another S3; http needs AWS_ALLOW_HTTP=true."),
