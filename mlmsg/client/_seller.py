@@ -30,7 +30,7 @@ class Seller:
     ) -> None:
         check_bool("`global_selling`", global_selling)
         self.family = Family.GLOBAL_SELLING if global_selling else Family.DOMESTIC
-        self.is_domestic = self.family is Family.DOMESTIC
+        self.is_domestic: bool = self.family is Family.DOMESTIC
         self._session = session
         self._user_id = None if user_id is None else check_user_id("user_id", user_id)
         self._me: Me | None = None
