@@ -34,6 +34,7 @@ def plan(to: Path, base_url: str, **settings: object) -> Shard:
 
 async def test_timeouts_and_retries(tmp_path: Path) -> None:
     async def silent(peer: Peer) -> None:
+        await peer.head()
         await peer.rest()
 
     retry = RetryPolicy(attempts=2, base=0)
