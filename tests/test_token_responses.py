@@ -69,7 +69,9 @@ async def test_a_response_without_an_access_token_keeps_its_refresh_token(sandbo
         assert store.token == Token(access_token="", refresh_token=sandbox.grant.refresh_token)
 
 
-@pytest.mark.parametrize("refresh_token", ["", None, 7.5, "a\nb", "ñ", "a\ufffd"], ids=ascii)
+@pytest.mark.parametrize(
+    "refresh_token", ["", None, 7, 7.5, ["a"], "a\nb", "ñ", "a\ufffd"], ids=ascii
+)
 async def test_a_damaged_refresh_token_does_not_replace_the_old_one(
     sandbox: Sandbox, refresh_token: object
 ) -> None:

@@ -1,8 +1,20 @@
 """The response of the token endpoint."""
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import msgspec
 
 __all__ = ["TokenResponse"]
+
+
+def _without_numbers(value: Mapping[str, object]) -> Mapping[str, object]:
+    """Leave out tokens that are no texts. A token is kept as it came, or not at all."""
+    return {
+        name: item
+        for name, item in value.items()
+        if isinstance(item, str) or not name.endswith("_token")
+    }
 
 
 class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,6 +33,8 @@ class TokenResponse(msgspec.Struct, frozen=True, kw_only=True):
     expires_in: float | None = None
     refresh_token: str | None = None
     user_id: int | None = None
+
+    _reshape: ClassVar = staticmethod(_without_numbers)
 
     def __repr__(self) -> str:
         return f"<TokenResponse to user {self.user_id}>"
