@@ -16,6 +16,7 @@ from ssl import SSLContext
 from typing import SupportsIndex, TypeGuard, TypeVar
 from urllib.parse import urlsplit
 
+from ._patterns import LazyPattern
 from .errors import InvalidToken, RuleError
 
 __all__ = [
@@ -43,8 +44,8 @@ T = TypeVar("T")
 MAX_REPR = 80
 """Characters of an invalid value that its error repeats."""
 
-_PRINTABLE_ASCII = re.compile(r"[\x21-\x7e]+")
-_NOT_IN_SEGMENT = re.compile(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
+_PRINTABLE_ASCII = LazyPattern(r"[\x21-\x7e]+")
+_NOT_IN_SEGMENT = LazyPattern(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
 def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:

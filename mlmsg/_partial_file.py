@@ -10,7 +10,6 @@ holds a lock on it while it lives, by which `sweep` knows the files that a kille
 
 import hashlib
 import os
-import re
 import secrets
 import socket
 import stat
@@ -21,6 +20,7 @@ from functools import cache, partial
 from pathlib import Path
 from typing import NamedTuple
 
+from ._patterns import LazyPattern
 from ._streams import Buffer, coalesce, fsync_directory
 from ._worker_threads import Lane, WorkerThreads, run_in_thread
 from .errors import TargetExists
@@ -47,7 +47,7 @@ STALE_SECONDS = 24 * 3600.0
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
 
-_PARTIAL_NAME = re.compile(r"\.mlmsg-([0-9a-f]{8})-[0-9a-f]{16}\.part")
+_PARTIAL_NAME = LazyPattern(r"\.mlmsg-([0-9a-f]{8})-[0-9a-f]{16}\.part")
 
 
 class WrittenFile(NamedTuple):

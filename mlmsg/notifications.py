@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from . import _lenient
+from ._patterns import LazyPattern
 from .errors import NotificationError
 from .models._base import UtcStruct
 
@@ -76,15 +77,15 @@ _CLAIM = r"(?:v[0-9]+/)?claims/([0-9]{1,20})(?:/[A-Za-z0-9_-]+)*"
 """A claim, and the parts of it that a path may name after its id. No part contains a dot: `..`
 would lead to something else."""
 
-_DOMESTIC_CLAIM = re.compile(rf"/?(?:post-purchase/)?{_CLAIM}")
+_DOMESTIC_CLAIM = LazyPattern(rf"/?(?:post-purchase/)?{_CLAIM}")
 
-_TOPICS: dict[str, tuple[Kind, re.Pattern[str]]] = {
-    "messages": ("message", re.compile(rf"(?:/?messages/)?({_ID})")),
-    "marketplace_messages": ("message", re.compile(rf"/?marketplace/messages/({_ID})")),
+_TOPICS: dict[str, tuple[Kind, LazyPattern[str]]] = {
+    "messages": ("message", LazyPattern(rf"(?:/?messages/)?({_ID})")),
+    "marketplace_messages": ("message", LazyPattern(rf"/?marketplace/messages/({_ID})")),
     "post_purchase": ("claim", _DOMESTIC_CLAIM),
     "claims": ("claim", _DOMESTIC_CLAIM),
     "claims_actions": ("claim", _DOMESTIC_CLAIM),
-    "marketplace_claims": ("claim", re.compile(rf"/?(?:marketplace/)?{_CLAIM}")),
+    "marketplace_claims": ("claim", LazyPattern(rf"/?(?:marketplace/)?{_CLAIM}")),
 }
 
 
@@ -159,7 +160,7 @@ def _undelivered(element: dict[str, object]) -> dict[str, object]:
 
 
 def _identity(
-    identity: str | None, resource: re.Match[str], envelope: _Envelope, pattern: re.Pattern[str]
+    identity: str | None, resource: re.Match[str], envelope: _Envelope, pattern: LazyPattern[str]
 ) -> str | None:
     """Return an id that no other event has.
 
