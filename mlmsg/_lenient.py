@@ -7,7 +7,6 @@ place of a text, a date in another spelling. Any other invalid optional value is
 default. An invalid required value is an error.
 """
 
-import codecs
 import json
 import math
 import re
@@ -20,6 +19,7 @@ import msgspec
 
 from ._numbers import whole_number
 from ._patterns import LazyPattern
+from ._text_encoding import decode_text
 
 __all__ = ["convert", "parse"]
 
@@ -44,7 +44,7 @@ def parse(body: bytes) -> object:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = str(error)
-    text = _text(body).strip(_AROUND)
+    text = decode_text(body).strip(_AROUND)
     for candidate in (text, _ESCAPE.sub(_escape, text)):
         try:
             value = _TOLERANT.decode(candidate)
@@ -57,23 +57,6 @@ def parse(body: bytes) -> object:
 
 _AROUND = "".join(map(chr, range(0x21))) + "\x7f\ufeff"
 """Characters before and after a document that are ignored: controls, blanks, a byte order mark."""
-
-
-def _text(body: bytes) -> str:
-    """Return the text of a body: UTF-8, or UTF-16 or UTF-32 where a byte order mark says so."""
-    for mark, encoding in _BYTE_ORDER_MARKS:
-        if body.startswith(mark):
-            return body.decode(encoding, "replace")
-    return body.decode("utf-8", "replace")
-
-
-_BYTE_ORDER_MARKS = (
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16, whose mark is its beginning
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-)
 
 
 def _finite(text: str) -> float | None:

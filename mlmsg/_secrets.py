@@ -6,10 +6,11 @@ Read this module to audit what may leak. `Secret` hides a value from `repr()` an
 
 import re
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import SupportsIndex, TypeVar
 
 from ._patterns import LazyPattern
+from ._text_encoding import decode_text
 
 __all__ = [
     "REDACTED",
@@ -100,12 +101,16 @@ def _pattern_for(secret: str) -> re.Pattern[str]:
 
 
 def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:
-    """Return the first `limit` bytes of a body, redacted."""
-    text = redact(body[:limit].decode("utf-8", "surrogateescape"), secrets)
-    if len(body) >= limit:
-        for secret in secrets:
+    """Return the first `limit` bytes of a body, redacted; as UTF-8 if another encoding was."""
+    data, is_cut = body[:limit], len(body) >= limit
+    # A byte order mark may be wrong, so neither reading of the bytes may show a secret.
+    for decode in (partial(str, encoding="utf-8", errors="surrogateescape"), decode_text):
+        original = text = decode(data)
+        text = redact(text, secrets)
+        for secret in secrets if is_cut else ():
             text = _without_partial_secret(text, secret)
-    return text.encode("utf-8", "surrogateescape")
+        data = data if text == original else text.encode("utf-8", "surrogateescape")
+    return data
 
 
 def _without_partial_secret(text: str, secret: str) -> str:

@@ -18,11 +18,16 @@ def fill(
     for number in range(packs):
         pack = market.add_pack(first_id + number)
         stored = [
-            market.add_file(os.urandom(size), f"photo {n}.jpg", "image/jpeg") for n in range(files)
+            market.add_file(_jpeg(size), f"photo {n}.jpg", "image/jpeg") for n in range(files)
         ]
         market.add_message(pack.id, "see here", attachments=[file.id for file in stored])
         added.append(pack.id)
     return added
+
+
+def _jpeg(size: int) -> bytes:
+    """Return random bytes that cannot look like a JSON document."""
+    return b"\xff\xd8\xff" + os.urandom(size - 3)
 
 
 def expected(market: Market) -> dict[str, bytes]:

@@ -1,5 +1,6 @@
 """Error bodies in all their shapes, errors inside of errors, and tokens that never show."""
 
+import codecs
 import json
 import time
 from typing import Final
@@ -239,3 +240,17 @@ def test_any_token_is_redacted(token: str) -> None:
     for text in (token, json.dumps(token)[1:-1]):
         body = f"<<{text}>>".encode()
         assert token.encode() not in redact_bytes(body, (token,), 1000).replace(b"***", b"")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+def test_a_token_in_another_encoding_is_redacted(encoding: str) -> None:
+    body = f'{{"message": "Malformed access_token: {ECHOED_TOKEN}"}}'.encode(encoding)
+    error = error_from_response(PAGE, Response(400, {}, body), ECHOED_TOKEN, 1)
+    assert error.message == "Malformed access_token: ***"
+    assert b"Malformed access_token: ***" in error.body
+
+
+@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE])
+def test_a_wrong_mark_of_the_encoding_shows_no_token(mark: bytes) -> None:
+    body = mark + f'{{"message": "Malformed access_token: {ECHOED_TOKEN}"}}'.encode()
+    assert ECHOED_TOKEN.encode() not in redact_bytes(body, (ECHOED_TOKEN,), 1000)

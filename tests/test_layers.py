@@ -18,7 +18,7 @@ PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
     ("_html", "_patterns", "_version", "_worker_threads"),
-    ("_numbers", "_stored_text"),
+    ("_numbers", "_stored_text", "_text_encoding"),
     ("models",),
     ("errors", "_characters", "_sites"),
     ("_arguments", "_event_loop", "_lenient", "_secrets", "_streams"),
@@ -78,6 +78,7 @@ NO_AWAIT = {
     "_secrets",
     "_sites",
     "_stored_text",
+    "_text_encoding",
     "_token_errors",
     "_wire",
     "errors",

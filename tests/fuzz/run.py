@@ -36,7 +36,7 @@ REST_SECONDS = 5.0
 """The time in which closed sockets and tasks must disappear."""
 
 TIMEOUTS = Timeouts(connect=2.0, read=0.1, write=2.0, total=5.0)
-SECRETS = ("a-token", "client-secret", "first-refresh-token", "login-code")
+SECRETS = ("access-token-of-the-fuzz", "client-secret", "first-refresh-token", "login-code")
 """What no error may show. An error of the server echoes the first one."""
 
 CLOCK_SPEED = 1000

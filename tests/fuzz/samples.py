@@ -66,7 +66,7 @@ STATE = {"since": DATE, "started": DATE, "version": 1, "failed_claims": ["5"],
 ERRORS: Sequence[object] = (
     {"message": '{"message":"inside","status":400}', "error": "bad_request", "cause": []},
     {"code": "PA_UNAUTHORIZED", "blocked_by": "PolicyAgent", "message": "no", "status": 403},
-    {"message": "Malformed access_token: a-token", "error": None, "status": 400},
+    {"message": "Malformed access_token: access-token-of-the-fuzz", "error": None, "status": 400},
     {"error_description": "expired", "error": "invalid_grant", "status": 400, "cause": []},
     {"cause": [{"code": "x", "message": "y"}], "status_code": 403, "message": "blocked_by_time"},
     {"message": "Claims 1.0", "error": "unauthorized", "status": 401},
