@@ -13,6 +13,7 @@ import re
 import types
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import TypeVar, Union, get_args, get_origin
 
 import msgspec
@@ -144,7 +145,7 @@ def _may_be(value: object, target: object) -> bool:
     """Return False for an object that has none of the target's fields."""
     for choice in _choices(target):
         if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
-            names = {field.encode_name for field in msgspec.structs.fields(choice)}
+            names = {field.encode_name for field in _fields(choice)}
             return not isinstance(value, Mapping) or not names.isdisjoint(value)
     return True
 
@@ -168,6 +169,11 @@ def _date(value: object) -> datetime | None:
         return None
 
 
+@cache  # msgspec resolves all annotations anew each time
+def _fields(target: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ...]:
+    return msgspec.structs.fields(target)
+
+
 def _choices(target: object) -> tuple[object, ...]:
     return get_args(target) if get_origin(target) in (Union, types.UnionType) else (target,)
 
@@ -177,7 +183,7 @@ def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspe
     reshape = getattr(target, "_reshape", None)
     value = value if reshape is None else reshape(value)
     fields: dict[str, object] = {}
-    for field in msgspec.structs.fields(target):
+    for field in _fields(target):
         if field.encode_name in value:
             try:
                 fields[field.name] = _read(value[field.encode_name], field.type, field.required)
