@@ -116,6 +116,7 @@ async def running(sandbox: Sandbox, database: Path, port: int) -> AsyncIterator[
         "MLMSG_CLIENT_SECRET": grant.client_secret,
         "MLMSG_REFRESH_TOKEN": grant.refresh_token,
         "PYTHONPATH": os.pathsep.join(sys.path),
+        "PYTHONUNBUFFERED": "1",  # the first line says that it listens
     }
     process = await asyncio.create_subprocess_exec(
         sys.executable, str(PATH), "--port", str(port), "--database", str(database),
