@@ -92,6 +92,28 @@ async def test_a_second_run_reads_nothing_of_closed_threads(quiet: Sandbox, tmp_
     assert (full.threads, full.downloaded) == (6, 0)
 
 
+@pytest.mark.parametrize(("option", "mended"), [("full", 2), ("verify", 3)])
+async def test_damaged_files_of_closed_threads_come_back(
+    option: str, mended: int, quiet: Sandbox, tmp_path: Path
+) -> None:
+    await run(quiet, tmp_path)
+    paths = [
+        path
+        for path in sorted(tmp_path.glob("*s/*/*"))
+        if path.name != "manifest.json" and path.parent.parent.name in {"packs", "claims"}
+    ]
+    contents = {path: path.read_bytes() for path in paths}
+    gone, cut, changed, *_ = paths
+    gone.unlink()
+    cut.write_bytes(contents[cut][:-1])
+    changed.write_bytes(contents[changed][:-1] + b"\0")
+    assert (await run(quiet, tmp_path)).downloaded == 0  # it looks at no closed thread
+    report = await run(quiet, tmp_path, **{option: True})
+    assert (report.threads, report.downloaded, report.failed) == (6, mended, [])
+    wrong = [path for path in paths if path.read_bytes() != contents[path]]
+    assert wrong == ([] if option == "verify" else [changed])
+
+
 async def test_a_new_message_is_found_by_the_unread_list(quiet: Sandbox, tmp_path: Path) -> None:
     await run(quiet, tmp_path)
     market = quiet.market

@@ -96,7 +96,9 @@ class _SyncCommand(Job):
     metavar="MOMENT",
     help=f"With --all: updated since then: {FORMS}.",
 )
-@click.option("--full", is_flag=True, help="With --all: read every thread again.")
+@click.option(
+    "--full", is_flag=True, help="With --all: read every thread again; find deleted files."
+)
 @click.option("--app-id", metavar="ID", help="With --all: read the missed notifications too.")
 @click.option(
     "--to", required=True, metavar="TARGET", help="Folder, or a URL such as s3://bucket/prefix."
@@ -114,7 +116,11 @@ class _SyncCommand(Job):
     show_default=True,
     help="Files downloaded at the same time.",
 )
-@click.option("--verify", is_flag=True, help="Compare the SHA-256 of existing files.")
+@click.option(
+    "--verify",
+    is_flag=True,
+    help="Compare the SHA-256 of existing files. With --all: implies --full.",
+)
 @click.option(
     "--share",
     type=click.IntRange(1),
@@ -149,7 +155,8 @@ def sync(
     claim_id, holds the ids. Blank lines and # comments are skipped.
 
     With --all, no list is needed: all packs and claims that were updated since --since are found.
-    A later run with the same target reads only the threads that can have changed.
+    A later run with the same target reads only the threads that can have changed, and does not
+    notice that a file of another thread was deleted or damaged: --full and --verify do.
 
     With --sandbox no account is needed: the command starts a sandbox, and mirrors all of its
     threads unless packs or claims are given.

@@ -9,7 +9,8 @@ threads that can have changed:
   writes, who is then unread,
 - those that could not be read.
 
-The state that this needs lies in the target, in `state/{user_id}.json`.
+A file of any other thread that was damaged or deleted in the target is not noticed. `full` and
+`verify` read every thread. The state that this needs lies in the target, in `state/{user_id}.json`.
 """
 
 from collections.abc import Callable
@@ -48,18 +49,22 @@ async def sync_seller(
     """Mirror the attachments of all packs and claims of the seller, and return a report.
 
     The first run reads every thread whose sale or claim was updated since `since`. A later run with
-    the same target reads only what can have changed.
+    the same target reads only the threads that can have changed, and looks at the files of these:
+    it does not notice files of other threads that were damaged or deleted in the target. Pass
+    `full=True` to fetch those that are missing or have another size, or `verify=True` to check the
+    content too.
 
     Args:
         client: The client of the seller. Its retries and its budget apply to the job.
         to: A folder, a URL or a store, as for `sync_attachments`.
         since: The first moment of the last update: an aware datetime, or a date (its first moment
             in UTC). The API knows orders of the last twelve months.
-        full: True to read every thread again.
+        full: True to read every thread that was updated since `since` again.
         app_id: The application's id, to read its missed notifications too; or None.
         concurrency: The number of files fetched at the same time, and of threads read at the same
             time.
-        verify: True to read each mirrored file and compare its SHA-256.
+        verify: True to read every thread again, as with `full`, and each mirrored file, and to
+            compare its SHA-256.
         on_event: Called with each `SyncEvent`, in the event loop. If it raises, the exception is
             logged, and it is not called again.
         report: The report to add to, so that it can be read during the job and after an error.
@@ -82,7 +87,7 @@ async def sync_seller(
         target = await open_target(to)
         try:
             last = await read_state(target, state_key(me.id))
-            span = _span_of(begin, last, full=full)
+            span = _span_of(begin, last, full=full or verify)
             run = SellerRun(client, me, last, span.begin, report)
             await run.read_missed(app_id)
             listeners: list[Callable[[SyncEvent], object]] = [run.recorder.note]
