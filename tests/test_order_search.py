@@ -23,7 +23,14 @@ from mlmsg import (
 )
 from mlmsg._map_ahead import map_ahead
 from mlmsg.policy import Effect
-from mlmsg.sandbox import Fault, Market, Sandbox, generated_market
+from mlmsg.sandbox import (
+    Fault,
+    Market,
+    MarketplaceSeller,
+    Sandbox,
+    example_market,
+    generated_market,
+)
 
 T = TypeVar("T")
 
@@ -82,6 +89,36 @@ async def test_an_order_leads_to_its_pack(site_id: str) -> None:
         assert (await client.packs.of_order(alone)).pack_id == int(alone)
         with pytest.raises(NotFound):
             await client.packs.of_order(1)
+
+
+async def test_each_pack_has_the_site_that_its_order_names() -> None:
+    # One user id for the sellers of four sites: the seller tells no site.
+    market = example_market()
+    assert len({seller.user_id for seller in market.marketplaces}) == 1
+    sites = {int(pack.id): pack.site_id for pack in market.packs.values()}
+    async with Sandbox(market=market) as sandbox, client_of(sandbox) as client:
+        found = [
+            pack async for pack in client.packs.all(since=datetime.now(UTC) - timedelta(days=30))
+        ]
+        asked = [await client.packs.of_order(pack.order_ids[0]) for pack in found]
+        messages = [(await client.packs.page(pack.pack_id)).messages[0] for pack in found]
+    assert {pack.pack_id: pack.site_id for pack in found} == sites
+    assert len(set(sites.values())) == 4
+    assert [pack.site_id for pack in asked] == [pack.site_id for pack in found]
+    assert [message.site_id for message in messages] == [pack.site_id for pack in found]
+
+
+@pytest.mark.parametrize("context", [{}, {"context": None}, {"context": {"site": "CBT"}}])
+@pytest.mark.parametrize(("sites", "expected"), [(["MLM", "MLB"], None), (["MLM", "MLM"], "MLM")])
+async def test_an_order_without_a_site_has_the_only_one_of_its_seller(
+    context: dict[str, object], sites: list[str], expected: str | None
+) -> None:
+    market = Market()
+    market.marketplaces = [MarketplaceSeller(9, site_id, "remote") for site_id in sites]
+    body = {"id": 7, "pack_id": 55, "seller": {"id": 9}, **context}
+    async with Sandbox(market=market) as sandbox, client_of(sandbox) as client:
+        sandbox.inject(Fault(status=200, body=body, path="/orders/7"))
+        assert (await client.packs.of_order(7)).site_id == expected
 
 
 async def test_an_order_whose_error_names_its_pack(sandbox: Sandbox, client: Client) -> None:

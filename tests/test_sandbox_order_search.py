@@ -83,6 +83,7 @@ async def test_a_domestic_page(http: ClientSession, sandbox: Sandbox) -> None:
                 "buyer": {"id": 7},
                 "shipping": {"id": None},
                 "mediations": [],
+                "context": {"site": "MLM"},
             },
             {
                 "id": 11,
@@ -96,6 +97,7 @@ async def test_a_domestic_page(http: ClientSession, sandbox: Sandbox) -> None:
                 "buyer": {"id": 5},
                 "shipping": {"id": 6},
                 "mediations": [{"id": 77}],
+                "context": {"site": "MLM"},
             },
         ],
         "sort": sort,

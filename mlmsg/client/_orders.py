@@ -1,7 +1,7 @@
 """The packs of a seller: the walk over all orders, and the pack of one order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -24,7 +24,7 @@ from mlmsg.errors import (
     MlmsgError,
     RuleError,
 )
-from mlmsg.models import PackRef
+from mlmsg.models import MarketplaceSeller, PackRef
 from mlmsg.models._orders import Order, OrderPage
 from mlmsg.policy import Effect
 
@@ -36,6 +36,7 @@ __all__ = [
     "is_order_in_pack",
     "limit_order_search",
     "pack_named_by",
+    "sites_by_seller",
 ]
 
 SEARCHES_PER_MINUTE = 100
@@ -138,7 +139,7 @@ class OrderSearch:
                 raise
             site_id = await self._seller.site_id() if self._seller.is_domestic else None
             return PackRef(pack_id=named, site_id=site_id, order_ids=[number])
-        site_id = await self._site_of(order.seller_id)
+        site_id = await self._site_of(order, order.seller_id)
         return _pack_ref([order], order, site_id, order.seller_id)
 
     def _rows(
@@ -201,19 +202,31 @@ class OrderSearch:
                 raise
             return first.id, error
         seller_id = order.seller_id or first.seller_id
-        site_id = await self._site_of(seller_id)
+        site_id = await self._site_of(order, seller_id)
         return first.id, _pack_ref(orders, order, site_id, seller_id)
 
-    async def _site_of(self, seller_id: int | None) -> str | None:
-        """Return the site of a seller of the account, or None."""
+    async def _site_of(self, order: Order, seller_id: int | None) -> str | None:
+        """Return the site of an order: the order names it, or its seller has only one."""
         if self._seller.is_domestic:
             return await self._seller.site_id()
+        if order.site_id is not None:
+            return order.site_id
         async with self._asking_for_sites:
             if self._sites is None:
                 user_id = await self._seller.user_id()
                 sellers = await self._session.send(_operations.marketplace_sellers(user_id))
-                self._sites = {seller.user_id: seller.site_id for seller in sellers}
+                self._sites = sites_by_seller(sellers)
         return self._sites.get(seller_id or 0)
+
+
+def sites_by_seller(sellers: Iterable[MarketplaceSeller]) -> dict[int, str | None]:
+    """Return the site of each seller; None for a seller of several sites, which shows no site."""
+    sites: dict[int, str | None] = {}
+    for seller in sellers:
+        known = sites.setdefault(seller.user_id, seller.site_id)
+        if known != seller.site_id:
+            sites[seller.user_id] = None
+    return sites
 
 
 def is_order_in_pack(error: BadRequest) -> bool:

@@ -14,6 +14,10 @@ class _OrderSeller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     id: int | None = None
 
 
+class _OrderContext(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    site: str | None = None
+
+
 class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
     """An order, or a row of the search of Global Selling, which holds orders.
 
@@ -22,6 +26,7 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
             zero stands for a row that cannot be read.
         pack_id: The pack, or None.
         seller: The seller.
+        context: The site of the sale, beside other things. The rows of Global Selling have none.
         orders: The orders of a row of Global Selling, otherwise None.
         last_updated: The time of the last update, or None.
         date_last_updated: Another spelling of it.
@@ -30,6 +35,7 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
     id: int
     pack_id: int | None = None
     seller: _OrderSeller | None = None
+    context: _OrderContext | None = None
     orders: "list[Order] | None" = None
     last_updated: datetime | None = None
     date_last_updated: datetime | None = None
@@ -43,6 +49,12 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
     def seller_id(self) -> int | None:
         """The seller's id, or None."""
         return self.seller.id if self.seller else None
+
+    @property
+    def site_id(self) -> str | None:
+        """The site of the sale, or None. `CBT`, the site of an account, is no site of a sale."""
+        site_id = self.context.site if self.context else None
+        return None if site_id == "CBT" else site_id or None
 
 
 class OrderPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):

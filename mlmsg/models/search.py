@@ -73,7 +73,8 @@ class PackRef(UtcStruct, frozen=True, kw_only=True, gc=False):
     Attributes:
         pack_id: The pack, or the order if it belongs to no pack: the id of the thread.
         seller_id: The seller of the thread, or None.
-        site_id: The seller's site, or None if the API does not show it.
+        site_id: The site of the sale, as the order names it, or else the only site of the seller.
+            None if neither shows it.
         order_ids: The orders of the pack that were found beside each other.
         updated: The time of the last update of these orders; aware, or None.
     """

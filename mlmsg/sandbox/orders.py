@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from mlmsg.sandbox.schemas.dates import date_to_milliseconds, later_date
-from mlmsg.sandbox.schemas.orders import OrderDetails, Reference
+from mlmsg.sandbox.schemas.orders import Context, OrderDetails, Reference
 
 __all__ = ["CANCELLED", "Order", "SaleRow", "sale_row"]
 
@@ -17,6 +17,7 @@ class Order:
     """An order; all attributes may be changed at any time, and the next search sees it.
 
     Attributes:
+        site_id: The site of the sale; `context.site` of the order shows it.
         pack_id: The pack of the order; None for an order whose thread has the order's id.
         date_closed: The date of the confirmation; None before it.
         mediations: The ids of `mediations`. Whether they are ids of claims is not verified.
@@ -63,6 +64,7 @@ class Order:
             buyer=Reference(self.buyer_id),
             shipping=Reference(self.shipping_id),
             mediations=[Reference(number) for number in self.mediations],
+            context=Context(self.site_id),
         )
 
 

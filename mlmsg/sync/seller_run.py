@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from mlmsg._map_ahead import map_ahead
 from mlmsg.client import Client, OrdersUnreadable
+from mlmsg.client._orders import sites_by_seller
 from mlmsg.errors import MlmsgError, NotFound
 from mlmsg.models import Me, PackRef
 from mlmsg.notifications import Notification
@@ -191,10 +192,10 @@ class SellerRun:
         return (await self._sites_of_sellers()).get(seller_id or 0)
 
     async def _sites_of_sellers(self) -> Mapping[int, str | None]:
-        """Return the site of each seller of the account."""
+        """Return the site of each seller of the account; None for a seller of several sites."""
         if self._sites is None:
             sellers = await self.client.account.sellers() if self.me.global_selling else ()
-            self._sites = {seller.user_id: seller.site_id for seller in sellers}
+            self._sites = sites_by_seller(sellers)
         return self._sites
 
     def _note_unreadable(self, order_id: int, error: MlmsgError) -> None:

@@ -9,6 +9,7 @@ from mlmsg.sandbox.schemas.packs import Paging
 
 __all__ = [
     "Config",
+    "Context",
     "GlobalOrder",
     "GlobalOrderPage",
     "GlobalPackDetails",
@@ -28,6 +29,12 @@ class Reference(Struct, frozen=True):
     id: int | None
 
 
+class Context(Struct, frozen=True):
+    """The origin of an order; the API shows more of it than the site of the sale."""
+
+    site: str
+
+
 class OrderDetails(Struct, frozen=True):
     """An order; the API has many more fields."""
 
@@ -42,6 +49,7 @@ class OrderDetails(Struct, frozen=True):
     buyer: Reference
     shipping: Reference
     mediations: list[Reference]
+    context: Context
 
 
 class PackDetails(Struct, frozen=True):
