@@ -9,7 +9,7 @@ import math
 import operator
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from inspect import iscoroutinefunction
 from os import PathLike
 from ssl import SSLContext
@@ -32,6 +32,7 @@ __all__ = [
     "check_sequence",
     "check_ssl",
     "check_token",
+    "closest_hint",
     "expand_user",
     "is_content_type",
     "is_index",
@@ -232,6 +233,15 @@ def is_content_type(value: object) -> bool:
     parameter = rf"""[ \t]*;[ \t]*{token}=({token}|"[\x20-\x21\x23-\x5b\x5d-\x7e]*")"""
     pattern = rf"{token}/{token}({parameter})*"
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
+
+
+def closest_hint(value: object, known: Iterable[str]) -> str:
+    """Return "Did you mean …?" for a value that resembles a known one, otherwise `""`."""
+    import difflib  # noqa: PLC0415  (few programs need it, and it takes long)
+
+    text = value.strip().lower() if isinstance(value, str) else ""
+    close = difflib.get_close_matches(text, known, 1)
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def shorten(value: object) -> str:

@@ -3,18 +3,28 @@
 A public method returns an awaitable, an async iterator or an async context manager. Confusing them
 gives errors of Python such as "'async for' requires an object with __aiter__ method, got
 coroutine". The class decorator `explain_misuse` wraps each result, so that every wrong use raises a
-`UsageError` that shows the right one. It also rejects event loops that are not asyncio's.
+`UsageError` that shows the right one. It also rejects event loops that are not asyncio's, and a
+value other than True or False for a parameter that is a bool: `"false"` would count as true.
 """
 
 import asyncio
 import inspect
 import sys
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Coroutine, Generator
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Generator,
+    Mapping,
+)
 from contextlib import AbstractAsyncContextManager
 from functools import wraps
 from types import FunctionType, TracebackType
 from typing import NoReturn, TypeVar
 
+from mlmsg._arguments import check_bool
 from mlmsg._event_loop import check_asyncio
 from mlmsg.errors import UsageError
 
@@ -51,10 +61,18 @@ def _repr_method(name: str) -> Callable[[object], str]:
 
 
 def _explained(method: FunctionType, name: str) -> Callable[..., object]:
+    flags = tuple(key for key, kind in method.__annotations__.items() if kind is bool)
+
+    def check_flags(kwargs: Mapping[str, object]) -> None:
+        for flag in flags:
+            if flag in kwargs:
+                check_bool(f"`{flag}`", kwargs[flag])
+
     if inspect.iscoroutinefunction(method):
 
         @wraps(method)
         def call(*args: object, **kwargs: object) -> object:
+            check_flags(kwargs)
             return _Call(method(*args, **kwargs), name)
 
         _mark_as_coroutine_function(call)
@@ -62,6 +80,7 @@ def _explained(method: FunctionType, name: str) -> Callable[..., object]:
 
     @wraps(method)
     def wrapped(*args: object, **kwargs: object) -> object:
+        check_flags(kwargs)
         result = method(*args, **kwargs)
         if isinstance(result, AsyncGenerator):
             return _Iteration(result, name)

@@ -4,7 +4,7 @@ import operator
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from ._arguments import check_int, is_index, shorten
+from ._arguments import check_int, closest_hint, is_index, shorten
 from .errors import RuleError
 from .rules import Family
 
@@ -120,10 +120,7 @@ def _check_names(family: Family, given: Mapping[str, object]) -> None:
     known = _DOMESTIC_FILTERS if family is Family.DOMESTIC else _SHARED_FILTERS
     for name in given:
         if name not in known:
-            import difflib  # noqa: PLC0415  (few programs need it, and it takes long)
-
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"Did you mean {close[0]!r}?" if close else ""
+            hint = closest_hint(name, known)
             raise RuleError("filter of a claim search", repr(name), ", ".join(sorted(known)), hint)
 
 

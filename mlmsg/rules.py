@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from ._arguments import check_id, check_int, shorten
+from ._arguments import check_id, check_int, closest_hint, shorten
 from ._patterns import LazyPattern
 from ._sites import SITE_NAMES, closest_site
 from .errors import RuleError
@@ -263,10 +263,11 @@ RECEIVERS = {
 """Roles that can receive a claim message, and their actions (Messages claims, "Actions")."""
 
 
-def check_receiver(role: str) -> str:
-    """Return the action that a message to this role needs."""
+def check_receiver(role: str, name: str = "receiver_role") -> str:
+    """Return the action that a message to this role needs. The senders have the same roles."""
     if not isinstance(role, str) or role not in RECEIVERS:
-        raise RuleError("`receiver_role`", shorten(role), ", ".join(map(repr, RECEIVERS)))
+        allowed, hint = ", ".join(map(repr, RECEIVERS)), closest_hint(role, RECEIVERS)
+        raise RuleError(f"`{name}`", shorten(role), allowed, hint)
     return RECEIVERS[role]
 
 

@@ -212,7 +212,7 @@ async def test_each_action_of_the_table_lets_a_message_through(
     others = [{"type": "buyer", "available_actions": None}, {"role": "warehouse_dispatcher"}]
     sandbox.inject(Fault(status=200, body={"stage": stage, "players": [seller, *others]}))
     sandbox.inject(sample_fault(f"{SAMPLE}_with_attachment_response", 201))
-    await client.claims.send(CLAIM, "Hola", receiver_role=receiver, check=True)
+    await client.claims.send(CLAIM, "Hola", receiver_role=receiver, check=True, sender_role=sender)
     path = "/marketplace/v2/claims/5294629673"
     assert request_lines(sandbox) == [f"GET {path}", f"POST {path}/actions/send-message"]
 
@@ -243,6 +243,31 @@ async def test_a_message_to_anyone_else_is_refused_before_sending(
     assert caught.value.action == f"send_message_to_{role}"
     assert caught.value.open_roles == (OPEN[stage],)
     assert request_lines(sandbox) == [f"GET /marketplace/v2/claims/{claim.id}"]
+
+
+@pytest.mark.parametrize("sender", ["respondant", "", None, 5])
+async def test_an_unknown_role_of_the_sender_is_refused(
+    client: Client, sandbox: Sandbox, sender: str
+) -> None:
+    with pytest.raises(RuleError, match="`sender_role`"):
+        await client.claims.send(
+            CLAIM, "Hola", receiver_role="complainant", check=True, sender_role=sender
+        )
+    assert not sandbox.requests
+
+
+async def test_a_role_that_the_claim_does_not_have_may_write_to_nobody(
+    client: Client, sandbox: Sandbox
+) -> None:
+    action = {"action": "send_message_to_complainant"}
+    players = [{"role": "respondent", "available_actions": [action]}]
+    sandbox.inject(Fault(status=200, body={"players": players}))
+    with pytest.raises(ActionNotAvailable) as caught:
+        await client.claims.send(
+            CLAIM, "Hola", receiver_role="complainant", check=True, sender_role="mediator"
+        )
+    assert caught.value.open_roles == ()
+    assert len(sandbox.requests) == 1
 
 
 async def test_a_closed_claim_takes_no_message_at_all(client: Client, sandbox: Sandbox) -> None:

@@ -188,7 +188,8 @@ class Claims:
             attachments: Files that were uploaded to this claim before.
             files: Files to upload now.
             check: True to read the claim first, and to send only if your role may do so now.
-            sender_role: Your own role, for `check`. A seller is usually the respondent.
+            sender_role: Your own role, for `check`. A seller is usually the respondent. A role that
+                the claim does not have may take no action.
 
         Raises:
             RuleError: A rule is broken. Nothing was sent.
@@ -198,6 +199,7 @@ class Claims:
         """
         check_text(text)
         check_receiver(receiver_role)
+        check_receiver(sender_role, "sender_role")
         check_id("claim_id", claim_id)
         names = [_file_name(item) for item in check_sequence("`attachments`", attachments)]
         check_sequence("`files`", files)
@@ -317,11 +319,9 @@ class Claims:
 
 def _check_action(claim: Claim, receiver: str, sender: str) -> None:
     """Raise `ActionNotAvailable` if the sender may not write to the receiver now."""
-    players = {player.role for player in claim.players}
-    roles = {sender} if sender in players else players
-    available = {role: claim.actions_of(roles - {role}) for role in RECEIVERS}
+    available = {role: claim.actions_of({sender} - {role}) for role in RECEIVERS}
     if RECEIVERS[receiver] not in available[receiver]:
-        found = tuple(sorted(claim.actions_of(roles - {receiver})))
+        found = tuple(sorted(available[receiver]))
         open_roles = tuple(role for role, needed in RECEIVERS.items() if needed in available[role])
         raise ActionNotAvailable(RECEIVERS[receiver], found, open_roles)
 
