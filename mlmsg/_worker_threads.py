@@ -93,13 +93,21 @@ class WorkerThreads:
         It must not be cancelled: wait for it behind `asyncio.shield`.
         """
         job = _Job(partial(copy_context().run, function))
-        self._unfinished += 1
         with self._lock:
+            if self._started <= self._unfinished and self._started < THREADS:
+                self._start_thread()
             self._jobs.put(job)
-            if self._started < min(self._unfinished, THREADS):
-                self._started += 1
-                threading.Thread(target=self._work, name="mlmsg worker", daemon=True).start()
+        self._unfinished += 1
         return job.future
+
+    def _start_thread(self) -> None:
+        try:
+            threading.Thread(target=self._work, name="mlmsg worker", daemon=True).start()
+        except RuntimeError:  # the process may have no more threads
+            if not self._started:
+                raise
+        else:
+            self._started += 1
 
     def _work(self) -> None:
         while (job := self._next_job()) is not None:
@@ -109,8 +117,10 @@ class WorkerThreads:
             # the result that was just added is still going to be taken.
             if not self._is_scheduled:
                 self._is_scheduled = True
-                with suppress(RuntimeError):  # the event loop was closed meanwhile
+                try:
                     job.loop.call_soon_threadsafe(self._deliver)
+                except RuntimeError:  # the event loop was closed meanwhile
+                    self._finished.clear()  # a result would keep the event loop in memory
             del job
 
     def _next_job(self) -> "_AnyJob | None":
@@ -202,13 +212,14 @@ class Lane:
 
     async def wait_for_room(self, limit: int) -> None:
         """Wait until at most `limit` calls have not begun. Raise the exception of a call."""
-        if len(self._calls) > limit:
-            self._limit, self._shrunk = limit, self._loop.create_future()
-            # The thread may have looked for the future before it was there: look once more.
-            if len(self._calls) > limit:
-                await self._shrunk
-        if self._working is not None and self._working.done():
-            self._working.result()
+        # Under the lock, or the thread might miss the future, or replace it by None.
+        with self._lock:
+            shrunk = self._loop.create_future() if len(self._calls) > limit else None
+            self._limit, self._shrunk = limit, shrunk
+        if shrunk is not None:
+            await shrunk
+        if self._has_failed:
+            await self.finish()
 
     async def finish(self) -> None:
         """Wait until all calls have returned. Raise the exception of one of them."""
@@ -231,7 +242,7 @@ class Lane:
             with self._lock:
                 self._has_failed = True
                 self._calls.clear()
-            self._note_shrunk()
+                self._note_shrunk()
             raise
 
     def _next_call(self) -> Callable[[], object] | None:
@@ -240,10 +251,11 @@ class Lane:
                 self._is_working = False
                 return None
             call = self._calls.popleft()
-        self._note_shrunk()
+            self._note_shrunk()
         return call
 
     def _note_shrunk(self) -> None:
+        """Wake `wait_for_room`. The lock is held."""
         shrunk = self._shrunk
         if shrunk is not None and len(self._calls) <= self._limit:
             self._shrunk = None

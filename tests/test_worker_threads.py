@@ -1,7 +1,10 @@
 """Worker threads: a call ends with its thread, whatever ends the call; lanes keep their order."""
 
 import asyncio
+import gc
+import queue
 import threading
+import weakref
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
@@ -101,6 +104,54 @@ async def test_an_idle_thread_ends_and_another_one_starts(monkeypatch: pytest.Mo
     assert (await run_in_thread(threading.current_thread)).is_alive()
 
 
+async def test_a_thread_that_cannot_start_takes_the_place_of_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    threads = WorkerThreads()
+
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        for _ in range(_worker_threads.THREADS):
+            with pytest.raises(RuntimeError, match="new thread"):
+                threads.submit(int)
+    release = threading.Event()
+    blocked = threads.submit(lambda: release.wait(5))
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        queued = threads.submit(int)  # the thread that runs does it
+    release.set()
+    async with asyncio.timeout(5):
+        assert await blocked
+        assert await queued == 0
+
+
+def test_an_event_loop_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its result arrives after the end of the event loop."""
+    monkeypatch.setattr(_worker_threads, "IDLE_SECONDS", 0.001)
+    release = threading.Event()
+    workers: queue.SimpleQueue[threading.Thread] = queue.SimpleQueue()
+
+    def work() -> None:
+        workers.put(threading.current_thread())
+        release.wait(5)
+
+    async def leave() -> None:
+        WorkerThreads.of_loop().submit(work)
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(leave())
+    loop.close()
+    kept = weakref.ref(loop)
+    del loop
+    release.set()
+    workers.get(timeout=5).join(5)
+    gc.collect()
+    assert kept() is None
+
+
 async def test_the_calls_of_a_lane_run_in_order_one_at_a_time() -> None:
     lane = Lane(WorkerThreads.of_loop())
     found: list[int] = []
@@ -139,6 +190,25 @@ async def test_a_lane_waits_for_room() -> None:
     await waiting
     release.release(2)
     await lane.finish()
+
+
+async def test_a_thread_and_its_loop_exchange_their_future_under_the_lock() -> None:
+    """Otherwise the thread could replace the next future by None, and nobody would be woken."""
+    is_locked: list[bool] = []
+
+    class WatchedLane(Lane):
+        def __setattr__(self, name: str, value: object) -> None:
+            if name == "_shrunk" and hasattr(self, name):
+                is_locked.append(self._lock.locked())
+            super().__setattr__(name, value)
+
+    lane = WatchedLane(WorkerThreads.of_loop())
+    for _ in range(20):
+        lane.put(int)
+        await lane.wait_for_room(0)
+    await lane.finish()
+    assert is_locked
+    assert all(is_locked)
 
 
 async def test_nothing_runs_after_a_failed_call_of_a_lane() -> None:
