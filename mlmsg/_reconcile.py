@@ -170,7 +170,7 @@ class SendReconciler(Generic[M]):
                     left_to_others += 1
                     if owner in self._running:
                         doubt = _RUNNING
-                elif likeness is Likeness.DOUBTFUL and not self._belongs_to_answered(seen):
+                elif likeness is Likeness.DOUBTFUL and not self._belongs_to_answered(seen, record):
                     doubt = doubt or _CHANGED
         if doubt is not None:
             unknown = OutcomeUnknown(doubt)
@@ -193,10 +193,14 @@ class SendReconciler(Generic[M]):
         others = [other for other in (*self._nameless, *self._running) if other.overlaps(record)]
         return others[left_to_others] if left_to_others < len(others) else record
 
-    def _belongs_to_answered(self, seen: Fingerprint) -> bool:
-        """Return True if this is the message of a send that was answered without an id."""
+    def _belongs_to_answered(self, seen: Fingerprint, record: SendRecord) -> bool:
+        """Return True if it is the message of a send to the thread that was answered without an id.
+
+        In another thread, the same text is another message.
+        """
         clock = self._clock()
-        return any(other.judge(seen, *clock) is Likeness.SAME for other in self._nameless)
+        others = (other for other in self._nameless if other.thread == record.thread)
+        return any(other.judge(seen, *clock) is Likeness.SAME for other in others)
 
 
 _CHANGED = "the thread has a message of that time whose text was changed, cut or hidden"

@@ -364,6 +364,27 @@ async def test_an_answered_send_without_a_message_does_not_match(
     assert await (await unknown_send(client, first_pack(sandbox), "Gracias")).reconcile() is None
 
 
+async def test_a_message_is_not_left_to_an_answered_send_in_another_thread() -> None:
+    """The server took the accent from a lost text, and made it that of another conversation."""
+    thread = {"messages": [thread_message("m1", datetime.now(UTC), "Cafe listo")]}
+    page = msgspec.json.encode(thread | {"paging": {"total": 1}})
+
+    async def serve(peer: Peer) -> None:
+        while head := (await peer.request())[0]:
+            if head.startswith(b"GET"):
+                await peer.answer(200, page)
+            elif b"/packs/2" in head:
+                await peer.answer(201, b"{}")
+            else:
+                return
+
+    async with raw_server(serve) as server, one_client(server.url) as client:
+        await client.packs.send("2", "Cafe listo")
+        error = await unknown_send(client, "1", "Café listo")
+        with pytest.raises(OutcomeUnknown, match="was changed"):
+            await error.reconcile()
+
+
 @pytest.mark.parametrize("fault", NEVER.values(), ids=NEVER)
 async def test_a_claim_message_that_was_not_delivered_is_none(
     fault: Fault, sandbox: Sandbox, client: Client
