@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
+import aiohttp
 import pytest
 from aiohttp.client_proto import ResponseHandler
 from calls import MIB, ONCE, Call, as_coroutine, cancel, download, read_page, send
@@ -16,6 +17,7 @@ from tls import client_context, server_context
 
 from mlmsg import Client, MlmsgError, Timeouts
 from mlmsg._transport._connector import ExchangeConnections
+from mlmsg._transport._running import RunningExchanges
 
 LARGE = 25 * MIB
 HEAD = b"HTTP/1.1 200 OK\r\n"
@@ -298,3 +300,36 @@ async def test_a_finished_exchange_leaves_no_bytes_to_send_on_an_idle_connection
         assert transport.is_closing()
         await asyncio.sleep(0)
         assert here.fileno() == -1
+
+
+async def test_a_socket_that_does_not_tell_its_times_ends_no_timer() -> None:
+    """Not every system answers as Linux does, also where it calls itself so."""
+    exchange = ExchangeConnections()
+    ours, theirs = socket.socketpair()
+    with ours, theirs, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ExchangeConnections, "get_socket", lambda _: ours)
+        running = RunningExchanges(0.05)
+        exchange.waiting_since = 0.0
+        failed = asyncio.get_running_loop().create_future()
+        patch.setattr(ExchangeConnections, "fail", lambda _, error: failed.set_result(error))
+        running.add(exchange)
+        async with asyncio.timeout(5):
+            assert isinstance(await failed, aiohttp.SocketTimeoutError)
+        running.discard(exchange)
+        running.abort()
+
+
+async def test_a_read_timeout_shorter_than_its_confirmation_ends_the_call() -> None:
+    released = asyncio.Event()
+
+    async def stay_silent(peer: Peer) -> None:
+        await peer.request()
+        await released.wait()
+
+    timeouts = Timeouts(read=0.001)
+    async with raw_server(stay_silent) as server:
+        async with Client("t", base_url=server.url, timeout=timeouts, retry=ONCE) as client:
+            async with asyncio.timeout(5):
+                with pytest.raises(MlmsgError, match="read timeout"):
+                    await read_page(client)
+        released.set()

@@ -70,7 +70,8 @@ class RunningExchanges:
         if self._exchanges:
             # An exchange that does not wait yet will wait for the whole limit from then on.
             delay = min(earliest, now) + self._limit - now
-            self._timer = self._loop.call_later(delay, self._check)
+            # `_end` comes first: this would set the time that it compares.
+            self._timer = self._loop.call_later(max(delay, 2 * CONFIRM_SECONDS), self._check)
 
     def _end(self, exchange: ExchangeConnections, since: float) -> None:
         """End an exchange if it still waits as it did when it was found."""
@@ -86,5 +87,9 @@ def _seconds_without_data(exchange: ExchangeConnections) -> float:
     connection = exchange.get_socket()
     if connection is None or sys.platform != "linux":
         return math.inf
-    info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _LAST_DATA_RECEIVED.stop)
+    size = _LAST_DATA_RECEIVED.stop
+    try:
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, size)
+    except OSError:  # an error in a timer would end the timer of all exchanges
+        return math.inf
     return int.from_bytes(info[_LAST_DATA_RECEIVED], sys.byteorder) / 1000
