@@ -130,7 +130,8 @@ class PartialFile:
 
     def discard(self) -> None:
         """Delete the partial file."""
-        self._close()
+        with suppress(OSError):  # a network file system may report the full disk again
+            self._close()
         if self._path:
             with suppress(FileNotFoundError):
                 os.unlink(self._path)

@@ -1,5 +1,6 @@
 """Partial files: each has a name of its own, and only those of ended processes are swept."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -152,6 +153,24 @@ def test_a_file_system_without_links_and_locks(
                 part.commit(overwrite=False)
             part.discard()
     assert names(tmp_path) == ["x"]
+
+
+def test_a_file_that_cannot_be_closed_is_discarded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """NFS reports a full disk when a file is closed, and the descriptor is gone nevertheless."""
+    close = os.close
+
+    def fail(descriptor: int) -> None:
+        close(descriptor)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    part = PartialFile(tmp_path / "x")
+    part.write([b"x"])
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "close", fail)
+        part.discard()
+    assert names(tmp_path) == []
 
 
 def test_folders_are_created_once(tmp_path: Path) -> None:
