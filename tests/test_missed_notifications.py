@@ -6,6 +6,7 @@ from typing import Final
 import pytest
 
 from mlmsg import Client
+from mlmsg.client.notifications import _identity
 from mlmsg.errors import NotificationError
 from mlmsg.notifications import Notification, parse
 from mlmsg.sandbox import Fault, Sandbox
@@ -186,3 +187,9 @@ async def test_a_server_that_ignores_the_offset_is_asked_twice(
     missed = client.notifications.missed(sandbox.grant.client_id)
     assert [notification.id async for notification in missed] == ["m0", "m1"]
     assert len(sandbox.requests) == 2
+
+
+def test_a_large_element_of_another_topic_is_not_kept_in_memory() -> None:
+    identity = _identity(b'{"topic": "items"}' + bytes(100_000), None)
+    assert isinstance(identity, bytes)
+    assert len(identity) < 100

@@ -1,6 +1,7 @@
 """Notifications that could not be delivered ("Missed feeds")."""
 
 from collections.abc import AsyncGenerator
+from hashlib import sha256
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, check_int
@@ -52,7 +53,7 @@ class Notifications:
             count = len(seen)
             for element in map(bytes, elements):
                 notification = _parse_or_none(element)
-                identity = element if notification is None else _identity(notification)
+                identity = _identity(element, notification)
                 if identity not in seen:
                     seen.add(identity)
                     if notification is not None:
@@ -70,7 +71,9 @@ def _parse_or_none(element: bytes) -> Notification | None:
         return None
 
 
-def _identity(notification: Notification) -> object:
+def _identity(element: bytes, notification: Notification | None) -> object:
+    if notification is None:
+        return sha256(element).digest()  # an application may have many that are large
     if notification.notification_id is not None:
         return notification.topic, notification.notification_id
     return notification.topic, notification.resource, notification.sent
