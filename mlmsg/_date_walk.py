@@ -29,7 +29,7 @@ from ._seen_ids import SeenIds
 from .errors import RuleError, TransportError
 from .paging import Page, walk
 
-__all__ = ["DateWalk", "Fetch", "Moment", "OnTotal", "Span", "as_moment"]
+__all__ = ["DateWalk", "Fetch", "Moment", "OnTotal", "Span", "as_moment", "ignore_total"]
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -71,6 +71,10 @@ class _Updated(Protocol[T_contra]):
 
 OnTotal: TypeAlias = Callable[[int], object]
 """Called with the number of rows of a walk, as far as the totals of the search tell it."""
+
+
+def ignore_total(_total: int) -> None:
+    """Do nothing with the number of rows."""
 
 
 class _SliceTooLarge(Exception):
@@ -143,7 +147,7 @@ class DateWalk(msgspec.Struct, Generic[T], frozen=True):
     page_size: int
     concurrency: int = 4
     unit: Callable[[T], Hashable] | None = None
-    on_total: OnTotal = id
+    on_total: OnTotal = ignore_total
 
     async def rows(self, since: datetime, until: datetime | None) -> AsyncGenerator[T, None]:
         """Yield a row for each unit: the slices from old to new, then what was updated meanwhile.

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,7 +11,7 @@ from typing import ClassVar
 import click
 
 from mlmsg._worker_threads import run_in_thread
-from mlmsg.sync import SyncReport, sync_attachments, sync_seller
+from mlmsg.sync import SyncEvent, SyncReport, sync_attachments, sync_seller
 
 from ._command import VARIABLES, Job
 from ._exit_codes import ExitCode
@@ -19,7 +19,7 @@ from ._failures import Failure, describe, exit_code_of
 from ._id_lists import check_list, is_replayable, read_ids
 from ._moments import FORMS, moment
 from ._progress import summary, watch
-from ._settings import Settings, api_options, connect
+from ._settings import Connection, Settings, api_options, connect
 from ._sites import usual_site
 
 __all__ = ["sync"]
@@ -226,33 +226,45 @@ async def _sync(
             return client.waiting_calls
 
         with watch(report, total, settings, waiting) as show, _stop_at_sigterm():
-            if options.since is not None:
-                await sync_seller(
-                    client,
-                    to=options.to,
-                    since=options.since,
-                    full=options.full,
-                    app_id=options.app_id,
-                    concurrency=options.concurrency,
-                    verify=options.verify,
-                    on_event=show,
-                    report=report,
-                )
-                return
-            packs, claims = threads
-            with client.listen(report.count_call):
-                site_id = options.site_id or await usual_site(connection)
-            await sync_attachments(
-                client,
-                packs=packs.ids(),
-                claims=claims.ids(),
-                to=options.to,
-                site_id=site_id,
-                concurrency=options.concurrency,
-                verify=options.verify,
-                on_event=show,
-                report=report,
-            )
+            await _mirror(connection, threads, options, report, show)
+
+
+async def _mirror(
+    connection: Connection,
+    threads: list[_Threads],
+    options: _Options,
+    report: SyncReport,
+    show: Callable[[SyncEvent], object],
+) -> None:
+    """Mirror the packs and claims that are given, or all that were updated since a moment."""
+    client = connection.client
+    if options.since is not None:
+        await sync_seller(
+            client,
+            to=options.to,
+            since=options.since,
+            full=options.full,
+            app_id=options.app_id,
+            concurrency=options.concurrency,
+            verify=options.verify,
+            on_event=show,
+            report=report,
+        )
+        return
+    packs, claims = threads
+    with client.listen(report.count_call):
+        site_id = options.site_id or await usual_site(connection)
+    await sync_attachments(
+        client,
+        packs=packs.ids(),
+        claims=claims.ids(),
+        to=options.to,
+        site_id=site_id,
+        concurrency=options.concurrency,
+        verify=options.verify,
+        on_event=show,
+        report=report,
+    )
 
 
 @contextmanager

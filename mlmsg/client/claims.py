@@ -8,7 +8,7 @@ from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
 from mlmsg._arguments import check_callback, check_id, check_sequence
-from mlmsg._date_walk import Moment, as_moment
+from mlmsg._date_walk import Moment, as_moment, ignore_total
 from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
 from mlmsg._reconcile import SendReconciler, claim_fingerprint
@@ -134,7 +134,7 @@ class Claims:
         begin = as_moment("since", since)
         end = None if until is None else as_moment("until", until)
         check_callback("`on_total`", on_total, "one int")
-        return self._search.walk(begin, end, status, on_total or id)
+        return self._search.walk(begin, end, status, on_total or ignore_total)
 
     async def upload(
         self,

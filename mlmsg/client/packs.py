@@ -7,7 +7,7 @@ from typing import TypeAlias
 from mlmsg import _operations
 from mlmsg._arguments import check_callback, check_id, check_sequence
 from mlmsg._characters import unsupported_characters
-from mlmsg._date_walk import Moment, as_moment
+from mlmsg._date_walk import Moment, as_moment, ignore_total
 from mlmsg._misuse import explain_misuse
 from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
@@ -150,7 +150,7 @@ class Packs:
         begin = as_moment("since", since)
         end = None if until is None else as_moment("until", until)
         check_callback("`on_total`", on_total, "one int")
-        return self._orders.walk(begin, end, on_total or id)
+        return self._orders.walk(begin, end, on_total or ignore_total)
 
     async def of_order(self, order_id: int | str) -> PackRef:
         """Return the pack of an order. The order itself is read ("Orders", get an order).
