@@ -165,7 +165,8 @@ def _identity(
     """Return an id that no other event has.
 
     An `_id` that only repeats the resource, or its id, is the same for all events of a claim. The
-    time at which the API noticed the event, which a redelivery repeats, makes it unique.
+    time at which the API noticed the event makes it unique. Not verified: that a redelivery repeats
+    this time.
     """
     repeated = pattern.fullmatch(identity or "")
     names_resource = identity == resource[1] or (repeated and repeated[1] == resource[1])

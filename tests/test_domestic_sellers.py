@@ -258,6 +258,7 @@ async def test_claims_are_requested_under_the_domestic_path(
     domestic: Sandbox, seller: Client, name: str
 ) -> None:
     await CLAIM_CALLS[name](seller)
+    assert domestic.requests
     assert all(r.path.startswith("/post-purchase/v1/claims/") for r in domestic.requests)
 
 

@@ -24,8 +24,8 @@ COLUMNS = (("PACK", 16), ("UPDATED", 16), ("SITE", 4), ("SELLER", 10), ("ORDERS"
 def packs(settings: Settings, since: datetime, until: datetime | None) -> ExitCode:
     """List the packs whose orders were updated in a span of time.
 
-    The API knows the orders of the last twelve months. With --json, each line is a pack. The first
-    column is a list for `mlmsg sync --packs-from -`.
+    Of a domestic seller, the API knows orders of the last twelve months. With --json, each line is
+    a pack. The first column is a list for `mlmsg sync --packs-from -`.
     """
     check_span(since, until)
 

@@ -129,9 +129,11 @@ class Packs:
 
         The time of the updates is cut into slices, which are walked from old to new. Within a
         slice the order is that of the search: first all other orders, then the cancelled ones. At
-        last come the orders that are updated during the walk. The API knows orders of the last
-        twelve months. In Global Selling, each order is read to learn its pack, and the search
-        allows 100 requests a minute, which all walks of a client share.
+        last come the orders that are updated during the walk. Of a domestic seller, the API knows
+        orders of the last twelve months. Not verified: whether of Global Selling too.
+
+        In Global Selling, each order is read to learn its pack, and the search allows 100 requests
+        a minute, which all walks of a client share.
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first

@@ -58,7 +58,7 @@ async def sync_seller(
         client: The client of the seller. Its retries and its budget apply to the job.
         to: A folder, a URL or a store, as for `sync_attachments`.
         since: The first moment of the last update: an aware datetime, or a date (its first moment
-            in UTC). The API knows orders of the last twelve months.
+            in UTC). `packs.all` says how far the API looks back.
         full: True to read every thread that was updated since `since` again.
         app_id: The application's id, to read its missed notifications too; or None.
         concurrency: The number of files fetched at the same time, and of threads read at the same
