@@ -162,7 +162,7 @@ def order_page(response: Response) -> OrderPage:
 
 
 def _order_or_placeholder(row: object) -> Order:
-    """Return an order. A row without an id is told from others by a number under zero."""
+    """Return an order. A row without an id gets a number under zero."""
     try:
         return _lenient.convert(row, Order)
     except msgspec.ValidationError:

@@ -102,9 +102,10 @@ class Client:
             base_url: Where the API is; `http://` only on this machine.
             timeout: Seconds without progress, or `Timeouts` for each phase, or None.
             retry: How often, and after how long, to try again.
-            budget: How many calls may leave; a `RateBudget()` of its own unless told otherwise.
+            budget: How many calls may leave. By default a `RateBudget()` of its own.
                 Clients of one application share one. None: no limit of our own.
-            on_event: Told of each attempt, in the event loop; a plain, quick function.
+            on_event: Called with an event for each attempt, in the event loop. It must be a plain,
+                quick function.
             max_connections: Calls and open downloads at the same time; more wait. Calls made while
                 your code holds a download open, or yields the bytes of an upload, never wait for
                 that code: if all others wait for it too, they exceed the limit.

@@ -88,7 +88,7 @@ class SellerRun:
         walk = self._walked_packs()
         named: set[int] = set()
         async with aclosing(walk), aclosing(self._named_packs()) as packs:
-            first = await anext(walk, None)  # the search has told its total
+            first = await anext(walk, None)  # now the search has reported its total
             async for pack in packs:
                 if pack.pack_id not in named:
                     named.add(pack.pack_id)
@@ -204,7 +204,7 @@ class SellerRun:
             self.recorder.failed_orders.add(order_id)
 
     def _expect(self, name: str, number: int) -> None:
-        """Set the expected number of threads, as soon as both walks have told theirs."""
+        """Set the expected number of threads, as soon as both walks have reported theirs."""
         self._expected[name] = number
         if self._expected.keys() >= {"packs", "claims"}:
             self.report.expected = sum(self._expected.values())

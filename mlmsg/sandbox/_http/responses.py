@@ -40,6 +40,12 @@ class ErrorResponse(Exception):
             self.response = Response(status, msgspec.json.encode(body), JSON_HEADERS, early)
 
 
+def oauth_error(code: str, message: str) -> ErrorResponse:
+    """Return the refusal of a login or of a token request: a 400 with an error of RFC 6749."""
+    body = {"message": message, "error": code, "status": 400, "cause": []}
+    return ErrorResponse(400, message, body=body)
+
+
 def json_response(value: object, status: int = 200) -> Response:
     """Return a response with a value as JSON."""
     return Response(status, msgspec.json.encode(value), JSON_HEADERS)

@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 
 from mlmsg.sandbox._http.access import allow_all
 from mlmsg.sandbox._http.exchange import Exchange, Route
-from mlmsg.sandbox._http.responses import ErrorResponse, Response
+from mlmsg.sandbox._http.responses import Response, oauth_error
 from mlmsg.sandbox.grants import Grant
 from mlmsg.sandbox.logins import CHALLENGE_METHODS, Login
 
@@ -30,7 +30,7 @@ async def log_in(exchange: Exchange) -> Response:
     """
     query = exchange.request.query
     if len(query) != len(set(query)):
-        raise _refusal("invalid_request", "A parameter is there more than once")
+        raise oauth_error("invalid_request", "A parameter is there more than once")
     grant = _find_grant(exchange.settings.grants, query.get("client_id", ""))
     redirect_uri = _check_redirect(grant, query.get("redirect_uri", ""))
     challenge, method = query.get("code_challenge"), query.get("code_challenge_method", "plain")
@@ -53,7 +53,7 @@ def _find_grant(grants: list[Grant], client_id: str) -> Grant:
     for grant in grants:
         if grant.client_id == client_id:
             return grant
-    raise _refusal("invalid_client", "The client_id is missing or unknown")
+    raise oauth_error("invalid_client", "The client_id is missing or unknown")
 
 
 def _check_redirect(grant: Grant, redirect_uri: str) -> str:
@@ -65,7 +65,7 @@ def _check_redirect(grant: Grant, redirect_uri: str) -> str:
         is_valid = is_valid and redirect_uri.startswith(("https://", "http://"))
     if is_valid and _is_absolute(redirect_uri):
         return redirect_uri
-    raise _refusal("invalid_request", "The redirect_uri is missing, or not the registered one")
+    raise oauth_error("invalid_request", "The redirect_uri is missing, or not the registered one")
 
 
 def _is_absolute(url: str) -> bool:
@@ -92,8 +92,3 @@ def _find_fault(
     if grant.login_error is not None:
         return grant.login_error, "The login was not completed"
     return None
-
-
-def _refusal(code: str, message: str) -> ErrorResponse:
-    body = {"message": message, "error": code, "status": 400, "cause": []}
-    return ErrorResponse(400, message, body=body)

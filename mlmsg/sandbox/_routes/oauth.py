@@ -16,7 +16,7 @@ import msgspec
 
 from mlmsg.sandbox._http.access import allow_all
 from mlmsg.sandbox._http.exchange import Exchange, Route
-from mlmsg.sandbox._http.responses import ErrorResponse, Response, json_response
+from mlmsg.sandbox._http.responses import Response, json_response, oauth_error
 from mlmsg.sandbox.grants import Grant
 
 _FORM = "application/x-www-form-urlencoded"
@@ -77,14 +77,14 @@ ROUTES = (Route("POST", "/oauth/token", issue_tokens, allow_all, limited=False),
 async def _read_form(exchange: Exchange) -> dict[str, str]:
     body = await exchange.body()
     if exchange.request.content_type != _FORM:
-        raise _oauth_error("invalid_request", f"The body must be {_FORM}")
+        raise oauth_error("invalid_request", f"The body must be {_FORM}")
     try:
         pairs = parse_qsl(body.decode(), errors="strict")
     except UnicodeDecodeError:
-        raise _oauth_error("invalid_request", "The body must be UTF-8") from None
+        raise oauth_error("invalid_request", "The body must be UTF-8") from None
     form = dict(pairs)
     if len(form) < len(pairs):
-        raise _oauth_error("invalid_request", "A field is there more than once")
+        raise oauth_error("invalid_request", "A field is there more than once")
     return form
 
 
@@ -92,11 +92,11 @@ def _check_fields(form: dict[str, str]) -> str:
     """Return the grant_type of a complete form."""
     grant_type = form.get("grant_type")
     if grant_type is not None and grant_type not in _FIELDS:
-        raise _oauth_error("unsupported_grant_type", f"Supported: {', '.join(_FIELDS)}")
+        raise oauth_error("unsupported_grant_type", f"Supported: {', '.join(_FIELDS)}")
     required = _FIELDS[grant_type or "refresh_token"]
     missing = [name for name in ("grant_type", *required) if name not in form]
     if grant_type is None or missing:
-        raise _oauth_error("invalid_request", f"Missing: {', '.join(missing)}")
+        raise oauth_error("invalid_request", f"Missing: {', '.join(missing)}")
     return grant_type
 
 
@@ -105,7 +105,7 @@ def _grants_of_application(grants: list[Grant], form: dict[str, str]) -> list[Gr
     application = form["client_id"], form["client_secret"]
     found = [grant for grant in grants if (grant.client_id, grant.client_secret) == application]
     if not found:
-        raise _oauth_error("invalid_client", "The client_id or the client_secret is wrong")
+        raise oauth_error("invalid_client", "The client_id or the client_secret is wrong")
     return found
 
 
@@ -113,7 +113,7 @@ def _find_grant(grants: list[Grant], refresh_token: str) -> Grant:
     for grant in grants:
         if grant.refresh_token == refresh_token:
             return grant
-    raise _oauth_error("invalid_grant", "The refresh token is unknown, or was used before")
+    raise oauth_error("invalid_grant", "The refresh token is unknown, or was used before")
 
 
 def _find_login(grants: list[Grant], form: dict[str, str], now: float) -> Grant:
@@ -124,15 +124,10 @@ def _find_login(grants: list[Grant], form: dict[str, str], now: float) -> Grant:
         if login is None:
             continue
         if login.redirect_uri != form["redirect_uri"]:
-            raise _oauth_error("invalid_grant", "The redirect_uri is not that of the login")
+            raise oauth_error("invalid_grant", "The redirect_uri is not that of the login")
         if login.challenge is not None and verifier is None:
-            raise _oauth_error("invalid_request", "code_verifier is a required parameter")
+            raise oauth_error("invalid_request", "code_verifier is a required parameter")
         if not login.accepts(verifier):
-            raise _oauth_error("invalid_grant", "The code_verifier does not fit")
+            raise oauth_error("invalid_grant", "The code_verifier does not fit")
         return grant
-    raise _oauth_error("invalid_grant", "The code is unknown or expired, or was used before")
-
-
-def _oauth_error(code: str, message: str) -> ErrorResponse:
-    body = {"message": message, "error": code, "status": 400, "cause": []}
-    return ErrorResponse(400, message, body=body)
+    raise oauth_error("invalid_grant", "The code is unknown or expired, or was used before")
