@@ -1,5 +1,6 @@
 """Reasons to start a conversation, both families (api-beyond, a)."""
 
+import math
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -135,6 +136,7 @@ REFUSED: Final[dict[str, tuple[str | Reason, dict[str, Any], str]]] = {
     "variables beside a text": ("OTHER", {"text": "x", "variables": {"V": 1}}, "only with"),
     "a variable that is no number": ("X", {"template_id": "T", "variables": {"V": "1"}}, "number"),
     "a bool": ("X", {"template_id": "T", "variables": {"V": True}}, "number"),
+    "no finite number": ("X", {"template_id": "T", "variables": {"V": math.nan}}, "finite number"),
     "no option": ("", {"text": "x"}, "option's id"),
     "not enabled": (reason(enabled=False), {"text": "x"}, "enabled=False"),
     "not actionable": (reason(actionable=False), {"text": "x"}, "actionable=False"),

@@ -1,5 +1,6 @@
 """Reasons to start a conversation ("Action guide")."""
 
+import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NoReturn
@@ -135,8 +136,9 @@ def _check_content(
     if text is not None and variables:
         raise RuleError("`variables` of a reason", "with a text", "only with a template")
     for name, value in (variables or {}).items():
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise RuleError(f"variable {name!r} of a reason", shorten(value), "a number")
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not (is_number and math.isfinite(value)):  # JSON has no other numbers
+            raise RuleError(f"variable {name!r} of a reason", shorten(value), "a finite number")
 
 
 def _check_against(
