@@ -137,6 +137,7 @@ REFUSED: Final[dict[str, tuple[str | Reason, dict[str, Any], str]]] = {
     "a variable that is no number": ("X", {"template_id": "T", "variables": {"V": "1"}}, "number"),
     "a bool": ("X", {"template_id": "T", "variables": {"V": True}}, "number"),
     "no finite number": ("X", {"template_id": "T", "variables": {"V": math.nan}}, "finite number"),
+    "too large a number": ("X", {"template_id": "T", "variables": {"V": 10**400}}, "finite"),
     "no option": ("", {"text": "x"}, "option's id"),
     "not enabled": (reason(enabled=False), {"text": "x"}, "enabled=False"),
     "not actionable": (reason(actionable=False), {"text": "x"}, "actionable=False"),

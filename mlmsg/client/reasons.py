@@ -1,6 +1,5 @@
 """Reasons to start a conversation ("Action guide")."""
 
-import math
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import NoReturn
@@ -18,6 +17,9 @@ from ._seller import Seller
 from .packs import Packs
 
 __all__ = ["Reasons"]
+
+MAX_VARIABLE = 2**63
+"""The bound of a variable of a template, as a 64-bit number."""
 
 
 @explain_misuse("client.reasons")
@@ -137,7 +139,7 @@ def _check_content(
         raise RuleError("`variables` of a reason", "with a text", "only with a template")
     for name, value in (variables or {}).items():
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
-        if not (is_number and math.isfinite(value)):  # JSON has no other numbers
+        if not (is_number and abs(value) < MAX_VARIABLE):  # NaN is not less than anything
             raise RuleError(f"variable {name!r} of a reason", shorten(value), "a finite number")
 
 
