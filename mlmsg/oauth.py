@@ -154,7 +154,7 @@ class Authorization:
         self._verifier = Secret(secrets.token_urlsafe(64))
         self.url: str = self._login_address()
         self._sent_code = Secret()
-        self._unsaved: Token | None = None
+        self._unreturned: Token | None = None
 
     def __repr__(self) -> str:
         if not hasattr(self, "url"):  # a traceback of `__init__` shows its locals
@@ -169,7 +169,8 @@ class Authorization:
 
         The code works once, so the exchange is never repeated once it may have arrived. If the
         caller is cancelled meanwhile, the answer is awaited for ten seconds more, and stored. If
-        the store fails, call this again with the same address: only the store is tried again.
+        the store fails, or if a call without a store is cancelled, call this again with the same
+        address: nothing is sent again.
 
         Args:
             final_address: The address at which the browser ended, as it was pasted or received. Its
@@ -197,6 +198,7 @@ class Authorization:
         code = read_code(final_address, self.state, self.redirect_uri)
         async with nullcontext() if store is None else store.lock():
             token = await _finish(asyncio.ensure_future(self._obtain(code, store)))
+        self._unreturned = None
         if not token.refresh_token:
             warnings.warn(_NOT_OFFLINE, UserWarning, stacklevel=2)
         return token
@@ -216,16 +218,17 @@ class Authorization:
         return f"{place}/authorization?{urlencode(query)}"
 
     async def _obtain(self, code: Secret, store: TokenStore | None) -> Token:
-        """Send the code, unless its tokens wait to be stored; store them."""
+        """Send the code, unless its tokens wait to be stored or returned; store them."""
         if code != self._sent_code:
-            self._unsaved = await self._request(code)
-        token = self._unsaved
+            self._unreturned = await self._request(code)
+        token = self._unreturned
         if token is None:
             text = "this code was exchanged before, and works once; log in again for a new one"
             raise UsageError(text)
         if store is not None:
             await store.save(token)
-        self._unsaved = None
+            # The store may soon have newer tokens, which another save would replace.
+            self._unreturned = None
         if not token.access_token:
             found, limit = "no valid token", "printable ASCII without spaces"
             raise InvalidToken("access token of the response", found, limit)
@@ -236,7 +239,7 @@ class Authorization:
         request = exchange_code(
             self._client_id, self._client_secret, code, self.redirect_uri, self._verifier
         )
-        self._sent_code, self._unsaved = code, None
+        self._sent_code, self._unreturned = code, None
         session = self._new_session()
         try:
             response = await session.send(request)

@@ -541,6 +541,24 @@ async def test_a_cancelled_exchange_is_stored(sandbox: Sandbox, browser: ClientS
     assert store.token.refresh_token == sandbox.grant.refresh_token
 
 
+async def test_a_cancelled_exchange_without_a_store_keeps_its_tokens(
+    sandbox: Sandbox, browser: ClientSession
+) -> None:
+    authorization = authorization_at(sandbox.url)
+    final = await log_in(browser, authorization)
+    sandbox.inject(Fault(action="pass", delay=0.05, path=TOKEN_PATH))
+    task = asyncio.create_task(authorization.exchange(final))
+    await sandbox.received(2)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    token = await authorization.exchange(final)
+    assert token.refresh_token == sandbox.grant.refresh_token
+    assert sandbox.grant.logins == 1
+    with pytest.raises(UsageError, match="works once"):
+        await authorization.exchange(final)
+
+
 @pytest.mark.parametrize("grace", [0.01, 60.0])
 async def test_a_cancelled_exchange_ends_though_nothing_answers(
     sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, grace: float
