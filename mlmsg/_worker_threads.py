@@ -1,9 +1,10 @@
 """Run blocking functions in a few threads, at little cost to the event loop.
 
 A thread cannot be interrupted. So a cancelled call ends only when its thread has finished, and its
-caller may close everything that the thread used. The futures here are completed by the threads
-alone: nobody else knows them. A task in their place would be cancelled by the end of `asyncio.run`,
-and the executor of the event loop would be shut down, while a thread still writes to a file.
+caller may close everything that the thread used. The futures here are completed only when their
+threads have finished: nobody else knows them. A task in their place would be cancelled by the end
+of `asyncio.run`, and the executor of the event loop would be shut down, while a thread still writes
+to a file.
 
 A wake-up of the event loop costs more than writing a small file. So results are delivered in
 batches: a thread wakes the event loop only if no other result is waiting there already.
