@@ -116,7 +116,7 @@ async def test_a_thread_that_cannot_start_takes_the_place_of_none(
         patch.setattr(threading.Thread, "start", fail)
         for _ in range(_worker_threads.THREADS):
             with pytest.raises(RuntimeError, match="new thread"):
-                threads.submit(int)
+                _ = threads.submit(int)
     release = threading.Event()
     blocked = threads.submit(lambda: release.wait(5))
     with monkeypatch.context() as patch:
@@ -139,7 +139,7 @@ def test_an_event_loop_that_was_left_is_not_kept(monkeypatch: pytest.MonkeyPatch
         release.wait(5)
 
     async def leave() -> None:
-        WorkerThreads.of_loop().submit(work)
+        _ = WorkerThreads.of_loop().submit(work)
 
     loop = asyncio.new_event_loop()
     loop.run_until_complete(leave())
