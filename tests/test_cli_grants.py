@@ -139,6 +139,17 @@ def test_a_grant_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.slow  # a refused connection is tried again
+def test_a_sandbox_that_has_stopped_is_named(tmp_path: Path) -> None:
+    with running_sandbox() as sandbox:
+        url = sandbox.url
+        path = write(tmp_path / "grant.json", grant_for(sandbox, access_token="kept-token"))
+    done = invoke("whoami", "--grant", path)
+    assert done.exit_code == 1
+    assert f"Is the sandbox at {url} still running?" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
 def test_a_grant_does_not_show_its_secrets(sandbox: Sandbox) -> None:
     grant = grant_for(sandbox)
     assert "secret" not in repr(grant)

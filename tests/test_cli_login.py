@@ -117,14 +117,79 @@ def test_a_login_keeps_a_grant_that_all_commands_use_and_refresh(
         sandbox.expire()
 
 
-def test_the_grant_is_kept_in_the_configuration_folder(sandbox: Sandbox, tmp_path: Path) -> None:
+def test_a_rehearsal_leaves_the_grant_of_the_account_alone(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """Each address has a file of its own, which all commands with that address find."""
+    folder = tmp_path / "config" / "mlmsg"
+    folder.mkdir(parents=True, mode=0o700)
+    real = folder / "grant.json"
+    real.write_bytes(msgspec.json.encode(Grant(access_token="a-token", refresh_token="single-use")))
+    before = real.read_bytes()
     variables = {"XDG_CONFIG_HOME": str(tmp_path / "config")}
-    assert log_in(sandbox, variables={**APPLICATION, **variables}).exit_code == 0
-    path = tmp_path / "config" / "mlmsg" / "grant.json"
+    done = log_in(sandbox, variables={**APPLICATION, **variables})
+    assert done.exit_code == 0
+    assert f"use it with --base-url {sandbox.url}\n" in done.stderr
+    path = folder / f"grant-127.0.0.1-{urlsplit(sandbox.url).port}.json"
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
-    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
-    done = invoke("whoami", **variables)
+    assert {file.name for file in folder.glob("*.json")} == {"grant.json", path.name}
+    assert real.read_bytes() == before
+    done = invoke("whoami", "--base-url", f"{sandbox.url}/", **variables)
     assert done.exit_code == 0, done.stderr
+    done = invoke("whoami", "--base-url", "http://127.0.0.1:9", **variables)
+    assert done.exit_code == 2
+    assert "run `mlmsg login --base-url http://127.0.0.1:9`" in done.stderr
+
+
+def test_the_folder_of_the_grants_is_for_its_owner(sandbox: Sandbox, tmp_path: Path) -> None:
+    variables = {**APPLICATION, "XDG_CONFIG_HOME": str(tmp_path / "config")}
+    assert log_in(sandbox, variables=variables).exit_code == 0
+    assert stat.S_IMODE((tmp_path / "config" / "mlmsg").stat().st_mode) == 0o700
+
+
+OTHERS = {
+    "another account": Grant(access_token="a", refresh_token="b", user_id=5),
+    "another API": Grant(access_token="a", refresh_token="b", user_id=700100200),
+    "an unknown account": Grant(access_token="a", refresh_token="b"),
+}
+
+
+@pytest.mark.parametrize("case", [*OTHERS, "another file"])
+def test_a_file_that_a_login_replaces_is_copied(
+    case: str, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    path = tmp_path / "grant.json"
+    data = msgspec.json.encode(OTHERS[case]) if case in OTHERS else b"an important file"
+    label = "grant-5" if case == "another account" else "grant-old"
+    label = "grant-700100200" if case == "another API" else label
+    for number in ("", "-2") if case == "another account" else ("",):
+        path.write_bytes(data)
+        done = log_in(sandbox, "--grant", str(path), "--quiet")
+        assert done.exit_code == 0, done.stderr
+        copy = tmp_path / f"{label}{number}.json"
+        assert f"is now in {copy}\n" in done.stderr
+        assert copy.read_bytes() == data
+        assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+    assert invoke("whoami", "--grant", str(path)).exit_code == 0
+
+
+def test_the_same_account_replaces_its_own_grant(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "grant.json"
+    for _ in range(2):
+        assert log_in(sandbox, "--grant", str(path)).exit_code == 0
+    assert [file.name for file in tmp_path.glob("*.json")] == [path.name]
+
+
+def test_the_variable_of_a_grant_is_not_for_another_api(sandbox: Sandbox, tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    path.write_bytes(msgspec.json.encode(OTHERS["another account"]))
+    before = path.read_bytes()
+    for command in ("login", "whoami"):
+        done = invoke(command, "--base-url", sandbox.url, MLMSG_GRANT=str(path))
+        assert done.exit_code == 2
+        assert "MLMSG_GRANT names a grant of https://api.mercadolibre.com, not of" in done.stderr
+    assert path.read_bytes() == before
+    assert sandbox.requests == []
 
 
 def test_what_is_missing_is_asked_for(sandbox: Sandbox, tmp_path: Path) -> None:

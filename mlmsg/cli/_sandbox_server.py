@@ -68,6 +68,7 @@ def _print_address(sandbox: Sandbox, options: SandboxOptions) -> None:
         print_note(f"    export {CLIENT_SECRET}={sandbox.grant.client_secret}")
         print_note(f"    export {REDIRECT_URI}=https://example.com/after-login")
         print_note(f"    mlmsg login --base-url {sandbox.url}")
+        print_note(f"    mlmsg whoami --base-url {sandbox.url}")
         print_note("Ctrl-C stops it")
 
 

@@ -4,24 +4,27 @@ import asyncio
 import logging
 import os
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial, wraps
 from pathlib import Path
 from typing import Concatenate, ParamSpec, TypeVar
+from urllib.parse import urlsplit
 
 import click
 
+from mlmsg._arguments import check_base_url, is_loopback
 from mlmsg._worker_threads import run_in_thread
 from mlmsg.auth import RefreshingToken
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client
+from mlmsg.errors import TransportError
 
 from ._dry_run import ReadOnlyBudget
 from ._exit_codes import ExitCode
 from ._failures import Failure
-from ._grant_file import GrantFile, default_path
+from ._grant_file import GrantFile, check_variable, default_path
 from ._output import print_note
 
 __all__ = [
@@ -144,7 +147,8 @@ async def connect(
     async with AsyncExitStack() as stack:
         if not settings.sandbox:
             budget = ReadOnlyBudget() if dry_run else RateBudget().share(share)
-            client, is_domestic = await run_in_thread(partial(_client, settings, budget))
+            base_url, client, is_domestic = await run_in_thread(partial(_client, settings, budget))
+            stack.enter_context(_sandbox_hint(base_url))
             yield Connection(await stack.enter_async_context(client), is_domestic)
             return
         # Not at the top: the server and its example files double the time of every command.
@@ -162,30 +166,53 @@ async def connect(
         yield Connection(client, settings.domestic, tuple(market.packs), tuple(market.claims))
 
 
-def _client(settings: Settings, budget: RateBudget) -> tuple[Client, bool]:
-    """Return the client of an account, and True if it is a domestic one. This reads files.
+@contextmanager
+def _sandbox_hint(base_url: str) -> Iterator[None]:
+    """Say what to do if the sandbox at an address of this machine has stopped."""
+    try:
+        yield
+    except TransportError as error:
+        if error.sent or not is_loopback(urlsplit(base_url).hostname or ""):
+            raise
+        hint = f"Is the sandbox at {base_url} still running? Start `mlmsg sandbox`, and log in"
+        raise Failure(f"{error}. {hint} again with its --base-url") from error
+
+
+def _client(settings: Settings, budget: RateBudget) -> tuple[str, Client, bool]:
+    """Return the address and the client of an account, and True if it is a domestic one.
+
+    This reads files.
 
     The token is in the environment or in a grant file.
     """
     token: RefreshingToken | str = os.environ.get(ACCESS_TOKEN, "")
-    base_url, is_domestic = settings.base_url, settings.domestic
-    path = Path(settings.grant).expanduser() if settings.grant else default_path()
+    base_url, is_domestic = check_base_url(settings.base_url or BASE_URL), settings.domestic
+    path = Path(settings.grant).expanduser() if settings.grant else default_path(base_url)
     if settings.grant or (not token and path.exists()):
         file = GrantFile.read(path)
+        if not settings.base_url:
+            base_url = file.grant.api
+        elif not settings.grant:
+            check_variable(file.grant, base_url)
         token = file.token()
-        base_url = base_url or file.grant.base_url
         is_domestic = is_domestic or file.grant.is_domestic
     if not token:
-        text = f"{ACCESS_TOKEN} is not set, and there is no grant: run `mlmsg login`, or "
-        raise Failure(f"{text}add --sandbox to try without an account", ExitCode.USAGE)
+        raise _no_token(base_url)
     client = Client(
         token,
-        base_url=base_url or BASE_URL,
+        base_url=base_url,
         budget=budget,
         global_selling=not is_domestic,
         trust_env=True,
     )
-    return client, is_domestic
+    return base_url, client, is_domestic
+
+
+def _no_token(base_url: str) -> Failure:
+    place = "" if base_url == BASE_URL else f" of {base_url}"
+    flag = place and f" --base-url {base_url}"
+    text = f"{ACCESS_TOKEN} is not set, and there is no grant{place}: run `mlmsg login{flag}`, or "
+    return Failure(f"{text}add --sandbox to try without an account", ExitCode.USAGE)
 
 
 def _log_requests() -> None:

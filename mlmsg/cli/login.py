@@ -36,9 +36,12 @@ from ._failures import Failure, describe
 from ._grant_file import (
     CLIENT_ID,
     CLIENT_SECRET,
+    GRANT,
     REDIRECT_URI,
     Grant,
     GrantFile,
+    LoginFile,
+    check_variable,
     default_path,
     prepare_folder,
 )
@@ -85,13 +88,15 @@ def login(settings: Settings, site_id: str | None) -> ExitCode:
     Open the address that is printed, log in with the main account, and paste the address at which
     the browser ends. What no variable names is asked for.
 
-    The grant file holds the tokens and the application. Only its owner can read it.
+    The grant file holds the tokens and the application. Only its owner can read it. Each --base-url
+    has a file of its own. A grant of another account is not lost: the file is copied first.
     """
     if settings.sandbox:
         return asyncio.run(_rehearse(settings))
     base_url = check_base_url(settings.base_url or BASE_URL)
     site_id = None if site_id is None else check_login_site(site_id)
-    path = Path(settings.grant).expanduser() if settings.grant else default_path()
+    path = Path(settings.grant).expanduser() if settings.grant else default_path(base_url)
+    _check_kept(path, base_url, settings)
     prepare_folder(path)
     questions = Questions()
     last = _last_grant(path, base_url)
@@ -109,9 +114,11 @@ def login(settings: Settings, site_id: str | None) -> ExitCode:
         base_url=None if base_url == BASE_URL else base_url,
         site_id=None if site_id is None else authorization.site_id,
     )
-    file = GrantFile(path, grant)
+    file = LoginFile(path, grant)
     _show_address(authorization, settings)
     token = _exchange(questions, authorization, file)
+    if file.copy is not None:
+        print_note(f"the grant that was there before is now in {file.copy}")
     return asyncio.run(_greet(token, base_url, settings, file))
 
 
@@ -130,11 +137,18 @@ def _application(questions: Questions, settings: Settings, last: Grant | None) -
     )
 
 
+def _check_kept(path: Path, base_url: str, settings: Settings) -> None:
+    """Check that the variable of the grant file does not name the grant of another API."""
+    if not settings.grant and os.environ.get(GRANT):
+        with suppress(OSError, RuleError):
+            check_variable(GrantFile.read(path).grant, base_url)
+
+
 def _last_grant(path: Path, base_url: str) -> Grant | None:
     """Return the grant of the last login at the same API, if there is one."""
     with suppress(OSError, RuleError):
         grant = GrantFile.read(path).grant
-        if (grant.base_url or BASE_URL).rstrip("/") == base_url:
+        if grant.api == base_url:
             return grant
     return None
 
@@ -163,7 +177,7 @@ def _show_address(authorization: Authorization, settings: Settings) -> None:
     )
 
 
-def _exchange(questions: Questions, authorization: Authorization, file: GrantFile) -> Token:
+def _exchange(questions: Questions, authorization: Authorization, file: LoginFile) -> Token:
     """Return the tokens for a pasted address. On a terminal, ask again after a mistake."""
     while True:
         final_address = Secret(questions.ask(_PASTE))
@@ -186,7 +200,7 @@ def _may_try_again(error: MlmsgError) -> bool:
 
 
 async def _obtain(
-    authorization: Authorization, final_address: str, file: GrantFile | None
+    authorization: Authorization, final_address: str, file: LoginFile | None
 ) -> Token:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # `_greet` prints it as a note
@@ -194,7 +208,7 @@ async def _obtain(
 
 
 async def _greet(
-    token: Token, base_url: str, settings: Settings, file: GrantFile | None
+    token: Token, base_url: str, settings: Settings, file: LoginFile | None
 ) -> ExitCode:
     """Ask who logged in, add the site to the grant file, and print it."""
     try:
@@ -217,7 +231,7 @@ async def _greet(
     return ExitCode.OK
 
 
-def _print_account(me: Me, settings: Settings, file: GrantFile | None) -> None:
+def _print_account(me: Me, settings: Settings, file: LoginFile | None) -> None:
     place = str(file.path) if file is not None else None
     if settings.json:
         account = {"id": me.id, "nickname": me.nickname, "site_id": me.site_id, "tags": me.tags}
@@ -227,6 +241,9 @@ def _print_account(me: Me, settings: Settings, file: GrantFile | None) -> None:
     name, site = me.nickname or "user", me.site_id or "unknown"
     print_line(printable(f"logged in as {name} ({me.id}), site {site}, {family}"))
     settings.note(f"the grant is kept in {place}" if place else "a rehearsal: nothing is kept")
+    is_chosen = settings.grant or os.environ.get(GRANT)
+    if file is not None and file.grant.base_url and not is_chosen:
+        settings.note(f"use it with --base-url {file.grant.base_url}")
 
 
 async def _rehearse(settings: Settings) -> ExitCode:
