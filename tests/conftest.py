@@ -11,6 +11,7 @@ from blockbuster import blockbuster_ctx
 from calls import AT_ONCE
 from commands import Terminal, running_sandbox
 from hypothesis import settings
+from sandboxes import TIMEOUT
 
 from mlmsg import Client
 from mlmsg.sandbox import Sandbox, example_market
@@ -53,6 +54,13 @@ def log_settings_restored() -> Iterator[None]:
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+async def browser() -> AsyncIterator[ClientSession]:
+    """Return the session of a seller's browser, which opens the login page."""
+    async with ClientSession(timeout=TIMEOUT) as session:
+        yield session
 
 
 @pytest.fixture
