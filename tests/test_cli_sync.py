@@ -13,7 +13,7 @@ from commands import mlmsg, on_terminal, started, without_escapes
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
-from mlmsg.cli._progress import watch
+from mlmsg.cli._progress import summary, watch
 from mlmsg.cli._settings import Settings
 from mlmsg.sandbox import example_market
 from mlmsg.sync import SyncEvent, SyncReport, ThreadId
@@ -322,3 +322,15 @@ def test_without_obstore_a_folder_is_filled_and_a_bucket_says_what_to_install(
     assert done.returncode != 0
     assert "pip install 'mlmsg[sync]'" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+@pytest.mark.parametrize("count", [0, 2])
+def test_the_report_names_packs_that_were_not_found(
+    as_json: bool, count: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary(SyncReport(threads=7, not_found=count), "mirror", None, Settings(json=as_json))
+    line = capsys.readouterr().out
+    words = '"not_found":2' if as_json else "threads 7 (not found 2), "
+    assert (words in line.replace(": 2", ":2")) == (count == 2)
+    assert ("not" in line) == (count == 2)

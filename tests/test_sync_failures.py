@@ -1,6 +1,7 @@
 """Failures: one of a file or a thread costs only that one, one of everything ends the job."""
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import date
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from mlmsg.sync import (
     ThreadId,
     merge_reports,
     sync_attachments,
+    sync_seller,
 )
 from mlmsg.sync import report as report_module
 
@@ -93,14 +95,20 @@ async def test_a_lost_thread_costs_only_itself(
 ) -> None:
     market = sandbox.market
     market.denied.add(666)
+    events = Events()
     report = await sync_attachments(
         client,
+        on_event=events,
         packs=["404", "not/an id", *market.packs],
         claims=[404, 666, *market.claims],
         to=tmp_path,
         site_id="MLM",
     )
-    assert report.threads == 8  # a pack that is not there is a thread without messages
+    # A pack that is not there is a thread without messages, but it is counted.
+    assert (report.threads, report.not_found) == (8, 1)
+    assert [event.thread.id for event in events.all if not event.found] == ["404"]
+    assert "8 threads, 1 not found (404), " in repr(report)
+    assert merge_reports([report, report, SyncReport()]).not_found == 2
     failed = sorted(one.thread.path for one in report.failed)
     assert failed[:2] == ["claims/404", "claims/666"]
     assert failed[2].startswith("packs/")
@@ -275,6 +283,27 @@ def test_a_report_keeps_a_bounded_number_of_failures(monkeypatch: pytest.MonkeyP
     assert (total.omitted_failures, total.downloaded, total.skipped) == (3, 1, 2)
     assert (total.threads, total.bytes) == (4, 5)
     assert merge_reports([]) == SyncReport()
+
+
+@pytest.mark.parametrize("reports", [[5], [SyncReport(), None], 5, None])
+def test_only_reports_are_merged(reports: object) -> None:
+    with pytest.raises(RuleError, match=r"`reports`: found .*, allowed: .*SyncReport"):
+        merge_reports(reports)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("job", [sync_attachments, sync_seller])
+async def test_a_client_and_a_report_are_needed(
+    job: Callable[..., Awaitable[object]], sandbox: Sandbox, client: Client, tmp_path: Path
+) -> None:
+    more = {"to": tmp_path / "new"} | ({"since": date(2020, 1, 1)} if job is sync_seller else {})
+    for wrong in (None, "token", 5):
+        with pytest.raises(RuleError, match=r"`client`: found .*, allowed: a Client"):
+            await job(wrong, **more)
+    for wrong_report in (5, "report"):
+        with pytest.raises(RuleError, match=r"`report`: found .*, allowed: a SyncReport"):
+            await job(client, report=wrong_report, **more)
+    assert sandbox.requests == []
+    assert not (tmp_path / "new").exists()
 
 
 def test_a_failure_says_where_and_why() -> None:

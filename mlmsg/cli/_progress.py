@@ -68,15 +68,18 @@ def summary(report: SyncReport, to: str, error: Exception | None, settings: Sett
         counts = {"threads": report.threads, "downloaded": report.downloaded}
         counts |= {"skipped": report.skipped, "failed": failed, "bytes": report.bytes}
         counts |= {"requests": sum(report.calls.values()), "waited": report.waits}
+        if report.not_found:
+            counts |= {"not_found": report.not_found}
         level = "error" if failed or error else "info"
         more: dict[str, object] = {"expected": report.expected}
         more |= {"waited_seconds": round(report.waited, 3), "calls": report.calls}
         print_json_line(_stamp("report", level) | {"to": to} | counts | more | _error_fields(error))
     elif not settings.quiet:
+        not_found = f" (not found {report.not_found})" if report.not_found else ""
         waits = f"{report.waits} waited for the rate limit"
         calls = sorted(report.calls.items(), key=lambda call: -call[1])
         print_line(
-            f"mirrored into {printable(to)}: threads {report.threads}, "
+            f"mirrored into {printable(to)}: threads {report.threads}{not_found}, "
             f"files downloaded {report.downloaded} ({decimal(report.bytes)}), "
             f"already there {report.skipped}, failed {failed}, "
             f"API requests {sum(report.calls.values())} ({waits}): "
@@ -96,13 +99,15 @@ def _error_fields(error: Exception | None) -> dict[str, object]:
 
 
 def _json_line(event: SyncEvent) -> None:
-    fields = {
+    fields: dict[str, object] = {
         "kind": event.thread.kind,
         "id": event.thread.id,
         "filename": event.filename,
         "path": event.path,
         "size": event.size,
     }
+    if not event.found:
+        fields["found"] = False
     stamp = _stamp(event.kind, LEVELS.get(event.kind, "info"))
     print_json_line(stamp | fields | _error_fields(event.error))
 

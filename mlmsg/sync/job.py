@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterable, Callable, Iterable, Sized
 from functools import partial
 
-from mlmsg._arguments import check_bool, check_callback, check_int
+from mlmsg._arguments import check_bool, check_callback, check_int, shorten
 from mlmsg._event_loop import check_asyncio
 from mlmsg._worker_threads import run_in_thread
 from mlmsg.client import Client
-from mlmsg.errors import UsageError
+from mlmsg.errors import RuleError, UsageError
 
 from .folder import Folder
 from .ids import Ids, check_ids, check_sites
-from .report import SyncEvent, SyncReport
+from .report import SyncEvent, SyncReport, check_report
 from .target import Target, TargetLike, check_target_like, is_forked_after_obstore
 from .workers import Workers
 
@@ -71,7 +71,7 @@ async def sync_attachments(
             missing, or was imported before this process was forked.
         Exception: Any exception of a token source of your own, unchanged.
     """
-    check_settings(concurrency, on_event, verify=verify)
+    check_settings(client, concurrency, on_event, report, verify=verify)
 
     def check() -> None:  # in a thread: a list may hold a million ids
         check_ids("packs", packs, Iterable | AsyncIterable)
@@ -93,7 +93,9 @@ async def sync_attachments(
     return report
 
 
-def check_settings(concurrency: int, on_event: object, *, verify: bool) -> None:
+def check_settings(
+    client: object, concurrency: int, on_event: object, report: object, *, verify: bool
+) -> None:
     """Check the arguments that both jobs have.
 
     Raises:
@@ -101,6 +103,10 @@ def check_settings(concurrency: int, on_event: object, *, verify: bool) -> None:
         UsageError: Another library than asyncio, or none, runs the caller.
     """
     check_asyncio()
+    if not isinstance(client, Client):
+        raise RuleError("`client`", shorten(client), "a Client")
+    if report is not None:
+        check_report("`report`", report)
     check_int("`concurrency`", concurrency, 1)
     check_bool("`verify`", verify)
     check_callback("`on_event`", on_event, "one event")

@@ -36,28 +36,31 @@ async def list_attachments(
     thread: ThreadId,
     site_id: str | None,
     note_date: Callable[[Message], object],
+    note_not_found: Callable[[], object],
 ) -> AsyncGenerator[Listed, None]:
     """Yield every attachment of the thread; one that is in two messages is yielded twice.
 
-    A pack without messages, which the API answers with 404, has none. `note_date` is called with
-    each message of a pack.
+    A pack without messages, which the API answers with 404, has none: `note_not_found` is called.
+    `note_date` is called with each message of a pack.
     """
     if thread.kind == "claim":
         for claim_message in await client.claims.messages(thread.id):
             for attachment in claim_message.attachments or ():
                 yield _of_claim(claim_message, attachment)
         return
-    async with aclosing(_messages(client, thread.id)) as messages:
+    async with aclosing(_messages(client, thread.id, note_not_found)) as messages:
         async for message in messages:
             note_date(message)
             for file in message.attachments:
                 yield _of_pack(message, file, site_id)
 
 
-async def _messages(client: Client, pack_id: str) -> AsyncGenerator[Message, None]:
+async def _messages(
+    client: Client, pack_id: str, note_not_found: Callable[[], object]
+) -> AsyncGenerator[Message, None]:
     """Yield the messages of a pack. The id may also be that of an order in the pack."""
     try:
-        async with aclosing(_messages_or_none(client, pack_id)) as messages:
+        async with aclosing(_messages_or_none(client, pack_id, note_not_found)) as messages:
             async for message in messages:
                 yield message
     except BadRequest as error:
@@ -69,12 +72,14 @@ async def _messages(client: Client, pack_id: str) -> AsyncGenerator[Message, Non
     if named is None or str(named) == pack_id:
         named = (await client.packs.of_order(pack_id)).pack_id
     # Followed once: a second error of this kind is final, or two orders could name each other.
-    async with aclosing(_messages_or_none(client, str(named))) as messages:
+    async with aclosing(_messages_or_none(client, str(named), note_not_found)) as messages:
         async for message in messages:
             yield message
 
 
-async def _messages_or_none(client: Client, pack_id: str) -> AsyncGenerator[Message, None]:
+async def _messages_or_none(
+    client: Client, pack_id: str, note_not_found: Callable[[], object]
+) -> AsyncGenerator[Message, None]:
     """Yield the messages of a pack; none for the 404 of a thread that has no messages."""
     is_empty = True
     try:
@@ -86,6 +91,7 @@ async def _messages_or_none(client: Client, pack_id: str) -> AsyncGenerator[Mess
         is_thread = error.request is not None and error.request.operation == "packs.page"
         if not (is_empty and is_thread):
             raise
+        note_not_found()
 
 
 async def fetch(

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal, TypeAlias
 
+from mlmsg._arguments import shorten
 from mlmsg._html import render_table, size_text
+from mlmsg.errors import RuleError
 from mlmsg.events import AttemptEvent
 
 from .keys import segment
@@ -17,6 +19,7 @@ __all__ = [
     "SyncReport",
     "ThreadId",
     "ThreadKind",
+    "check_report",
     "merge_reports",
 ]
 
@@ -86,6 +89,8 @@ class SyncEvent:
         size: The bytes of the file, or 0.
         error: The error, or None.
         newest: The time of the newest message of a pack that was read completely, or None.
+        found: False for a pack that the API answered with 404: it has no messages, or its id is
+            wrong.
     """
 
     kind: EventKind
@@ -95,6 +100,7 @@ class SyncEvent:
     size: int = 0
     error: Exception | None = None
     newest: datetime | None = None
+    found: bool = True
 
 
 @dataclass(slots=True, repr=False)
@@ -114,6 +120,9 @@ class SyncReport:
         waited: The seconds that they waited for it, added up.
         expected: The number of packs and claims of the job, as far as the searches tell it. None
             if it is unknown. It is corrected while the job runs.
+        not_found: The number of packs, of those in `threads`, that the API answered with 404. It
+            answers so for a pack without messages, and for an id that does not exist: if the number
+            is higher than you expect, check the ids.
     """
 
     threads: int = 0
@@ -127,6 +136,7 @@ class SyncReport:
     mismatched: int = 0
     waited: float = field(default=0.0, compare=False)
     expected: int | None = field(default=None, compare=False)
+    not_found: int = 0
 
     @property
     def failures(self) -> int:
@@ -137,6 +147,7 @@ class SyncReport:
         """Count one step."""
         if event.kind == "thread":
             self.threads += 1
+            self.not_found += not event.found
         elif event.kind == "skipped":
             self.skipped += 1
         elif event.kind == "mismatch":
@@ -159,6 +170,7 @@ class SyncReport:
         self.threads += other.threads
         self.downloaded += other.downloaded
         self.skipped += other.skipped
+        self.not_found += other.not_found
         self.bytes += other.bytes
         self.mismatched += other.mismatched
         self.omitted_failures += other.omitted_failures
@@ -178,8 +190,10 @@ class SyncReport:
         return render_table(title, ("thread", "file", "error"), _failure_rows(self))
 
     def _figures(self) -> list[str]:
+        not_found = [f"{self.not_found} not found (404)"] if self.not_found else []
         return [
             f"{self.threads} threads",
+            *not_found,
             f"{self.downloaded} files fetched ({size_text(self.bytes)})",
             f"{self.skipped} there before",
             f"{self.failures} failed",
@@ -195,9 +209,22 @@ def _failure_rows(report: SyncReport) -> list[tuple[str, str, str]]:
     return [(f.thread.path, f.filename or "", str(f.error)) for f in report.failed]
 
 
+def check_report(name: str, report: object) -> None:
+    """Reject what is not a `SyncReport`."""
+    if not isinstance(report, SyncReport):
+        raise RuleError(name, shorten(report), "a SyncReport")
+
+
 def merge_reports(reports: Iterable[SyncReport]) -> SyncReport:
-    """Return the sum of the reports."""
+    """Return the sum of the reports.
+
+    Raises:
+        RuleError: `reports` is not an iterable of `SyncReport`s.
+    """
+    if not isinstance(reports, Iterable):
+        raise RuleError("`reports`", shorten(reports), "an iterable of SyncReports")
     total = SyncReport()
     for report in reports:
+        check_report("`reports`", report)
         total.include(report)
     return total

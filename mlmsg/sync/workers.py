@@ -45,6 +45,7 @@ class _Thread:
 
     Attributes:
         failure: The error that its files have in common, or None.
+        found: False if the API answered 404.
     """
 
     id: ThreadId
@@ -58,6 +59,11 @@ class _Thread:
     in_quarantine: list[Listed] = field(default_factory=list)
     newest: datetime | None = None
     failure: RuleError | None = None
+    found: bool = True
+
+    def note_not_found(self) -> None:
+        """Remember that the API answered 404."""
+        self.found = False
 
     def note_date(self, message: Message) -> None:
         """Remember the time of the newest message."""
@@ -139,7 +145,9 @@ class Workers:
 
     async def _walk(self, thread: _Thread, wanted: Send[_FetchTask]) -> None:
         try:
-            listed = list_attachments(self.client, thread.id, thread.site_id, thread.note_date)
+            listed = list_attachments(
+                self.client, thread.id, thread.site_id, thread.note_date, thread.note_not_found
+            )
             async with aclosing(listed) as files:
                 async for file in files:
                     self._note_response(thread)
@@ -224,7 +232,7 @@ class Workers:
             if thread.is_walked and thread.failure is not None:
                 self._fail(thread, None, thread.failure)
             elif thread.is_walked:
-                self._emit(SyncEvent("thread", thread.id, newest=thread.newest))
+                self._emit(SyncEvent("thread", thread.id, newest=thread.newest, found=thread.found))
         self.open.discard(thread.id)
 
     def _fail(self, thread: _Thread, filename: str | None, error: Exception) -> None:
