@@ -1,4 +1,4 @@
-"""Fixtures for the tests of your own code: a running sandbox, and a client for it.
+"""Fixtures for the tests of your own code: a market, a running sandbox, and a client for it.
 
 The plugin is active as soon as `mlmsg` is installed. The fixtures work in asynchronous tests that
 pytest-asyncio runs (in both of its modes), or the plugin of anyio (on asyncio), also side by side.
@@ -7,12 +7,21 @@ pytest-asyncio runs (in both of its modes), or the plugin of anyio (on asyncio),
         await answer(mlmsg_client, next(iter(mlmsg_sandbox.market.packs)))
         assert mlmsg_sandbox.requests[-1].method == "POST"
 
-Both live in the event loop of the test. So the fixtures ask who runs the test, and enter them
-there. They are no `async def` fixtures: pytest-asyncio (in its auto mode) and anyio both take
-those, and the sandbox would then wait in an event loop that does not run.
+The sandbox serves `mlmsg_market`, and the client has the family of its site. Override that fixture
+to test with another seller, such as a domestic one:
+
+    @pytest.fixture
+    def mlmsg_market():
+        return example_market(site_id="MLB")
+
+Sandbox and client live in the event loop of the test. So their fixtures ask who runs the test, and
+enter them there. They are no `async def` fixtures: pytest-asyncio (in its auto mode) and anyio both
+take those, and the sandbox would then wait in an event loop that does not run.
 """
 
 import asyncio
+import inspect
+import unittest
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractAsyncContextManager, contextmanager
 from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias, TypeVar
@@ -26,9 +35,9 @@ except ModuleNotFoundError:
 
 if TYPE_CHECKING:
     from mlmsg.client import Client
-    from mlmsg.sandbox import Sandbox
+    from mlmsg.sandbox import Market, Sandbox
 
-__all__ = ["mlmsg_client", "mlmsg_sandbox"]
+__all__ = ["mlmsg_client", "mlmsg_market", "mlmsg_sandbox"]
 
 T = TypeVar("T")
 Scope: TypeAlias = Literal["function", "class", "module", "package", "session"]
@@ -36,22 +45,38 @@ Run: TypeAlias = Callable[[Callable[[], Coroutine[object, object, None]]], None]
 
 
 @pytest.fixture
-def mlmsg_sandbox(request: pytest.FixtureRequest) -> "Iterator[Sandbox]":
-    """Return a running `Sandbox` with the example market, a new one for each test."""
-    from mlmsg.sandbox import Sandbox  # noqa: PLC0415  (every run of pytest imports this module)
+def mlmsg_market() -> "Market":
+    """Return the market of the sandbox: the example market of a Global Selling seller."""
+    from mlmsg.sandbox import example_market  # noqa: PLC0415  (every run of pytest imports this)
 
-    with _entered(request, Sandbox()) as sandbox:
+    return example_market()
+
+
+@pytest.fixture
+def mlmsg_sandbox(request: pytest.FixtureRequest, mlmsg_market: "Market") -> "Iterator[Sandbox]":
+    """Return a running `Sandbox` with `mlmsg_market`, a new one for each test."""
+    from mlmsg.sandbox import Sandbox  # noqa: PLC0415
+
+    with _entered(request, Sandbox(market=mlmsg_market)) as sandbox:
         yield sandbox
 
 
 @pytest.fixture
 def mlmsg_client(request: pytest.FixtureRequest, mlmsg_sandbox: "Sandbox") -> "Iterator[Client]":
-    """Return a `Client` of the test's sandbox. It retries without waiting, and has no budget."""
+    """Return a `Client` of the test's sandbox. It retries without waiting, and has no budget.
+
+    It is a Global Selling or a domestic client, as the site of the sandbox's market says.
+    """
     from mlmsg.client import Client  # noqa: PLC0415
     from mlmsg.policy import RetryPolicy  # noqa: PLC0415
 
-    token, url = mlmsg_sandbox.token, mlmsg_sandbox.url
-    client = Client(token, base_url=url, retry=RetryPolicy(base=0.0), budget=None)
+    client = Client(
+        mlmsg_sandbox.token,
+        global_selling=mlmsg_sandbox.market.site_id == "CBT",
+        base_url=mlmsg_sandbox.url,
+        retry=RetryPolicy(base=0.0),
+        budget=None,
+    )
     with _entered(request, client) as open_client:
         yield open_client
 
@@ -113,7 +138,7 @@ def _runner(request: pytest.FixtureRequest) -> Iterator[Run]:
         with get_runner(name, options) as runner:
             yield lambda function: runner.run_fixture(function, {})
     else:
-        _refuse("not a synchronous test. Write `async def`, for pytest-asyncio or anyio")
+        _refuse(_missing_plugin(request))
 
 
 def _scope(request: pytest.FixtureRequest) -> str:
@@ -121,6 +146,21 @@ def _scope(request: pytest.FixtureRequest) -> str:
     marker = request.node.get_closest_marker("asyncio")
     named = marker.kwargs.get("loop_scope") if marker else None
     return str(named or request.config.getini("asyncio_default_test_loop_scope"))
+
+
+def _missing_plugin(request: pytest.FixtureRequest) -> str:
+    """Return why neither of the two plugins runs the test, and what to do."""
+    if request.cls is not None and issubclass(request.cls, unittest.TestCase):
+        return (
+            "not one of unittest, which has an event loop of its own. Write a function or a plain "
+            "class for pytest-asyncio or anyio, or open `Sandbox` and `Client` in the test"
+        )
+    if inspect.iscoroutinefunction(request.function):
+        return (
+            "and no plugin runs this `async def` test. Mark it with `@pytest.mark.asyncio` or "
+            "`@pytest.mark.anyio`, and install the plugin"
+        )
+    return "not a synchronous test. Write `async def`, for pytest-asyncio or anyio"
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -112,11 +112,23 @@ def test_pytest_asyncio_need_not_be_installed(tmp_path: Path) -> None:
 
 
 REFUSED: Final = """
+import unittest
+
 import pytest
 
 
 def test_synchronous(mlmsg_sandbox):
     pass
+
+
+async def test_unmarked(mlmsg_sandbox):
+    pass
+
+
+@pytest.mark.usefixtures("mlmsg_client")
+class TestOfUnittest(unittest.IsolatedAsyncioTestCase):
+    async def test_one(self):
+        pass
 
 
 @pytest.mark.anyio
@@ -130,6 +142,41 @@ async def test_on_trio(mlmsg_client):
 def test_a_test_without_asyncio_is_told_what_to_do(tmp_path: Path) -> None:
     (tmp_path / "test_inbox.py").write_text(REFUSED)
     output = run_pytest(tmp_path, "--timeout=20", "-o", "asyncio_mode=strict")
-    assert "2 errors" in output
+    assert "4 errors" in output
     assert "not a synchronous test. Write `async def`, for pytest-asyncio or anyio" in output
+    assert "no plugin runs this `async def` test. Mark it with `@pytest.mark.asyncio`" in output
+    assert "not one of unittest, which has an event loop of its own. Write a function" in output
     assert "not trio. Let the fixture `anyio_backend` return 'asyncio'" in output
+
+
+DOMESTIC: Final = """
+import pytest
+
+from mlmsg.sandbox import example_market
+
+
+@pytest.fixture
+def mlmsg_market():
+    return example_market(site_id="MLB")
+
+
+@pytest.mark.asyncio
+async def test_domestic(mlmsg_sandbox, mlmsg_client):
+    await mlmsg_client.packs.page(next(iter(mlmsg_sandbox.market.packs)))
+    assert not (await mlmsg_client.account.me()).global_selling
+    paths = [request.path for request in mlmsg_sandbox.requests]
+    assert paths and not any(path.startswith("/marketplace") for path in paths)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("mlmsg_market", [example_market()])
+async def test_of_both_families(mlmsg_client):
+    assert (await mlmsg_client.account.me()).global_selling
+"""
+
+
+@pytest.mark.slow
+def test_the_client_has_the_family_of_the_market(tmp_path: Path) -> None:
+    (tmp_path / "test_inbox.py").write_text(DOMESTIC)
+    output = run_pytest(tmp_path, "--timeout=20", "-o", "asyncio_mode=strict")
+    assert "2 passed" in output

@@ -121,10 +121,11 @@ async def test_a_file(mocked: aioresponses) -> None:
 
 @pytest.mark.slow
 def test_the_test_modules_of_the_readme_pass(tmp_path: Path) -> None:
-    plugin, fixture = readme.pytest_modules()
+    plugin, market, fixture = readme.pytest_modules()
     (tmp_path / "test_plugin.py").write_text(plugin, encoding="utf-8")
+    (tmp_path / "test_market.py").write_text(market, encoding="utf-8")
     (tmp_path / "test_fixture.py").write_text(fixture + LARGE_BODY, encoding="utf-8")
-    assert "5 passed" in run_pytest(tmp_path)
+    assert "6 passed" in run_pytest(tmp_path)
 
 
 @pytest.mark.slow
