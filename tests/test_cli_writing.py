@@ -1,5 +1,9 @@
 """Commands that write: what reaches the API, dry runs, lost answers, and moderation."""
 
+import os
+import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -83,6 +87,34 @@ def test_a_message_that_is_not_there_may_or_may_not_have_been_delivered(
     assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("Error: the message may or may not have been delivered: ")
     assert done.stderr.endswith("Read the thread before you send the message again\n")
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("delay", ["the answer", "the search"])
+def test_stopped_after_the_message_left_it_says_that_it_may_have_been_delivered(
+    terminal: Terminal, monkeypatch: pytest.MonkeyPatch, stop: signal.Signals, delay: str
+) -> None:
+    sandbox = terminal.sandbox
+    if delay == "the answer":
+        sandbox.inject(Fault(action="pass", delay=30, method="POST"))
+    else:
+        sandbox.inject(Fault(action="drop", method="POST"))
+        monkeypatch.setattr(_sending, "RECONCILE_DELAYS", (60.0,))
+
+    def kill_when_sent() -> None:
+        while not sandbox.requests:
+            time.sleep(0.005)
+        time.sleep(0.05)  # until it waits for the answer, or for the search
+        os.kill(os.getpid(), stop)
+
+    thread = threading.Thread(target=kill_when_sent)
+    thread.start()
+    done = terminal.run("send", PACK, "Hola", "--quiet")
+    thread.join()
+    assert done.exit_code == (130 if stop is signal.SIGINT else 3)
+    word = "interrupted" if stop is signal.SIGINT else "terminated"
+    advice = f"Look at the thread before you send it again: `mlmsg thread {PACK}`"
+    assert done.stderr == f"Error: {word}: the message may have been delivered. {advice}\n"
 
 
 def test_a_rejected_message_is_a_failure(terminal: Terminal) -> None:

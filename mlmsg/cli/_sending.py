@@ -10,7 +10,9 @@ from typing import TypeVar
 import click
 
 from mlmsg._html import size_text
+from mlmsg.client import Client
 from mlmsg.errors import MlmsgError, OutcomeUnknown, UsageError
+from mlmsg.events import AttemptEvent
 from mlmsg.models import ClaimSent, Message, Sent
 from mlmsg.rules import FileRules, check_attachment_count
 from mlmsg.uploads import open_source
@@ -20,6 +22,7 @@ from ._failures import Failure
 from ._output import print_json, print_line, print_note, printable
 from ._render import moderation_lines, print_pairs
 from ._settings import Settings
+from ._signals import stop_at_sigterm
 from ._streams import open_stdin
 
 __all__ = [
@@ -82,12 +85,40 @@ async def check_files(
     return [CheckedFile(source.filename, source.length, source.content_type) for source in sources]
 
 
-async def delivered(sending: Awaitable[R], note: Callable[[str], None]) -> R | Sent | ClaimSent:
+async def delivered(
+    client: Client, sending: Awaitable[R], settings: Settings, command: str
+) -> R | Sent | ClaimSent:
     """Return the answer to a send. If it was lost, search the thread for the message.
+
+    Args:
+        client: The client that sends.
+        sending: The call.
+        settings: The options of the command.
+        command: The command that shows the thread.
 
     Raises:
         OutcomeUnknown: The message is not in the thread, or the thread cannot be read.
+        Failure: Ctrl-C or SIGTERM stopped the command after the message may have left.
     """
+    attempts: list[AttemptEvent] = []
+    try:
+        with client.listen(attempts.append), stop_at_sigterm():
+            return await _answer(sending, settings.note)
+    except (asyncio.CancelledError, Failure) as error:
+        if not any(map(_may_have_left, attempts)):
+            raise
+        is_failure = isinstance(error, Failure)
+        code = error.code if is_failure else ExitCode.INTERRUPTED
+        text = f"{error if is_failure else 'interrupted'}: the message may have been delivered"
+        advice = f"Look at the thread before you send it again: `{command}`"
+        raise Failure(f"{text}. {advice}", code) from None
+
+
+def _may_have_left(event: AttemptEvent) -> bool:
+    return event.operation.endswith(".send") and event.verdict in {"cancel", "unknown"}
+
+
+async def _answer(sending: Awaitable[R], note: Callable[[str], None]) -> R | Sent | ClaimSent:
     try:
         return await sending
     except OutcomeUnknown as error:

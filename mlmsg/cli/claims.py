@@ -150,7 +150,10 @@ def send(
             claim_id, text, receiver_role=role, files=files, check=True
         )
         try:
-            return print_sent(await delivered(sending, settings.note), settings)
+            sent = await delivered(
+                connection.client, sending, settings, f"mlmsg claim messages {claim_id}"
+            )
+            return print_sent(sent, settings)
         except DryRunEnd:
             message = {"claim": claim_id, "to": role, "text": text, "files": checked}
             return print_unsent(message, settings)

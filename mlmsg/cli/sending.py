@@ -64,7 +64,8 @@ def send(
             pack, text, text_translated=translated, to=to, files=files, site_id=site
         )
         try:
-            return print_sent(await delivered(sending, settings.note), settings)
+            sent = await delivered(connection.client, sending, settings, f"mlmsg thread {pack}")
+            return print_sent(sent, settings)
         except DryRunEnd:
             message = {"pack": pack, "text": text, "translated": translated, "to": to}
             return print_unsent(message | {"files": checked}, settings)
@@ -120,7 +121,8 @@ def reasons(
             pack, reason, text=text, template_id=chosen, variables=variables
         )
         try:
-            return print_sent(await delivered(sending, settings.note), settings)
+            sent = await delivered(connection.client, sending, settings, f"mlmsg thread {pack}")
+            return print_sent(sent, settings)
         except DryRunEnd:
             message = {"pack": pack, "option": reason.id, "text": text, "template": chosen}
             return print_unsent(message | {"variables": variables}, settings)

@@ -1,9 +1,7 @@
 """`mlmsg sync`: mirror the attachments of packs and claims into a folder or a bucket."""
 
 import asyncio
-import signal
-from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import ClassVar
@@ -20,6 +18,7 @@ from ._id_lists import check_list, is_replayable, read_ids
 from ._moments import FORMS, moment
 from ._progress import summary, watch
 from ._settings import Connection, Settings, api_options, connect
+from ._signals import stop_at_sigterm
 from ._sites import usual_site
 
 __all__ = ["sync"]
@@ -225,7 +224,7 @@ async def _sync(
         def waiting() -> int:
             return client.waiting_calls
 
-        with watch(report, total, settings, waiting) as show, _stop_at_sigterm():
+        with watch(report, total, settings, waiting) as show, stop_at_sigterm():
             await _mirror(connection, threads, options, report, show)
 
 
@@ -265,33 +264,3 @@ async def _mirror(
         on_event=show,
         report=report,
     )
-
-
-@contextmanager
-def _stop_at_sigterm() -> Iterator[None]:
-    """Cancel the current task at SIGTERM, so that the job ends in order.
-
-    Raises:
-        Failure: SIGTERM arrived.
-    """
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    is_terminated = False
-
-    def terminate() -> None:
-        nonlocal is_terminated
-        is_terminated = True
-        if task is not None:
-            task.cancel()
-
-    # Windows has no such handlers, and only the main thread may set them.
-    with suppress(NotImplementedError, RuntimeError, ValueError):
-        loop.add_signal_handler(signal.SIGTERM, terminate)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not is_terminated:
-            raise
-        raise Failure("terminated", ExitCode.STOPPED) from None
-    finally:
-        with suppress(NotImplementedError, RuntimeError, ValueError):
-            loop.remove_signal_handler(signal.SIGTERM)
