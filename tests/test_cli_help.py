@@ -1,13 +1,26 @@
 """The help of every command: options, variables, exit codes, completion."""
 
 import os
+import re
 import subprocess
+from pathlib import Path
 
 import click
 import pytest
 from commands import COMMANDS, GROUPS, PROGRAM, environment, invoke
 
 from mlmsg.cli import cli
+from mlmsg.cli._exit_codes import EXIT_CODES
+from mlmsg.cli._failures import exit_code_of
+from mlmsg.errors import (
+    ActionNotAvailable,
+    NotFound,
+    OutcomeUnknown,
+    RecipientUnknown,
+    RuleError,
+    TargetExists,
+    TransportError,
+)
 
 FLAGS = {"--sandbox", "--base-url", "--grant", "--domestic", "--json", "--quiet", "--verbose"}
 WRITES = {"send", "upload", "mark-read", "claim send", "claim upload", "reasons"}
@@ -36,6 +49,35 @@ def test_the_help_of_a_command_names_its_options_variables_and_exit_codes(name: 
         assert set(done.stdout.split()) >= FLAGS
         assert "MLMSG_ACCESS_TOKEN" in done.stdout
     assert ("--dry-run" in done.stdout) is (name in WRITES)
+
+
+ERRORS = {
+    "a 404": (NotFound(404, None, "none"), 1),
+    "an existing file": (TargetExists("a"), 1),
+    "a port in use": (OSError(98, "address already in use"), 1),
+    "the network": (TransportError("no connection"), 1),
+    "the state of a claim": (ActionNotAvailable("send", (), ()), 1),
+    "the state of a thread": (RecipientUnknown("none"), 1),
+    "a lost answer": (OutcomeUnknown("no data"), 1),
+    "an argument": (RuleError("text", "400 characters", "350"), 2),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_the_exit_code_of_an_error_is_the_documented_one(case: str) -> None:
+    error, code = ERRORS[case]
+    assert exit_code_of(error) == code
+
+
+def test_the_table_of_the_readme_is_that_of_the_help() -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    table = readme.partition("| exit code | meaning |")[2].partition("\n\n")[0]
+    rows = [line.strip("| ").split(" | ") for line in table.splitlines()[2:]]
+    assert [int(code) for code, _ in rows] == [code for code, _ in EXIT_CODES]
+    for (_, meaning), (_, help_text) in zip(rows, EXIT_CODES, strict=True):
+        words = re.sub(r" \([^)]*\)", "", meaning.lower()).replace(";", ".").split(". ")
+        for part in words:
+            assert part.removeprefix("or ") in help_text.lower()
 
 
 @pytest.mark.parametrize("name", COMMANDS)

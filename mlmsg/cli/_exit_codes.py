@@ -15,11 +15,19 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
 
 
+_FAILED = (
+    "The command failed: by an answer of the API, the network, a file, a port, or the state of a "
+    "thread or claim. Or a part of a job failed, and the job went on with the rest."
+)
+
 EXIT_CODES = (
     (ExitCode.OK, "Everything succeeded."),
-    (ExitCode.FAILED, "Something failed. A job went on with the rest."),
-    (ExitCode.USAGE, "Wrong use, or a rule of the API is broken. Nothing was done."),
-    (ExitCode.STOPPED, "An error stopped the command before its end. Run it again to continue."),
+    (ExitCode.FAILED, _FAILED),
+    (ExitCode.USAGE, "Wrong use: an argument, option or file breaks a rule. Nothing was done."),
+    (
+        ExitCode.STOPPED,
+        "An error or SIGTERM stopped the command before its end. To continue a sync, run it again.",
+    ),
     (ExitCode.INTERRUPTED, "Interrupted (Ctrl-C)."),
 )
 """The exit codes and their meanings, for the help of each command."""

@@ -107,9 +107,10 @@ async def delivered(
     except (asyncio.CancelledError, Failure) as error:
         if not any(map(_may_have_left, attempts)):
             raise
-        is_failure = isinstance(error, Failure)
-        code = error.code if is_failure else ExitCode.INTERRUPTED
-        text = f"{error if is_failure else 'interrupted'}: the message may have been delivered"
+        word, code = "interrupted", ExitCode.INTERRUPTED
+        if isinstance(error, Failure):
+            word, code = str(error), error.code
+        text = f"{word}: the message may have been delivered"
         advice = f"Look at the thread before you send it again: `{command}`"
         raise Failure(f"{text}. {advice}", code) from None
 
