@@ -219,6 +219,48 @@ def test_invalid_faults_are_refused(wrong: dict[str, object], words: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"path": 5}, "path must be a str or None, not 5 (int)"),
+        ({"method": b"GET"}, "method must be a str or None, not b'GET' (bytes)"),
+        ({"headers": 5}, "headers must be a mapping of str to str, not 5 (int)"),
+        ({"headers": {"X": 5}}, "the header X must be a str, not 5 (int)"),
+        ({"headers": {5: "X"}}, "a name in headers must be a str, not 5 (int)"),
+        ({"body": Sandbox}, "body must be bytes, a str, None, or a value that JSON can hold"),
+        ({"body": "\ud800"}, "body must be bytes, a str, None, or a value that JSON can hold"),
+        ({"status": "500"}, "status must be an int, not '500' (str)"),
+        ({"times": True}, "times must be an int, not True (bool)"),
+        ({"delay": "1"}, "delay must be a number, not '1' (str)"),
+        ({"early": 1}, "early must be True or False, not 1 (int)"),
+        ({"path": ["x" * 100]}, f"path must be a str or None, not ['{'x' * 58}… (list)"),
+    ],
+    ids=repr,
+)
+def test_arguments_of_a_wrong_type_are_refused_at_once(
+    wrong: dict[str, object], words: str
+) -> None:
+    make: Callable[..., Fault] = Fault
+    with pytest.raises(TypeError, match=re.escape(words)):
+        make(**wrong)
+
+
+@pytest.mark.parametrize("headers", [{"X": "a\r\nb"}, {"": "a"}, {"Ñ": "a"}], ids=repr)
+def test_headers_that_cannot_be_sent_are_refused(headers: dict[str, str]) -> None:
+    with pytest.raises(ValueError, match="headers must have names in ASCII"):
+        Fault(headers=headers)
+
+
+async def test_the_faults_that_are_left_can_be_cleared(
+    http: ClientSession, sandbox: Sandbox
+) -> None:
+    sandbox.inject(Fault(times=3))
+    assert await status(http) == 500
+    sandbox.clear_faults()
+    assert sandbox.faults == ()
+    assert await status(http) == 200
+
+
+@pytest.mark.parametrize(
     ("method", "fault", "first_line"),
     [
         ("HEAD", None, b"HTTP/1.1 404 Not Found"),

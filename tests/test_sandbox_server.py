@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import FunctionType
+from typing import Any, cast
 
 import anyio
 import pytest
@@ -258,3 +259,35 @@ def test_all_public_names_exist_and_have_docstrings() -> None:
     documented = [value for value in public if isinstance(value, type | FunctionType)]
     assert len(documented) == len(public) - 3
     assert [value for value in documented if not value.__doc__] == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"market": 5}, "market must be a Market, such as example_market"),
+        ({"port": "x"}, "port must be an int, not 'x'"),
+        ({"port": True}, "port must be an int, not True"),
+    ],
+    ids=repr,
+)
+def test_an_argument_of_a_wrong_type_is_refused_at_once(wrong: dict[str, Any], words: str) -> None:
+    with pytest.raises(TypeError, match=words):
+        Sandbox(**wrong)
+
+
+async def test_wrong_values_are_refused_at_once() -> None:
+    with pytest.raises(ValueError, match="port must be 0 to 65535, not 65536"):
+        Sandbox(port=65_536)
+    sandbox, text = Sandbox(), cast(Any, "x")
+    with pytest.raises(TypeError, match="count must be an int, not 'x'"):
+        await sandbox.received(text)
+    with pytest.raises(ValueError, match="count must be 0 or more, not -1"):
+        await sandbox.received(-1)
+    for name in ("tokens", "expired"):
+        with pytest.raises(TypeError, match=f"{name} must be an iterable of tokens, not 'x'"):
+            setattr(sandbox, name, text)
+
+
+def test_a_plain_with_says_what_to_write() -> None:
+    with pytest.raises(TypeError, match="use `async with Sandbox"), Sandbox():
+        pass

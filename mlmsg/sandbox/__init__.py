@@ -9,6 +9,9 @@ advice. `Sandbox(market=generated_market(packs=10_000, claims=500))` has as many
 a test wants, made when they are asked for. `Market.block`, `Market.migrate` and `Pack.guide`
 prepare other states of a thread.
 
+The threads of every market are served on the paths of both families: a Global Selling client can
+read and send in a domestic market, and the other way round. What the API answers there is unknown.
+
     async with Sandbox() as sandbox:
         sandbox.inject(Fault(status=429, headers={"Retry-After": "1"}, path="/packs/"))
         sandbox.rate = RateLimit(reads=10)

@@ -4,7 +4,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
+import msgspec
+
 from mlmsg.sandbox._http.responses import Response, error_response, json_response
+from mlmsg.sandbox.arguments import (
+    check_bool,
+    check_int,
+    check_number,
+    check_optional_text,
+    refuse,
+)
 
 __all__ = ["Action", "Fault", "FaultQueue"]
 
@@ -38,6 +47,10 @@ class Fault:
         delay: The seconds of silence before the response, or before the connection closes.
         early: Only for `answer` and `drop`: act before the body of the request is read, and
             close the connection.
+
+    Raises:
+        TypeError: An argument has the wrong type, or `body` cannot be sent.
+        ValueError: An argument is out of its range.
     """
 
     status: int = 500
@@ -51,6 +64,7 @@ class Fault:
     early: bool = False
 
     def __post_init__(self) -> None:
+        self._check_types()
         if self.times < 1:
             raise ValueError(f"times must be at least 1, not {self.times}")
         if self.action not in get_args(Action):
@@ -58,8 +72,18 @@ class Fault:
             raise ValueError(f"action must be one of {allowed}, not {self.action!r}")
         if not 200 <= self.status <= 599:
             raise ValueError(f"status must be 200 to 599, not {self.status}")
-        if self.delay < 0:
+        if not self.delay >= 0:  # NaN is not
             raise ValueError(f"delay must be 0 or more seconds, not {self.delay}")
+
+    def _check_types(self) -> None:
+        check_int("status", self.status)
+        check_int("times", self.times)
+        check_number("delay", self.delay)
+        check_bool("early", self.early)
+        for name, text in (("method", self.method), ("path", self.path)):
+            check_optional_text(name, text)
+        _check_headers(self.headers)
+        _check_body(self.body)
 
     def matches(self, method: str, target: str) -> bool:
         """Return True if the fault applies to this method and this path and query."""
@@ -82,6 +106,32 @@ class Fault:
         return replace(response, headers={**response.headers, **headers}, early=self.early)
 
 
+def _check_headers(headers: object) -> None:
+    if not isinstance(headers, Mapping):
+        refuse("headers", "a mapping of str to str", headers)
+    for name, value in headers.items():
+        if not isinstance(name, str):
+            refuse("a name in headers", "a str", name)
+        if not isinstance(value, str):
+            refuse(f"the header {name}", "a str", value)
+        if not name or not name.isascii() or not f"{name}{value}".isprintable():
+            raise ValueError(
+                f"headers must have names in ASCII and no control characters, not {name!r}: "
+                f"{value!r}"
+            )
+
+
+def _check_body(body: object) -> None:
+    if isinstance(body, bytes):
+        return
+    try:
+        # As `Fault.response` encodes it.
+        body.encode() if isinstance(body, str) else msgspec.json.encode(body)
+    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        allowed = "bytes, a str, None, or a value that JSON can hold"
+        raise TypeError(f"body must be {allowed}, not {type(body).__name__}: {error}") from error
+
+
 class FaultQueue:
     """The injected faults; a request takes the first one that matches it."""
 
@@ -91,6 +141,10 @@ class FaultQueue:
     def add(self, fault: Fault) -> None:
         """Append a fault."""
         self._pending.append(fault)
+
+    def clear(self) -> None:
+        """Remove all faults."""
+        self._pending.clear()
 
     def pending(self) -> tuple[Fault, ...]:
         """Return the faults that have not occurred yet, each with its remaining `times`."""

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Iterable
-from typing import Self
+from typing import NoReturn, Self
 
 from aiohttp import typedefs, web
 
@@ -24,6 +24,7 @@ from mlmsg.sandbox._http.exchange import (
 from mlmsg.sandbox._http.inputs import check_encoding
 from mlmsg.sandbox._http.responses import ErrorResponse, Response
 from mlmsg.sandbox._routes import ROUTES
+from mlmsg.sandbox.arguments import check_int, refuse
 from mlmsg.sandbox.clock import Clock
 from mlmsg.sandbox.example import example_market
 from mlmsg.sandbox.faults import Fault, FaultQueue
@@ -35,6 +36,7 @@ from mlmsg.sandbox.sites import GLOBAL_SELLING
 __all__ = ["Sandbox"]
 
 _MAX_REQUESTS = 1000
+_MAX_PORT = 65_535
 _VALID_BEARER = "sandbox-token-0001"
 _EXPIRED_BEARER = "sandbox-token-expired"
 # The time that an open request has to end when the sandbox stops. Not zero: aiohttp takes zero
@@ -107,9 +109,18 @@ class Sandbox:
             PolicyAgent responds 403.
         is_model_6: The seller is a "Model 6" seller of Global Selling, whose messages and claims
             under /marketplace are a 403. That the domestic paths stay open is not verified.
+
+    Raises:
+        TypeError: `market` is not a `Market`, or `port` is not an int.
+        ValueError: There is no such port.
     """
 
     def __init__(self, *, market: Market | None = None, port: int = 0) -> None:
+        if market is not None and not isinstance(market, Market):
+            refuse("market", "a Market, such as example_market() returns, or None", market)
+        check_int("port", port)
+        if not 0 <= port <= _MAX_PORT:
+            raise ValueError(f"port must be 0 to {_MAX_PORT}, not {port}")
         self._port = port
         self.market: Market = example_market() if market is None else market
         self.token: str = _VALID_BEARER
@@ -165,7 +176,7 @@ class Sandbox:
     @tokens.setter
     def tokens(self, tokens: Iterable[str]) -> None:
         """Replace the accepted tokens."""
-        self._tokens = set(tokens)
+        self._tokens = _set_of_tokens("tokens", tokens)
 
     @property
     def expired(self) -> set[str]:
@@ -178,7 +189,7 @@ class Sandbox:
     @expired.setter
     def expired(self, tokens: Iterable[str]) -> None:
         """Replace the expired tokens."""
-        self._expired = set(tokens)
+        self._expired = _set_of_tokens("expired", tokens)
 
     @property
     def grant(self) -> Grant:
@@ -200,6 +211,10 @@ class Sandbox:
             raise TypeError(f"inject takes a Fault, not {type(fault).__name__}")
         self._faults.add(fault)
 
+    def clear_faults(self) -> None:
+        """Remove the injected faults that have not occurred yet."""
+        self._faults.clear()
+
     def expire(self, token: str | None = None) -> None:
         """Answer this token with 401 from now on; None expires every token accepted so far."""
         self._expired |= self._tokens if token is None else {token}
@@ -208,8 +223,12 @@ class Sandbox:
         """Wait until `requests` contains that many requests, answered or not.
 
         Raises:
-            ValueError: `count` is more than the 1000 requests that are kept.
+            TypeError: `count` is not an int.
+            ValueError: `count` is negative, or more than the 1000 requests that are kept.
         """
+        check_int("count", count)
+        if count < 0:
+            raise ValueError(f"count must be 0 or more, not {count}")
         if count > _MAX_REQUESTS:
             raise ValueError(
                 f"count must be at most {_MAX_REQUESTS}, the number of kept requests, not {count}"
@@ -261,6 +280,12 @@ class Sandbox:
     async def __aexit__(self, *_: object) -> None:
         await self.stop()
 
+    def __enter__(self) -> NoReturn:
+        raise TypeError("the sandbox is asynchronous: use `async with Sandbox() as sandbox`")
+
+    def __exit__(self, kind: object, error: object, traceback: object) -> None:
+        """Exist, so that a plain `with` calls `__enter__`."""
+
     def _make_handler(self, route: Route) -> typedefs.Handler:
         async def handle(request: web.Request) -> web.StreamResponse:
             exchange = Exchange(request, self, self._record(request))
@@ -285,6 +310,12 @@ class Sandbox:
         self._arrival.set()
         self._arrival = asyncio.Event()
         return record
+
+
+def _set_of_tokens(name: str, tokens: object) -> set[str]:
+    if isinstance(tokens, str) or not isinstance(tokens, Iterable):
+        refuse(name, "an iterable of tokens", tokens)
+    return set(tokens)
 
 
 async def _handle_expect(request: web.Request) -> None:
