@@ -20,6 +20,8 @@ from ._patterns import LazyPattern
 from .errors import InvalidToken, RuleError
 
 __all__ = [
+    "FILE_ID_HINT",
+    "as_int",
     "check_base_url",
     "check_bool",
     "check_callback",
@@ -45,6 +47,15 @@ T = TypeVar("T")
 MAX_REPR = 80
 """Characters of an invalid value that its error repeats."""
 
+ID_LIMIT = "an int of 0 or more, or a str without '/' or spaces"
+"""The words of an error for the ids that are allowed."""
+
+FILE_ID_HINT = "The id of a file is `filename` of its attachment, not `original_filename`"
+"""Advice about the id of a file."""
+
+_FILE_FIELDS = {"attachment_id": ("filename", "id"), "file_name": ("filename",)}
+"""The fields of attachments and uploads that the arguments for a file take."""
+
 _PRINTABLE_ASCII = LazyPattern(r"[\x21-\x7e]+")
 _NOT_IN_SEGMENT = LazyPattern(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
@@ -56,6 +67,12 @@ def check_int(name: str, value: object, minimum: int, maximum: int | None = None
         return value
     limit = f"an int of {minimum} or more" if maximum is None else f"{minimum} to {maximum}"
     raise RuleError(name, shorten(value), limit)
+
+
+def as_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
+    """Return `value` as an int in a range. It may be an int of another library, such as NumPy's."""
+    number = operator.index(value) if is_index(value) else value
+    return check_int(name, number, minimum, maximum)
 
 
 def check_seconds(
@@ -83,27 +100,42 @@ def check_callback(name: str, callback: object, arguments: str) -> None:
         raise RuleError(name, "an async function", limit)
 
 
-def check_sequence(name: str, values: Sequence[T]) -> Sequence[T]:
+def check_sequence(name: str, values: Sequence[T], limit: str) -> Sequence[T]:
     """Return the values. Reject a single str, bytes or path: its characters would be iterated."""
     is_single = isinstance(values, str | bytes | bytearray | memoryview | PathLike)
     if is_single or not isinstance(values, Sequence):
-        raise RuleError(name, f"one {type(values).__name__}", "a list of them")
+        raise RuleError(name, f"one {type(values).__name__}", limit)
     return values
 
 
-def check_id(name: str, value: int | str | SupportsIndex) -> str:
+def check_id(name: str, value: int | str | SupportsIndex, limit: str = ID_LIMIT) -> str:
     """Return an id as text.
 
     An id is an int of 0 or more, an object with `__index__`, or a str that is one path segment.
     """
-    limit = "an int of 0 or more, or a str that is one segment of a path"
     if isinstance(value, str):
         return _check_segment(name, value, limit)
     if type(value) is int or is_index(value):  # the usual type first
         number = operator.index(value)
         if 0 <= number < 10**100:
             return str(number)
+    if hint := _attribute_hint(name, value):
+        raise RuleError(f"`{name}`", _with_article(type(value).__name__), limit, hint)
     raise RuleError(f"`{name}`", shorten(value), limit)
+
+
+def _attribute_hint(name: str, value: object) -> str:
+    """Return which attribute of an object is the id, such as `.pack_id` of a `PackRef`."""
+    is_own = name.removesuffix("_id") in type(value).__name__.lower()
+    for attribute in (name, *(["id"] if is_own else []), *_FILE_FIELDS.get(name, ())):
+        found = getattr(value, attribute, None)
+        if isinstance(found, int | str) and not isinstance(found, bool):
+            return f"Use its .{attribute}"
+    return ""
+
+
+def _with_article(name: str) -> str:
+    return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
 def is_index(value: object) -> TypeGuard[SupportsIndex]:
@@ -117,6 +149,8 @@ def _check_segment(name: str, value: str, limit: str) -> str:
         raise RuleError(f"`{name}`", shorten(value), limit)
     if found := _NOT_IN_SEGMENT.search(value):
         hint = f"Remove the character {found[0]!r}: pass only the id"
+        if name in _FILE_FIELDS:
+            hint = FILE_ID_HINT
         raise RuleError(f"`{name}`", shorten(value), limit, hint)
     return str(value)
 
@@ -235,12 +269,12 @@ def is_content_type(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(pattern, value) is not None
 
 
-def closest_hint(value: object, known: Iterable[str]) -> str:
+def closest_hint(value: object, known: Iterable[str], cutoff: float = 0.6) -> str:
     """Return "Did you mean …?" for a value that resembles a known one, otherwise `""`."""
     import difflib  # noqa: PLC0415  (few programs need it, and it takes long)
 
     text = value.strip().lower() if isinstance(value, str) else ""
-    close = difflib.get_close_matches(text, known, 1)
+    close = difflib.get_close_matches(text, known, 1, cutoff)
     return f"Did you mean {close[0]!r}?" if close else ""
 
 

@@ -39,6 +39,9 @@ Moment: TypeAlias = datetime | date
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
+_LATEST = datetime(9999, 12, 30, tzinfo=UTC)
+"""The last moment of a span, so that an hour may be added to it."""
+
 MAX_PASSES = 20
 """Passes over the rows that were updated during the walk, before it ends in any case."""
 
@@ -243,15 +246,22 @@ class DateWalk(msgspec.Struct, Generic[T], frozen=True):
 def as_moment(name: str, value: Moment) -> datetime:
     """Return an aware datetime in UTC for a datetime or a date.
 
+    A moment before 1970 stands for everything until then, and becomes the first moment of 1970. In
+    the same way a moment of the last days of 9999 becomes the 30th of December.
+
     Raises:
         RuleError: It is another type, or a datetime without a zone.
     """
     limit = "an aware datetime, or a date"
     if isinstance(value, datetime):
-        if value.tzinfo is None:
+        if value.utcoffset() is None:
             hint = "Add its zone: datetime.now(UTC), or value.replace(tzinfo=...)"
             raise RuleError(f"`{name}`", f"{value!r}, which has no zone", limit, hint)
-        return value.astimezone(UTC)
+        try:
+            moment = value.astimezone(UTC)
+        except OverflowError:
+            moment = value.replace(tzinfo=UTC)
+        return min(max(moment, _EPOCH), _LATEST)
     if isinstance(value, date):
-        return datetime(value.year, value.month, value.day, tzinfo=UTC)
+        return as_moment(name, datetime(value.year, value.month, value.day, tzinfo=UTC))
     raise RuleError(f"`{name}`", type(value).__name__, limit)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import msgspec
 
 from . import _lenient
+from ._arguments import FILE_ID_HINT
 from ._numbers import whole_number
 from ._patterns import LazyPattern
 from .errors import (
@@ -23,7 +24,7 @@ from .errors import (
 )
 from .models._blocked import SUBSTATUS, guidance_for
 
-__all__ = ["ErrorBody", "api_error", "hint_for", "read_error_body"]
+__all__ = ["ErrorBody", "api_error", "explain_file", "hint_for", "read_error_body"]
 
 MAX_TEXT_LENGTH = 500
 """Characters that are kept as the message of a body that is not JSON (plain text, HTML)."""
@@ -234,6 +235,8 @@ _BLOCKED = (
     "The conversation is blocked: client.packs.page(pack_id).conversation_status.hint says why"
 )
 
+_NO_FILE = LazyPattern(r"(?i)requested file could not be obtained|file can not be accessed")
+
 _HINTS = tuple(
     (LazyPattern(pattern, re.IGNORECASE), hint)
     for pattern, hint in (
@@ -267,6 +270,17 @@ _HINTS = tuple(
         (r"file can not be saved", "Upload it again"),
     )
 )
+
+
+def explain_file(error: ApiError) -> ApiError:
+    """Return the error of a file, with advice about its id.
+
+    Not verified: how the API answers an id that does not exist, with a 404 or with the text for a
+    file that cannot be accessed.
+    """
+    if isinstance(error, NotFound) or _NO_FILE.search(error.message):
+        error.add_hint(f"If it stays so, check the id. {FILE_ID_HINT}")
+    return error
 
 
 def hint_for(message: str) -> str:

@@ -251,14 +251,18 @@ class _Block(_Explained):
 
     RIGHT_USE = "{0} needs a block; write `async with {0} as download:`"
 
-    __slots__ = ("_manager",)
+    __slots__ = ("_is_entered", "_manager")
 
     def __init__(self, manager: AbstractAsyncContextManager[object], name: str) -> None:
         super().__init__(name)
         self._manager = manager
+        self._is_entered = False
 
     def __aenter__(self) -> Awaitable[object]:
         check_asyncio()
+        if self._is_entered:
+            raise UsageError(f"{self._name} can be entered once; call it again for another block")
+        self._is_entered = True
         return self._manager.__aenter__()
 
     def __aexit__(

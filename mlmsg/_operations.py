@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from . import _decoders as decoders
+from ._error_bodies import explain_file
 from ._multipart import Multipart
 from ._reason_errors import proves_not_executed, refine_reason_error, refine_used_up
 from ._request_builders import download_request, form_request, get_request, post_request
@@ -117,7 +118,8 @@ def upload(site_id: str, file: Multipart, *, family: Family = GLOBAL) -> Request
 def download(attachment_id: Id, site_id: str, *, family: Family = GLOBAL) -> Request[Response]:
     """Post-sale messages, "Get attachment"."""
     query = urlencode({"site_id": site_id})
-    return download_request("attachments.download", FILE[family], query, id=attachment_id)
+    request = download_request("attachments.download", FILE[family], query, id=attachment_id)
+    return replace(request, refine_error=explain_file)
 
 
 # Action guide
@@ -226,15 +228,19 @@ def send_to_claim(
 def claim_file(claim_id: Id, file_name: str) -> Request[ClaimAttachment]:
     """Messages claims, "Get file information": one path for both families."""
     path, decoder = CLAIM_V1 + "/attachments/{file_name}", decoders.claim_file
-    return get_request("claims.attachment", path, decoder, claim_id=claim_id, file_name=file_name)
+    request = get_request(
+        "claims.attachment", path, decoder, claim_id=claim_id, file_name=file_name
+    )
+    return replace(request, refine_error=explain_file)
 
 
 def claim_download(claim_id: Id, name: str, *, family: Family = GLOBAL) -> Request[Response]:
     """Messages claims, "Download the file"."""
     path, v1 = _claim_paths("/attachments/{file_name}/download", family)
-    return download_request(
+    request = download_request(
         "claims.download", path, v1_template=v1, claim_id=claim_id, file_name=name
     )
+    return replace(request, refine_error=explain_file)
 
 
 def claim_search(query: Mapping[str, str], *, family: Family = GLOBAL) -> Request[ClaimPage]:

@@ -1,10 +1,10 @@
 """Check and build the queries of the searches ("Claims", search; "Orders", search). Pure."""
 
 import operator
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ._arguments import check_int, closest_hint, is_index, shorten
+from ._arguments import as_int, closest_hint, is_index, shorten
 from .errors import RuleError
 from .rules import Family
 
@@ -14,6 +14,8 @@ __all__ = [
     "ORDER_CAP",
     "ORDER_LIMIT",
     "ROLES",
+    "STATUSES",
+    "check_filter",
     "claim_query",
     "claim_range",
     "order_query",
@@ -51,6 +53,15 @@ _SHARED_FILTERS = frozenset(
 )
 _DOMESTIC_FILTERS = _SHARED_FILTERS | {"payment_id", "parent_id"}
 
+_ID_FILTERS = frozenset(["id", "resource_id", "order_id", "pack_id", "payment_id", "parent_id"])
+"""The filters that take a number. All others take a word."""
+
+STATUSES = ("opened", "closed")
+"""The statuses of claims. Not verified: whether a search without a status returns both."""
+
+_WORDS: Mapping[str, Sequence[str]] = {"status": STATUSES, "stage": ("claim", "dispute")}
+"""The documented words of filters. The documents do not say that these are all."""
+
 ROLES = ("respondent", "complainant")
 """The roles that a seller can have in a claim: in a cancelled sale, the complainant."""
 
@@ -63,7 +74,7 @@ def claim_query(
     Raises:
         RuleError: A filter is unknown, a pair of filters is broken, or the window is out of range.
     """
-    _check_window(family, limit, offset)
+    limit, offset = _check_window(family, limit, offset)
     given = {name: value for name, value in filters.items() if value is not None}
     _check_names(family, given)
     _check_pairs(given)
@@ -74,8 +85,26 @@ def claim_query(
         if family is Family.DOMESTIC
         else {"user_id": str(user_id)}
     )
-    texts = {name: _text(name, value) for name, value in given.items()}
+    texts = {name: check_filter(name, value) for name, value in given.items()}
     return owner | texts | {"limit": str(limit), "offset": str(offset)}
+
+
+def check_filter(name: str, value: object) -> str:
+    """Return the text of a filter. Reject another type, and a misspelled word.
+
+    The API answers a misspelled word with an empty page. A word that resembles no documented one
+    is not rejected, because the documents may not know it yet.
+    """
+    if is_index(value) and name in _ID_FILTERS:
+        return str(operator.index(value))
+    known = _WORDS.get(name, ())
+    if isinstance(value, str):
+        hint = "" if value in known else closest_hint(value, known, 0.75)
+        if not hint:
+            return str(value)
+        raise RuleError(_in_search(name), shorten(value), " or ".join(map(repr, known)), hint)
+    limit = "a str or an int" if name in _ID_FILTERS else "a str"
+    raise RuleError(_in_search(name), shorten(value), limit)
 
 
 def claim_range(field: str, begin: datetime, end: datetime | None) -> str:
@@ -105,15 +134,16 @@ def order_query(
     return query | {"sort": "date_asc", "limit": str(limit), "offset": str(offset)}
 
 
-def _check_window(family: Family, limit: int, offset: int) -> None:
-    check_int("`limit` of a claim search", limit, 1, CLAIM_LIMIT)
-    check_int("`offset` of a claim search", offset, 0)
+def _check_window(family: Family, limit: int, offset: int) -> tuple[int, int]:
+    limit = as_int("`limit` of a claim search", limit, 1, CLAIM_LIMIT)
+    offset = as_int("`offset` of a claim search", offset, 0)
     if family is Family.DOMESTIC and offset + limit >= CLAIM_CAP:
         hint = "Use client.claims.all, which cuts the time into slices"
         limit_text = f"under {CLAIM_CAP}"
         raise RuleError(
             "`offset` + `limit` of a claim search", str(offset + limit), limit_text, hint
         )
+    return limit, offset
 
 
 def _check_names(family: Family, given: Mapping[str, object]) -> None:
@@ -131,12 +161,8 @@ def _check_pairs(given: Mapping[str, object]) -> None:
         raise RuleError("filters of a claim search", "`order_id` and `pack_id`", "one of them")
 
 
-def _text(name: str, value: object) -> str:
-    if isinstance(value, str):
-        return value
-    if is_index(value):
-        return str(operator.index(value))
-    raise RuleError(f"`{name}` of a claim search", shorten(value), "a str or an int")
+def _in_search(name: str) -> str:
+    return f"`{name}` of a claim search"
 
 
 def _millis(moment: datetime) -> str:

@@ -16,7 +16,7 @@ from typing import NoReturn
 
 import msgspec
 
-from ._arguments import check_callback, expand_user
+from ._arguments import check_callback, expand_user, shorten
 from ._content import SNIFF_BYTES, Announced, document_in, may_be_document
 from ._disposition import filename_in
 from ._misuse import explain_misuse
@@ -171,6 +171,7 @@ class Download:
             OSError: The file cannot be written.
         """
         check_callback("`progress`", progress, "(done, total)")
+        _path_of(to)
         with _WithoutFrames():
             path, size, sha256 = await receive_file(
                 partial(_target_path, to, self.filename, overwrite=overwrite),
@@ -212,14 +213,25 @@ def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
     Raises:
         TargetExists: The file exists, and `overwrite` is false.
     """
-    target = expand_user(to)
+    target = _path_of(to)
     if not _is_folder(target):
         _check_free(Path(target), overwrite=overwrite)
 
 
+def _path_of(to: object) -> str:
+    """Return the path of a target. Reject what is not a path of this system."""
+    limit = "a folder or the path of a file, as a str or a Path"
+    path = to if isinstance(to, str) else to.__fspath__() if isinstance(to, os.PathLike) else None
+    if not isinstance(path, str):
+        raise RuleError("`to` of a download", shorten(to), limit)
+    if "\0" in path:
+        raise RuleError("`to` of a download", shorten(path), limit, r"Remove the character '\x00'")
+    return expand_user(path)
+
+
 def _target_path(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
     """Return the path for a file with this name."""
-    path = expand_user(to)
+    path = _path_of(to)
     target = Path(path) / safe_filename(name) if _is_folder(path) else Path(path)
     _check_free(target, overwrite=overwrite)
     return target

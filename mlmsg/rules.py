@@ -11,7 +11,7 @@ import re
 import unicodedata
 from dataclasses import dataclass
 
-from ._arguments import check_id, check_int, closest_hint, shorten
+from ._arguments import as_int, check_id, closest_hint, shorten
 from ._patterns import LazyPattern
 from ._sites import SITE_NAMES, closest_site
 from .errors import RuleError
@@ -205,10 +205,9 @@ def check_attachment_count(count: int, rules: FileRules = POST_SALE_FILES) -> No
         raise RuleError(rule, str(count), f"at most {rules.max_files}", hint)
 
 
-def check_page(limit: int, offset: int) -> None:
-    """Reject a `limit` under 1 and an `offset` under 0."""
-    check_int("`limit` of a page", limit, 1)
-    check_int("`offset` of a page", offset, 0)
+def check_page(limit: int, offset: int) -> tuple[int, int]:
+    """Return a limit and an offset as ints. Reject a `limit` under 1 and an `offset` under 0."""
+    return as_int("`limit` of a page", limit, 1), as_int("`offset` of a page", offset, 0)
 
 
 SITES = frozenset(SITE_NAMES)
@@ -289,6 +288,8 @@ def safe_filename(name: str) -> str:
     125 of the characters `a-zA-Z0-9._-`, begins with a letter or digit, and is not a Windows device
     name (`CON`). Applying the function to its own result changes nothing.
     """
+    if not isinstance(name, str):
+        raise RuleError("`name` of a file", shorten(name), "a str")
     plain = unicodedata.normalize("NFKD", name)
     plain = "".join(c for c in plain if not unicodedata.combining(c))
     plain = re.sub(r"[^a-zA-Z0-9._-]+", "_", plain)

@@ -79,7 +79,7 @@ REFUSED: Final[dict[str, tuple[dict[str, Any], str]]] = {
     "an unknown filter": ({"stat": "opened"}, "Did you mean 'status'"),
     "a resource id alone": ({"resource_id": 1}, "both of them"),
     "an order and a pack": ({"order_id": 1, "pack_id": 2}, "one of them"),
-    "a list": ({"stage": ["claim"]}, "a str or an int"),
+    "a list": ({"order_id": [1]}, "a str or an int"),
     "no limit": ({"limit": 0}, "1 to 100"),
     "a limit over 100": ({"limit": 101}, "1 to 100"),
     "an offset below 0": ({"offset": -1}, "0 or more"),

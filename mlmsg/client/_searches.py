@@ -7,16 +7,21 @@ from operator import attrgetter
 
 from mlmsg import _operations
 from mlmsg._date_walk import DateWalk, Fetch, OnTotal, Span
-from mlmsg._search_queries import CLAIM_CAP, CLAIM_LIMIT, ROLES, claim_query, claim_range
+from mlmsg._search_queries import (
+    CLAIM_CAP,
+    CLAIM_LIMIT,
+    ROLES,
+    STATUSES,
+    check_filter,
+    claim_query,
+    claim_range,
+)
 from mlmsg._session import Session
 from mlmsg.models import Claim, ClaimPage
 
 from ._seller import Seller
 
 __all__ = ["ClaimSearch"]
-
-STATUSES = ("opened", "closed")
-"""The statuses of claims. Not verified: whether a search without a status returns both."""
 
 _MILLISECOND = timedelta(milliseconds=1)
 
@@ -42,7 +47,7 @@ class ClaimSearch:
         self, since: datetime, until: datetime | None, status: str | None, on_total: OnTotal
     ) -> AsyncGenerator[Claim, None]:
         """Yield every claim that was updated in a span of time, once."""
-        statuses = STATUSES if status is None else (status,)
+        statuses = STATUSES if status is None else (check_filter("status", status),)
         roles = ROLES if self._seller.is_domestic else ROLES[:1]
         lists: list[Fetch[Claim]] = [
             partial(self._fetch, role, status) for role in roles for status in statuses

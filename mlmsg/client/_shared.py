@@ -5,8 +5,10 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
+from inspect import isawaitable
 from typing import TypeVar
 
+from mlmsg._arguments import check_callback, shorten
 from mlmsg._session import Session
 from mlmsg._wire import Request, Response
 from mlmsg._worker_threads import run_in_thread, wait_until_done
@@ -15,11 +17,13 @@ from mlmsg.errors import RuleError
 from mlmsg.rules import FileRules
 from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
-__all__ = ["download_with", "open_download", "save_download", "upload_all"]
+__all__ = ["SOURCES", "download_with", "open_download", "save_download", "upload_all"]
 
 T = TypeVar("T")
 R = TypeVar("R")
 
+SOURCES = "a list of files, also for one: paths, bytes, open binary files, …"
+"""The words of an error for the `files` that a message takes."""
 
 REUSABLE_SOURCES = (str, bytes, bytearray, memoryview, os.PathLike, list, tuple)
 """Types of sources that two uploads can read at the same time."""
@@ -57,11 +61,17 @@ async def download_with(
     handler: Callable[[Download], Awaitable[R]],
 ) -> R:
     """Return the result of `handler` for a file, in as many attempts as the policy allows."""
+    if not callable(handler):
+        raise RuleError("`handler` of a download", shorten(handler), "an async function")
 
     async def process(response: Response) -> R:
         response.lend()
         with closing(response):
-            return await handler(Download(response, name))
+            result = handler(Download(response, name))
+            if not isawaitable(result):
+                found = f"a function that returned {shorten(result)}"
+                raise RuleError("`handler` of a download", found, "an async function")
+            return await result
 
     return await session.send(request, process)
 
@@ -76,6 +86,7 @@ async def save_download(
     progress: Progress | None,
 ) -> Saved:
     """Save a file, in as many attempts as the policy allows."""
+    check_callback("`progress`", progress, "(done, total)")
     await run_in_thread(partial(check_target, to, overwrite=overwrite))
 
     async def process(response: Response) -> Saved:

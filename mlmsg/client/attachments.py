@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import TypeVar
 
 from mlmsg import _operations
+from mlmsg._arguments import check_id
 from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
 from mlmsg._session import Session
@@ -171,6 +172,7 @@ class Attachments:
         return Picture(await self.read(attachment_id, site_id=site_id))
 
     def _request(self, attachment_id: int | str, site_id: str) -> Request[Response]:
+        check_id("attachment_id", attachment_id)
         site = check_site_id(site_id)
         return _operations.download(attachment_id, site, family=self._seller.family)
 

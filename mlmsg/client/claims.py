@@ -31,7 +31,7 @@ from mlmsg.uploads import Progress, Source, SourceLike, open_source
 
 from ._searches import ClaimSearch
 from ._seller import Seller
-from ._shared import download_with, open_download, save_download, upload_all
+from ._shared import SOURCES, download_with, open_download, save_download, upload_all
 
 __all__ = ["Claims"]
 
@@ -39,6 +39,9 @@ R = TypeVar("R")
 
 AttachmentLike: TypeAlias = str | ClaimUpload
 """The name of an uploaded file, or the result of its upload."""
+
+UPLOADS = "a list of ClaimUploads or file names"
+"""The words of an error for the `attachments` that a message takes."""
 
 
 @explain_misuse("client.claims")
@@ -91,7 +94,8 @@ class Claims:
         roles, or use `all`.
 
         Args:
-            status: `"opened"`, `"closed"`, or None.
+            status: `"opened"`, `"closed"`, or None. A misspelling of these is rejected; any other
+                word is sent, because the documents do not say that these are all.
             limit: Claims to return, 1 to 100.
             offset: Claims to skip. A domestic search allows `offset + limit` under 10,000.
             role: The seller's role: `"respondent"`, or `"complainant"` as in cancelled sales.
@@ -121,14 +125,14 @@ class Claims:
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first
-                moment in UTC).
+                moment in UTC). `date.min` stands for everything.
             until: The moment after the last one, or None: until the end of the walk.
-            status: `"opened"`, `"closed"`, or None for both.
+            status: `"opened"`, `"closed"`, or None for both; checked as by `search`.
             on_total: Called with the number of claims that is expected, as far as the search tells
                 it, and at the end with the true number.
 
         Raises:
-            RuleError: A datetime has no zone. Nothing was sent.
+            RuleError: A datetime has no zone, or the status is misspelled. Nothing was sent.
             TransportError: More claims than one query returns have the same millisecond of update.
         """
         begin = as_moment("since", since)
@@ -201,8 +205,8 @@ class Claims:
         check_receiver(receiver_role)
         check_receiver(sender_role, "sender_role")
         check_id("claim_id", claim_id)
-        names = [_file_name(item) for item in check_sequence("`attachments`", attachments)]
-        check_sequence("`files`", files)
+        names = [_file_name(item) for item in check_sequence("`attachments`", attachments, UPLOADS)]
+        check_sequence("`files`", files, SOURCES)
         if check:
             _check_action(await self.get(claim_id), receiver_role, sender_role)
         if files:
@@ -327,4 +331,6 @@ def _check_action(claim: Claim, receiver: str, sender: str) -> None:
 
 
 def _file_name(item: AttachmentLike) -> str:
-    return item.file_name if isinstance(item, ClaimUpload) else check_id("attachments", item)
+    if isinstance(item, ClaimUpload):
+        return item.file_name
+    return check_id("attachments", item, "a ClaimUpload, or the file name of one")

@@ -42,12 +42,16 @@ from mlmsg.uploads import SourceLike
 from ._orders import OrderSearch
 from ._recipient import newest_counterpart, recipient_without_counterpart
 from ._seller import Seller, check_user_id
+from ._shared import SOURCES
 from .attachments import Attachments
 
 __all__ = ["Messages", "Packs"]
 
 AttachmentLike: TypeAlias = str | Upload
 """The id of an uploaded file, or the result of its upload."""
+
+UPLOADS = "a list of Uploads or their ids"
+"""The words of an error for the `attachments` that a message takes."""
 
 _PAGE = 50
 """Messages requested at a time to find the recipient."""
@@ -87,7 +91,7 @@ class Packs:
             RuleError: An argument is out of range. Nothing was sent.
             NotFound: There is no such pack.
         """
-        check_page(limit, offset)
+        limit, offset = check_page(limit, offset)
         if not self._seller.is_domestic:
             return await self._session.send(_operations.pack_page(pack_id, limit, offset))
         check_id("pack_id", pack_id)
@@ -137,7 +141,7 @@ class Packs:
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first
-                moment in UTC).
+                moment in UTC). `date.min` stands for everything.
             until: The moment after the last one, or None: until the end of the walk.
             on_total: Called with the number of packs that is expected, as far as the search tells
                 it: first the number of orders, then corrected, and at the end the true number.
@@ -226,8 +230,9 @@ class Packs:
         """
         check_text(text)
         self._check_family_arguments(text_translated, to)
-        ids = [_attachment_id(item) for item in check_sequence("`attachments`", attachments)]
-        check_attachment_count(len(ids) + len(check_sequence("`files`", files)))
+        check_sequence("`attachments`", attachments, UPLOADS)
+        ids = [_attachment_id(item) for item in attachments]
+        check_attachment_count(len(ids) + len(check_sequence("`files`", files, SOURCES)))
         if files:
             check_site_id(site_id)
         check_id("pack_id", pack_id)
@@ -330,7 +335,9 @@ def _message_id(message: Message) -> str:
 
 
 def _attachment_id(item: AttachmentLike) -> str:
-    return item.id if isinstance(item, Upload) else check_id("attachments", item)
+    if isinstance(item, Upload):
+        return item.id
+    return check_id("attachments", item, "an Upload, or the id of one")
 
 
 def _explain_refusal(error: ApiError, text: str, status: ConversationStatus | None) -> None:

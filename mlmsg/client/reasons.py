@@ -135,9 +135,18 @@ def _check_content(
         raise RuleError("`text` or `template_id` of a reason", found, "exactly one of them")
     if text is not None:
         check_text(text)
+    elif not isinstance(template_id, str) or not template_id:
+        raise RuleError("`template_id` of a reason", shorten(template_id), "a template's id, a str")
+    if not isinstance(variables, Mapping | None):
+        found = type(variables).__name__
+        raise RuleError("`variables` of a reason", found, "a dict of variable ids and numbers")
     if text is not None and variables:
         raise RuleError("`variables` of a reason", "with a text", "only with a template")
     for name, value in (variables or {}).items():
+        if not isinstance(name, str):
+            raise RuleError(
+                "`variables` of a reason", f"the id {shorten(name)}", "ids that are str"
+            )
         is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not (is_number and abs(value) < MAX_VARIABLE):  # NaN is not less than anything
             raise RuleError(f"variable {name!r} of a reason", shorten(value), "a finite number")

@@ -107,7 +107,7 @@ class UnreadMessages:
         Raises:
             RuleError: An argument is out of range; nothing was sent.
         """
-        check_page(limit, offset)
+        limit, offset = check_page(limit, offset)
         request = _operations.seller_thread(
             pack_id, seller_id, limit, offset, mark_as_read=mark_as_read
         )
