@@ -150,7 +150,10 @@ async def inspect_source(source: SourceLike) -> SourceInfo:
         return SourceInfo(
             partial(_iterate_in_thread, source), replayable=not isinstance(source, Iterator)
         )
-    limit = "a path, bytes, an open binary file, an iterable of bytes, or an entered Download"
+    limit = (
+        "a path, bytes, an open binary file, an iterable of bytes, "
+        "or a Download inside of its `async with` block"
+    )
     raise RuleError("source of a file", type(source).__name__, limit)
 
 
