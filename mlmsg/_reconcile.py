@@ -5,6 +5,7 @@ files, the receiver and the time. A message that belongs to another send is neve
 two lost sends of the same text are not both found in one message.
 """
 
+import asyncio
 import math
 import time
 from collections import deque
@@ -63,14 +64,14 @@ class SendRecord(msgspec.Struct, frozen=True, eq=False):
 
     Attributes:
         thread: The thread, and the receiver within it.
-        text: The text.
+        text: The text; None if it is unknown, because the API fills a template.
         files: The ids of the files.
         started: The time of the start, by our clock, in seconds since the epoch.
         ended: The time of the response or of the failure; infinity while the send is running.
     """
 
     thread: str
-    text: str
+    text: str | None
     files: frozenset[str]
     started: float
     ended: float
@@ -90,6 +91,8 @@ class SendRecord(msgspec.Struct, frozen=True, eq=False):
         has_foreign_file = any(name not in self.files for name in fingerprint.files if name)
         if not (fingerprint.ours and in_time) or has_foreign_file:
             return Likeness.OTHER
+        if self.text is None:
+            return Likeness.DOUBTFUL
         likeness = compare_texts(fingerprint.text or "", self.text)
         if fingerprint.is_hidden:
             likeness = max(likeness, Likeness.DOUBTFUL)
@@ -103,6 +106,8 @@ class SendRecord(msgspec.Struct, frozen=True, eq=False):
             and other.started - CLOCK_TOLERANCE <= self.ended + STORE_DELAY
         )
         alike = self.thread == other.thread and self.files == other.files
+        if self.text is None or other.text is None:
+            return False
         return near and alike and comparable(self.text) == comparable(other.text)
 
 
@@ -119,19 +124,23 @@ class SendReconciler(Generic[M]):
         self,
         sending: Awaitable[S],
         thread: str,
-        text: str,
+        text: str | None,
         files: Iterable[str],
         messages: Callable[[], AsyncGenerator[M, None]],
         fingerprint: Callable[[M], Fingerprint],
     ) -> S:
-        """Await `sending` and return its result. Let its `OutcomeUnknown` search in `messages`."""
+        """Await `sending` and return its result. Let its `OutcomeUnknown` search in `messages`.
+
+        A cancelled send has it as its cause. `text` is None if it is unknown.
+        """
         record = SendRecord(thread, text, frozenset(files), time.time(), math.inf)
         self._running.add(record)
         try:
             sent = await sending
-        except OutcomeUnknown as error:
-            record_of_lost = msgspec.structs.replace(record, ended=time.time())
-            error.with_reconciler(partial(self._find, record_of_lost, messages, fingerprint))
+        except (OutcomeUnknown, asyncio.CancelledError) as error:
+            if (unknown := OutcomeUnknown.find_in(error)) is not None:
+                lost = msgspec.structs.replace(record, ended=time.time())
+                unknown.with_reconciler(partial(self._find, lost, messages, fingerprint))
             raise
         finally:
             self._running.remove(record)
@@ -154,7 +163,7 @@ class SendReconciler(Generic[M]):
         thread: Callable[[], AsyncGenerator[M, None]],
         fingerprint: Callable[[M], Fingerprint],
     ) -> M | None:
-        doubt = None
+        doubt: OutcomeUnknown | None = None
         left_to_others = 0
         async with aclosing(thread()) as messages:
             async for message in messages:
@@ -169,12 +178,12 @@ class SendReconciler(Generic[M]):
                         return message
                     left_to_others += 1
                     if owner in self._running:
-                        doubt = _RUNNING
+                        doubt = OutcomeUnknown(_RUNNING)
                 elif likeness is Likeness.DOUBTFUL and not self._belongs_to_answered(seen, record):
-                    doubt = doubt or _CHANGED
+                    reason = _TEMPLATE if record.text is None else _CHANGED
+                    doubt = doubt or OutcomeUnknown(reason, advice=_READ_THREAD)
         if doubt is not None:
-            unknown = OutcomeUnknown(doubt)
-            raise unknown.with_reconciler(partial(self._find, record, thread, fingerprint))
+            raise doubt.with_reconciler(partial(self._find, record, thread, fingerprint))
         return None
 
     def _clock(self) -> tuple[float, float]:
@@ -204,6 +213,8 @@ class SendReconciler(Generic[M]):
 
 
 _CHANGED = "the thread has a message of that time whose text was changed, cut or hidden"
+_TEMPLATE = "the thread has a message of that time, and the text that the API made is unknown"
+_READ_THREAD = "Read the thread, or ask the buyer, before sending again"
 _RUNNING = "another send of the same text is not answered yet, and the message may be its own"
 
 

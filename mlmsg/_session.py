@@ -5,6 +5,7 @@ follows. `_wire` knows what the bytes mean, and `_transport` is the network.
 """
 
 import asyncio
+import logging
 import random
 import time
 import warnings
@@ -38,7 +39,17 @@ from .errors import (
     UsageError,
 )
 from .events import AttemptEvent, EventEmitter, OnEvent
-from .policy import Accept, Fail, Outcome, Retry, RetryPolicy, Verdict, http_date, retry_after
+from .policy import (
+    Accept,
+    Effect,
+    Fail,
+    Outcome,
+    Retry,
+    RetryPolicy,
+    Verdict,
+    http_date,
+    retry_after,
+)
 
 __all__ = ["Session"]
 
@@ -48,6 +59,8 @@ R = TypeVar("R")
 _EARLIEST_DATE = datetime(2000, 1, 1, tzinfo=UTC).timestamp()
 _LATEST_DATE = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 """The bounds of a `Date` that a server's clock can have."""
+
+logger: logging.Logger = logging.getLogger("mlmsg")
 
 _NO_TOKEN = Secret()
 _ACCEPT, _FAIL = Accept(), Fail()
@@ -200,6 +213,8 @@ class Session:
             except BaseException as error:  # noqa: BLE001  (raised again below, or repeated)
                 verdict = self._decide(request, state, error)
                 self._emit(request, state, verdict, error)
+                if isinstance(error, asyncio.CancelledError):
+                    _explain_cancellation(request, state, error)
                 if not isinstance(verdict, Retry):
                     _raise_final(request, verdict, error)
             else:
@@ -404,6 +419,19 @@ def _raise_final(request: Request[T], verdict: Verdict, error: BaseException) ->
     if verdict == Fail(unknown=True):
         raise OutcomeUnknown(str(error), request.line) from error
     raise error
+
+
+def _explain_cancellation(
+    request: Request[T], state: _CallState, error: asyncio.CancelledError
+) -> None:
+    """Say with a cancelled send that its message may have been delivered, if so.
+
+    It stays a cancellation. `asyncio.timeout` makes it the cause of its `TimeoutError`.
+    """
+    if request.effect is Effect.SEND and not request.secrets and state.bytes_sent:
+        error.__cause__ = OutcomeUnknown("the send was cancelled", request.line)
+        error.add_note("the message may have been delivered: read the thread before you send again")
+        logger.warning("a send was cancelled; its message may have been delivered")
 
 
 def _verdict_label(

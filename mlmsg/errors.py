@@ -399,24 +399,36 @@ class OutcomeUnknown(MlmsgError):
     Attributes:
         reason: The failure, in words.
         request: The request.
+        advice: What to do before the message is sent again.
     """
 
-    def __init__(self, reason: str, request: RequestLine | None = None) -> None:
-        super().__init__(reason, request)
+    def __init__(
+        self,
+        reason: str,
+        request: RequestLine | None = None,
+        advice: str = "Call `await error.reconcile()`, or read the thread, before sending again",
+    ) -> None:
+        super().__init__(reason, request, advice)
         self.reason = reason
         self.request = request
+        self.advice = advice
         self._reconcile: Callable[[], Awaitable[Delivered | None]] | None = None
 
     def __str__(self) -> str:
         """Return the failure and the advice."""
-        return (
-            f"the message may or may not have been delivered: {self.reason}. "
-            "Call `await error.reconcile()`, or read the thread, before sending again"
-        )
+        return f"the message may or may not have been delivered: {self.reason}. {self.advice}"
 
-    def __reduce__(self) -> tuple[type[Self], tuple[str, RequestLine | None]]:
+    def __reduce__(self) -> tuple[type[Self], tuple[str, RequestLine | None, str]]:
         # The reconciler refers to the client, which cannot be pickled.
-        return type(self), (self.reason, self.request)
+        return type(self), (self.reason, self.request, self.advice)
+
+    @classmethod
+    def find_in(cls, error: BaseException) -> Self | None:
+        """Return the cause of the `CancelledError` or `TimeoutError` of a send, or None."""
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, cls):
+            cause = cause.__cause__
+        return cause
 
     def with_reconciler(self, reconcile: Callable[[], Awaitable[Delivered | None]]) -> Self:
         """Set the function that `reconcile` calls, and return the error."""

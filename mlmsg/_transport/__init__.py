@@ -135,7 +135,7 @@ class Transport:
             connections.abort()
             failure = carrier.error
         except BaseException as error:
-            connections.abort()
+            _abort_cancelled(connections, counter)
             if not self._is_cancelled_by_close(error):
                 raise
             failure = self._translate(request.line, error)
@@ -275,3 +275,10 @@ async def _is_sent(body: MultipartPayload, response: aiohttp.ClientResponse) -> 
         if not is_complete:
             discard(response)
     return is_complete
+
+
+def _abort_cancelled(connections: ExchangeConnections, counter: TransferCounter) -> None:
+    """Abort the connections. Count no byte as sent if there was no connection yet."""
+    if not connections.is_connected:
+        counter.bytes_sent = 0
+    connections.abort()

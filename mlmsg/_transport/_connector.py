@@ -73,6 +73,11 @@ class ExchangeConnections:
         """Leave a connection to another exchange."""
         self._connections.remove(connection)
 
+    @property
+    def is_connected(self) -> bool:
+        """True if there was a connection, so that the request may have been sent."""
+        return bool(self._connections)
+
     def get_socket(self) -> socket.socket | None:
         """Return the socket of the newest connection."""
         return self._connections[-1].get_socket() if self._connections else None

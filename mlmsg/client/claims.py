@@ -200,6 +200,9 @@ class Claims:
             ActionNotAvailable: With `check`: the claim accepts no message to that role now.
             OutcomeUnknown: The message may or may not have been delivered. `await
                 error.reconcile()` returns the delivered `ClaimMessage`, or None.
+            asyncio.CancelledError: The send was cancelled, for example by `asyncio.timeout`. If the
+                message may have been delivered, it has a note, and `OutcomeUnknown.find_in`
+                returns the error to reconcile.
         """
         check_text(text)
         check_receiver(receiver_role)

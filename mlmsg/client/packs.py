@@ -227,6 +227,9 @@ class Packs:
             PermissionDenied: The conversation is blocked; the hint says what to do.
             OutcomeUnknown: The message may or may not have been delivered. `await
                 error.reconcile()` returns the delivered `Message`, or None.
+            asyncio.CancelledError: The send was cancelled, for example by `asyncio.timeout`. If the
+                message may have been delivered, it has a note, and `OutcomeUnknown.find_in`
+                returns the error to reconcile.
         """
         check_text(text)
         self._check_family_arguments(text_translated, to)

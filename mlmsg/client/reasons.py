@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from functools import partial
-from typing import NoReturn
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
 from mlmsg._misuse import explain_misuse
 from mlmsg._reconcile import SendReconciler, pack_fingerprint
 from mlmsg._session import Session
-from mlmsg.errors import OutcomeUnknown, RuleError
+from mlmsg.errors import RuleError
 from mlmsg.models import Message, Reason, ReasonTemplate, Sent
 from mlmsg.rules import check_text, check_text_length
 
@@ -94,7 +93,11 @@ class Reasons:
             NotFound: The option is not offered: read `list` again.
             OutcomeUnknown: The message may or may not have been delivered. `await
                 error.reconcile()` returns the delivered `Message` of a `text`, or None. That of a
-                template cannot be recognized: `reconcile` raises this again.
+                template cannot be recognized: if the thread has any message of yours of that time,
+                `reconcile` raises this again.
+            asyncio.CancelledError: The send was cancelled, for example by `asyncio.timeout`. If the
+                message may have been delivered, it has a note, and `OutcomeUnknown.find_in`
+                returns the error to reconcile.
         """
         check_id("pack_id", pack_id)
         option_id = _option_id(option)
@@ -105,19 +108,9 @@ class Reasons:
             pack_id, option_id, text, template_id, variables, family=self._family
         )
         sending, thread = self._session.send(request), partial(self._packs.messages, pack_id)
-        try:
-            return await self._reconciler.track(
-                sending, str(pack_id), text or "", (), thread, pack_fingerprint
-            )
-        except OutcomeUnknown as error:
-            if text is None:
-                error.with_reconciler(partial(_fail_to_reconcile, error))
-            raise
-
-
-async def _fail_to_reconcile(error: OutcomeUnknown) -> NoReturn:
-    reason = "the API filled the template, so the message cannot be recognized by its text"
-    raise OutcomeUnknown(reason, error.request)
+        return await self._reconciler.track(
+            sending, str(pack_id), text, (), thread, pack_fingerprint
+        )
 
 
 def _option_id(option: str | Reason) -> str:
