@@ -52,7 +52,7 @@ async def main(to: str, work: Path) -> None:
                     on_event=show,
                 )
                 print(
-                    f"{run} run: {report.threads} threads, {report.downloaded} files fetched "
+                    f"{run} run: {report.threads} threads, {report.downloaded} files downloaded "
                     f"({report.bytes} bytes), {report.skipped} there already, "
                     f"{len(report.failed)} failed"
                 )

@@ -76,7 +76,7 @@ async def main(scheduler: str | None, to: str) -> int:
     for name, error in lost.items():
         print(f"{name}: {error!r}", file=sys.stderr)
     print(
-        f"{report.threads} threads, {report.downloaded} files fetched ({report.bytes} bytes), "
+        f"{report.threads} threads, {report.downloaded} files downloaded ({report.bytes} bytes), "
         f"{report.skipped} there already, {len(report.failed)} failed, {len(lost)} shards lost"
     )
     return 1 if lost or report.failed else 0

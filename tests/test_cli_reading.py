@@ -216,6 +216,11 @@ ERRORS = [
     pytest.param(("thread", "1/2"), 2, "found '1/2'", id="no id"),
     pytest.param(("thread",), 2, "Missing argument 'PACK'. Try 'mlmsg thread", id="nothing"),
     pytest.param(("claim", "shaw"), 2, "No such command 'shaw'", id="typo"),
+    pytest.param(("thread", PACK, "--sandbox"), 2, "remove it, or --base-url", id="contradiction"),
+    pytest.param(("send", PACK, "-oi"), 2, "put -- before it, and the options", id="dash"),
+    pytest.param(("send", PACK, "oi", "--fil"), 2, "'--fil'. Did you mean", id="no option"),
+    pytest.param(("thread", PACK, "--limit", "x"), 2, "allowed: a whole number (1", id="number"),
+    pytest.param(("download", "none", "--to", "x"), 1, "The site was MLM; add --site", id="site"),
     pytest.param(("packs", "--since", "yesterday"), 2, "found 'yesterday', allowed: a", id="when"),
     pytest.param(("packs", "--since", "9999999d"), 2, "found '9999999d'", id="too long ago"),
 ]

@@ -9,7 +9,7 @@ from io import StringIO
 from pathlib import Path
 
 import pytest
-from commands import mlmsg, on_terminal, started, without_escapes
+from commands import invoke, mlmsg, on_terminal, started, without_escapes
 from mirrors import expected, on_disk, without_manifests
 
 from mlmsg import NotFound
@@ -165,6 +165,15 @@ def test_what_the_api_says_cannot_speak_to_the_terminal(
     output = capsys.readouterr()
     assert output.err == "failed: packs/1/a ]0;b.jpg: 404 no [2J such file\n"
     assert output.out == "downloaded packs/1/a b.jpg\n"
+
+
+def test_an_empty_list_is_nothing_to_do(tmp_path: Path) -> None:
+    arguments = ("sync", "--sandbox", "--to", f"{tmp_path}/mirror", "--packs-from", "-")
+    done = invoke(*arguments, given="# nothing\n")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "the list is empty: nothing to do\n"
+    done = invoke(*arguments, "--json", given="")
+    assert json.loads(done.stdout)["threads"] == 0
 
 
 @pytest.mark.slow

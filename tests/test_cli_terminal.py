@@ -100,6 +100,13 @@ def test_the_sandbox_names_a_port_that_is_taken() -> None:
     assert "Traceback" not in second.stderr
 
 
+@pytest.mark.parametrize("port", ["abc", "65536", "-1", ""])
+def test_what_is_no_port_is_named(port: str) -> None:
+    done = invoke("sandbox", "--port", port)
+    assert done.exit_code == 2
+    assert f"found '{port}', allowed: a port number (0 to 65535)" in done.stderr
+
+
 NUMBERS = [
     pytest.param(("--packs", "0"), 0, id="no packs"),
     pytest.param(("--packs", "2", "--files", "0"), 2, id="no files"),

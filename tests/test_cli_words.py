@@ -32,6 +32,7 @@ FOR_PROGRAMS = {
 """Folders and modules whose advice is for programs: no argument or option leads to it."""
 
 NEVER_WRONG = {
+    "a Client",
     "Add its zone: datetime.now(UTC), or value.replace(tzinfo=...)",
     "To trust a CA, pass ssl.create_default_context(cafile=...)",
 }

@@ -28,7 +28,7 @@ SAYS = {
 }
 
 
-DASK = r"(\d+)/\1 shards, 100 files\n100 threads, 100 files fetched .* 0 failed, 0 shards lost"
+DASK = r"(\d+)/\1 shards, 100 files\n100 threads, 100 files downloaded .* 0 failed, 0 shards lost"
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ LONG: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "report": (
         lambda: SyncReport(threads=7, downloaded=2, bytes=1_500_000, failed=[FAILURE] * 10_000),
-        "<SyncReport: 7 threads, 2 files fetched (1.5 MB), 0 there before, 10000 failed>",
+        "<SyncReport: 7 threads, 2 files downloaded (1.5 MB), 0 already there, 10000 failed>",
     ),
 }
 

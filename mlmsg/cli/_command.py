@@ -35,6 +35,18 @@ class Command(click.Command):
     variables: ClassVar[Sequence[tuple[str, str]]] = VARIABLES
     """The environment variables of the command, if it calls the API."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments. A text that looks like an option needs `--` before it."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            has_text = any(parameter.name == "text" for parameter in self.params)
+            if not has_text or error.possibilities:
+                raise
+            hint = "If it is the TEXT, put -- before it, and the options before the --"
+            text = f"{error.message} {hint}"
+            raise click.NoSuchOption(error.option_name, text, ctx=error.ctx) from None
+
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
         with _failures(verbose=bool(ctx.params.get("verbose"))):

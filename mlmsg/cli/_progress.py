@@ -78,12 +78,13 @@ def summary(report: SyncReport, to: str, error: Exception | None, settings: Sett
         not_found = f" (not found {report.not_found})" if report.not_found else ""
         waits = f"{report.waits} waited for the rate limit"
         calls = sorted(report.calls.items(), key=lambda call: -call[1])
+        names = ", ".join(f"{name} {count}" for name, count in calls)
         print_line(
             f"mirrored into {printable(to)}: threads {report.threads}{not_found}, "
             f"files downloaded {report.downloaded} ({decimal(report.bytes)}), "
             f"already there {report.skipped}, failed {failed}, "
-            f"API requests {sum(report.calls.values())} ({waits}): "
-            f"{', '.join(f'{name} {count}' for name, count in calls)}"
+            f"API requests {sum(report.calls.values())} ({waits})"
+            f"{': ' if names else ''}{names}"
         )
 
 

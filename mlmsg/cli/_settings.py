@@ -109,6 +109,7 @@ def api_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, 
     def command(*args: P.args, **kwargs: P.kwargs) -> R:
         names = Settings.__dataclass_fields__
         settings = Settings(**{name: kwargs.pop(name) for name in names})  # type: ignore[arg-type]
+        _check(settings)
         if settings.verbose:
             _log_requests()
         return function(settings, *args, **kwargs)
@@ -116,6 +117,17 @@ def api_options(function: Callable[Concatenate[Settings, P], R]) -> Callable[P, 
     for option in reversed(_OPTIONS):
         option(command)
     return command
+
+
+def _check(settings: Settings) -> None:
+    """Check that the options do not contradict each other.
+
+    Raises:
+        click.UsageError: They do.
+    """
+    other = "--base-url" if settings.base_url else "--grant" if settings.grant else ""
+    if settings.sandbox and other:
+        raise click.UsageError(f"--sandbox starts a sandbox of its own; remove it, or {other}")
 
 
 def call(

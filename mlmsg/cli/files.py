@@ -77,7 +77,7 @@ def download(
                 )
         except ApiError as error:
             if site_id is None:
-                error.add_hint(f"The site {site} was taken; --site-id names another one")
+                error.add_hint(f"The site was {site}; add --site-id for another site")
             raise
 
     print_saved(call(settings, run), settings)

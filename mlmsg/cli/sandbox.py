@@ -6,6 +6,7 @@ import click
 
 from ._command import Command
 from ._exit_codes import ExitCode
+from ._whole_numbers import WholeNumber
 
 __all__ = ["sandbox"]
 
@@ -14,16 +15,16 @@ __all__ = ["sandbox"]
 @click.option(
     "--port",
     metavar="PORT",
-    type=click.IntRange(0, 65535),
+    type=WholeNumber(0, 65535, "a port number"),
     default=0,
     show_default=True,
     help="The port to listen at; 0 takes a free one.",
 )
-@click.option("--packs", type=click.IntRange(0), metavar="N", help="The number of packs.")
-@click.option("--claims", type=click.IntRange(0), metavar="N", help="The number of claims.")
+@click.option("--packs", type=WholeNumber(0), metavar="N", help="The number of packs.")
+@click.option("--claims", type=WholeNumber(0), metavar="N", help="The number of claims.")
 @click.option(
     "--files",
-    type=click.IntRange(0),
+    type=WholeNumber(0),
     metavar="N",
     help="The number of files of each pack and claim.",
 )

@@ -20,6 +20,7 @@ from ._progress import summary, watch
 from ._settings import Connection, Settings, api_options, connect
 from ._signals import stop_at_sigterm
 from ._sites import usual_site
+from ._whole_numbers import WholeNumber
 
 __all__ = ["sync"]
 
@@ -110,7 +111,7 @@ class _SyncCommand(Job):
 @click.option(
     "--concurrency",
     metavar="N",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=16,
     show_default=True,
     help="Files downloaded at the same time.",
@@ -122,7 +123,7 @@ class _SyncCommand(Job):
 )
 @click.option(
     "--share",
-    type=click.IntRange(1),
+    type=WholeNumber(1),
     default=1,
     metavar="N",
     help="Use one N-th of the rate limit, for N processes at the same time.",
@@ -202,6 +203,9 @@ def _run(settings: Settings, threads: list[_Threads] | None, options: _Options) 
         error.__cause__ = raised
     else:
         error = None
+    if threads and error is None and not (report.threads or report.failures or settings.json):
+        settings.note("the list is empty: nothing to do")
+        return ExitCode.OK
     summary(report, options.to, error, settings)
     if error is not None:
         raise error

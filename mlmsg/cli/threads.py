@@ -10,6 +10,7 @@ from ._dry_run import dry_run_option
 from ._output import print_json, print_line, printable
 from ._render import Entry, print_table, print_thread
 from ._settings import Connection, Settings, api_options, call
+from ._whole_numbers import WholeNumber
 from ._words import in_commands
 
 __all__ = ["mark_read", "message", "thread", "unread"]
@@ -17,7 +18,7 @@ __all__ = ["mark_read", "message", "thread", "unread"]
 
 @click.command(cls=Command)
 @click.argument("pack")
-@click.option("--limit", type=click.IntRange(1), metavar="N", help="Only the newest N messages.")
+@click.option("--limit", type=WholeNumber(1), metavar="N", help="Only the newest N messages.")
 @api_options
 def thread(settings: Settings, pack: str, limit: int | None) -> None:
     """Show the messages of a PACK, the oldest first. Nothing is marked as read.

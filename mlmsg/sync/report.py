@@ -78,7 +78,7 @@ class SyncEvent:
     """One step of the job.
 
     Attributes:
-        kind: `"downloaded"`, `"skipped"` (mirrored before) or `"failed"` for a file; `"failed"`
+        kind: `"downloaded"`, `"skipped"` (already there) or `"failed"` for a file; `"failed"`
             without a file name for a thread that could not be read completely; `"mismatch"` before
             `"downloaded"` for a file whose size is not the one that its message lists; `"thread"`
             for a thread that was read completely, after the last of its files; `"manifest"` for a
@@ -109,12 +109,12 @@ class SyncReport:
 
     Attributes:
         threads: The number of packs and claims that were read completely.
-        downloaded: The number of files fetched.
-        skipped: The number of files mirrored before.
+        downloaded: The number of files downloaded.
+        skipped: The number of files that were already there.
         mismatched: The number of downloaded files whose size is not the listed one.
         failed: The first 10,000 files and threads that could not be mirrored.
         omitted_failures: The number of failures beyond those in `failed`.
-        bytes: The bytes of the files fetched.
+        bytes: The bytes of the files downloaded.
         calls: The number of API requests, by operation. Each attempt of a call counts.
         waits: The number of requests that the rate budget made wait.
         waited: The seconds that they waited for it, added up.
@@ -194,8 +194,8 @@ class SyncReport:
         return [
             f"{self.threads} threads",
             *not_found,
-            f"{self.downloaded} files fetched ({size_text(self.bytes)})",
-            f"{self.skipped} there before",
+            f"{self.downloaded} files downloaded ({size_text(self.bytes)})",
+            f"{self.skipped} already there",
             f"{self.failures} failed",
         ]
 
