@@ -49,6 +49,8 @@ class AuthorizationDenied(RuleError):
         description: The text that came with it, or `""`.
     """
 
+    __module__ = "mlmsg.oauth"
+
     def __init__(self, error: str, description: str = "") -> None:
         found = f"the error {error!r}{f' ({description})' if description else ''}"
         advice = _DENIED.get(error)

@@ -28,7 +28,7 @@ from mlmsg._arguments import check_bool
 from mlmsg._event_loop import check_asyncio
 from mlmsg.errors import UsageError
 
-__all__ = ["explain_misuse"]
+__all__ = ["explain_misuse", "reject_unused"]
 
 C = TypeVar("C")
 
@@ -120,6 +120,16 @@ class _Explained:
     def __iter__(self) -> NoReturn:
         self._reject()
 
+    def __getitem__(self, key: object) -> NoReturn:
+        self._reject()
+
+    def __len__(self) -> NoReturn:  # noqa: PLE0303
+        self._reject()
+
+    def __bool__(self) -> bool:
+        """Return True, as every object without a length does."""
+        return True
+
     def __enter__(self) -> NoReturn:
         self._reject()
 
@@ -144,6 +154,12 @@ class _Explained:
 
     def _discard(self) -> None:
         """Drop the unused result, so that Python does not warn of it as well."""
+
+
+def reject_unused(value: object) -> None:
+    """Reject a result that was not awaited, iterated or entered."""
+    if isinstance(value, _Explained):
+        value._reject()  # noqa: SLF001  (of this module)
 
 
 class _Call(_Explained):
@@ -183,9 +199,6 @@ class _Call(_Explained):
         self._reject()
 
     def __aenter__(self) -> NoReturn:
-        self._reject()
-
-    def __getitem__(self, key: object) -> NoReturn:
         self._reject()
 
     def __getattr__(self, name: str) -> object:
@@ -244,6 +257,13 @@ class _Iteration(_Explained):
 
     def __aenter__(self) -> NoReturn:
         self._reject()
+
+    def __getattr__(self, name: str) -> object:
+        if name.startswith("ag_"):  # debuggers describe a generator by these
+            return getattr(self._values, name)
+        if name.startswith("__"):
+            raise AttributeError(name)
+        raise _MissingResult(f"{self._explanation()} before you use .{name}")
 
 
 class _Block(_Explained):

@@ -54,6 +54,8 @@ class RefreshingToken:
     of the others.
     """
 
+    __module__ = "mlmsg.auth"
+
     def __init__(
         self,
         client_id: int | str,

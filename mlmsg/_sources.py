@@ -73,6 +73,9 @@ class Streamed(Protocol):
         ...
 
 
+# Of a protocol, mypy would take an assignment in the class for a member.
+Readable.__module__ = Streamed.__module__ = "mlmsg.uploads"
+
 SourceLike: TypeAlias = (
     str | os.PathLike[str] | Buffer | Readable | Iterable[Buffer] | AsyncIterable[Buffer] | Streamed
 )
@@ -92,6 +95,8 @@ class Source:
         is_local: True if the chunks come from memory or from a regular file, and no code of the
             caller runs to make them.
     """
+
+    __module__ = "mlmsg.uploads"
 
     open: Callable[[], AsyncGenerator[Buffer, None]]
     length: int

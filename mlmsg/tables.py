@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
+from ._misuse import reject_unused
 from .errors import RuleError
 from .models import (
     Attachment,
@@ -45,7 +46,9 @@ def rows(value: object) -> list[Row]:
 
     Raises:
         RuleError: The value is none of these.
+        UsageError: The value was not awaited.
     """
+    reject_unused(value)
     return [_row(item) for item in _items(value)]
 
 

@@ -17,6 +17,7 @@ from mlmsg import Client, UsageError
 from mlmsg.paging import walk
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import sync_attachments
+from mlmsg.tables import rows
 
 PACK, CLAIM, FILE = "2000007001000011", "5204000011", "a.png"
 
@@ -81,6 +82,14 @@ async def attribute_read(result: object) -> None:
     result.messages  # type: ignore[attr-defined]  # noqa: B018
 
 
+async def counted(result: object) -> None:
+    len(result)  # type: ignore[arg-type]
+
+
+async def turned_into_rows(result: object) -> None:
+    rows(result)
+
+
 async def turned_into_a_list(result: object) -> None:
     list(result)  # type: ignore[call-overload]
 
@@ -97,13 +106,25 @@ WRONG: list[tuple[dict[str, Callable[[Client], object]], str, list[Use]]] = [
             entered,
             entered_asynchronously,
             subscripted,
+            counted,
             turned_into_a_list,
+            turned_into_rows,
         ],
     ),
     (
         ITERATORS,
         r"{0} is an asynchronous iterator; write `async for item in {0}`",
-        [awaited, iterated, entered, entered_asynchronously, turned_into_a_list],
+        [
+            awaited,
+            iterated,
+            entered,
+            entered_asynchronously,
+            subscripted,
+            counted,
+            attribute_read,
+            turned_into_a_list,
+            turned_into_rows,
+        ],
     ),
     (
         BLOCKS,
@@ -285,6 +306,7 @@ async def group():
 
 async def mirror():
     from mlmsg.sync import sync_attachments
+from mlmsg.tables import rows
     await sync_attachments(client, packs=[1], to="/nonexistent/a", site_id="MLM")
 
 trio.run(globals()[sys.argv[1]])

@@ -67,6 +67,8 @@ class OrdersUnreadable(MlmsgError):
             search without a readable id.
     """
 
+    __module__ = "mlmsg.client"
+
     def __init__(self, errors: Mapping[int, MlmsgError]) -> None:
         super().__init__(errors)
         self.errors = errors

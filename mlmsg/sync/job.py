@@ -1,6 +1,6 @@
 """Run the job as one call."""
 
-from collections.abc import AsyncIterable, Callable, Iterable, Sized
+from collections.abc import AsyncIterable, Callable, Collection, Iterable
 from functools import partial
 
 from mlmsg._arguments import check_bool, check_callback, check_int, shorten
@@ -80,7 +80,7 @@ async def sync_attachments(
 
     await run_in_thread(check)
     report = SyncReport() if report is None else report
-    if isinstance(packs, Sized) and isinstance(claims, Sized):
+    if isinstance(packs, Collection) and isinstance(claims, Collection):
         report.expected = (report.expected or 0) + len(packs) + len(claims)
     target = await open_target(to)
     try:

@@ -18,7 +18,7 @@ obstore: `run_shard` then raises a `UsageError`.
 import asyncio
 import os
 import ssl as ssl_module
-from collections.abc import Iterable, Iterator, Sized
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -219,7 +219,7 @@ def _check_span(
 
 
 def _has_ids(ids: Iterable[Id]) -> bool:
-    return not isinstance(ids, Sized) or len(ids) > 0
+    return not isinstance(ids, Collection) or len(ids) > 0
 
 
 def _by_ids(plan: Shard, packs: Iterable[Id], claims: Iterable[Id], size: int) -> Iterator[Shard]:

@@ -105,6 +105,8 @@ class RecordedRequest:
         body_size: The number of bytes of the body that were read.
     """
 
+    __module__ = "mlmsg.sandbox"
+
     method: str
     path: str
     target: str
