@@ -161,15 +161,14 @@ class ActionNotAvailable(RuleError):
 class RecipientUnknown(RuleError):
     """The recipient of a domestic message could not be found in its thread. Nothing was sent."""
 
-    def __init__(self, found: str, hint: str = "") -> None:
-        advice = "Pass to=, the user id of the buyer or agent; or start with client.reasons"
-        super().__init__(
-            "recipient of a domestic message",
-            found,
-            "a message of a counterpart, or a thread that an agent mediates",
-            hint or advice,
-        )
-        self.args: tuple[object, ...] = (found, hint)
+    def __init__(
+        self,
+        found: str,
+        hint: str = "Pass to=, the user id of the buyer or agent; or start with client.reasons",
+        limit: str = "a message of a counterpart, or a thread that an agent mediates",
+    ) -> None:
+        super().__init__("recipient of a domestic message", found, limit, hint)
+        self.args: tuple[object, ...] = (found, hint, limit)
 
 
 class NotificationError(RuleError):

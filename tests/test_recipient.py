@@ -56,11 +56,21 @@ REFUSED: Final[dict[str, tuple[ConversationStatus | None, str | None, str]]] = {
     "no path": (ConversationStatus(status="active"), "MLB", "path 'none'"),
     "no state": (None, "MLB", "path 'none'"),
     "nobody mediates": (ConversationStatus(path="/packs/1/sellers/2"), "MLB", "sellers/2"),
-    "an unknown site": (ConversationStatus(path="/packs/1/conversations/x"), "MPE", "site MPE"),
-    "no site": (ConversationStatus(path="/packs/1/conversations/x"), None, "conversations/x"),
+    "an unknown site": (
+        ConversationStatus(path="/packs/1/conversations/x"), "MPE",
+        "site MPE, allowed.*whose agent is known: MLA, .*to=",
+    ),
+    "no site": (
+        ConversationStatus(path="/packs/1/conversations/x"), None,
+        "conversations/x.*Pass site_id=",
+    ),
     "a blocked thread": (
         ConversationStatus(status="blocked", substatus="blocked_by_payment"), "MLB",
-        "blocked_by_payment.*a minute after the payment",
+        r"blocked_by_payment, allowed: a thread that is not blocked\..*advice: later",
+    ),
+    "a blocked thread with an agent of an unknown site": (
+        ConversationStatus(status="blocked", substatus="blocked_by_time", path="/conversations/a"),
+        None, r"allowed: a thread that is not blocked\..*advice: wait",
     ),
 }  # fmt: skip
 

@@ -12,7 +12,7 @@ from itertools import pairwise
 from mlmsg.errors import RecipientUnknown
 from mlmsg.models import ConversationStatus, Message
 
-__all__ = ["AGENTS", "newest_counterpart", "recipient_without_counterpart"]
+__all__ = ["AGENTS", "blocked_hint", "newest_counterpart", "recipient_without_counterpart"]
 
 AGENTS = {
     "MLA": 3037674934,
@@ -68,8 +68,18 @@ def recipient_without_counterpart(
     site = f", site {site_id}" if site_id else ""
     found = f"{message_count} messages, none from a counterpart, path {path or 'none'!r}{site}"
     if status is not None and status.status == "blocked":
-        raise RecipientUnknown(f"{found}, {status.substatus or 'blocked'}", status.hint)
+        found = f"{found}, {status.substatus or 'blocked'}"
+        raise RecipientUnknown(found, blocked_hint(status), "a thread that is not blocked")
+    if "/conversations/" in path:
+        limit = f"a message of a counterpart, or a site whose agent is known: {', '.join(AGENTS)}"
+        hint = "Pass site_id=, the site of the sale; or to=, the user id of the agent"
+        raise RecipientUnknown(found, hint, limit)
     raise RecipientUnknown(found)
+
+
+def blocked_hint(status: ConversationStatus) -> str:
+    """Return the hint for a blocked thread, with its advice."""
+    return f"{status.hint} (advice: {status.advice})"
 
 
 def _is_newest_first(dates: Sequence[datetime | None]) -> bool:

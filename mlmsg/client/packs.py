@@ -40,7 +40,7 @@ from mlmsg.rules import (
 from mlmsg.uploads import SourceLike
 
 from ._orders import OrderSearch
-from ._recipient import newest_counterpart, recipient_without_counterpart
+from ._recipient import blocked_hint, newest_counterpart, recipient_without_counterpart
 from ._seller import Seller, check_user_id
 from ._shared import SOURCES
 from .attachments import Attachments
@@ -223,8 +223,10 @@ class Packs:
         Raises:
             RuleError: A rule is broken. Nothing was sent.
             RecipientUnknown: The thread of a domestic seller does not show the recipient. Nothing
-                was sent: pass `to=`.
-            PermissionDenied: The conversation is blocked; the hint says what to do.
+                was sent: pass `to=`. If the thread is blocked, the hint says what to do.
+            PermissionDenied: The conversation is blocked; the hint says what to do. A blocked
+                thread of a domestic seller raises this if its recipient is known, otherwise
+                `RecipientUnknown`.
             OutcomeUnknown: The message may or may not have been delivered. `await
                 error.reconcile()` returns the delivered `Message`, or None.
             asyncio.CancelledError: The send was cancelled, for example by `asyncio.timeout`. If the
@@ -350,4 +352,4 @@ def _explain_refusal(error: ApiError, text: str, status: ConversationStatus | No
         if names:
             error.add_hint(f"Outside of ISO-8859-1 and emoji: {names}")
     if isinstance(error, PermissionDenied) and status is not None and status.status == "blocked":
-        error.add_hint(status.hint, replace=True)
+        error.add_hint(blocked_hint(status), replace=True)
