@@ -332,6 +332,29 @@ async def test_a_global_selling_account_is_mirrored_too(sandbox: Sandbox, tmp_pa
     assert report.expected == report.threads
 
 
+@pytest.mark.slow
+async def test_each_file_is_asked_for_at_the_site_of_its_pack(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    # The sellers of all sites have one user id, so the unread list names no site.
+    async with client_of(sandbox, global_selling=True) as client:
+        report = await sync_seller(client, to=tmp_path, since=SINCE)
+    assert not report.failed
+    sites = {
+        file.filename: pack.site_id
+        for pack in sandbox.market.packs.values()
+        for message in pack.messages
+        for file in message.message_attachments or ()
+    }
+    asked = {
+        request.path.rpartition("/")[2]: request.query["site_id"]
+        for request in sandbox.requests
+        if request.path.startswith("/marketplace/messages/attachments/")
+    }
+    assert asked == sites
+    assert len(set(sites.values())) == 4
+
+
 async def test_an_order_that_cannot_be_read_is_a_failure_and_tried_again(tmp_path: Path) -> None:
     end = datetime.now(UTC) - timedelta(days=40)
     market = generated_market(packs=4, claims=0, files=1, unread=0, days=20, end=end)
