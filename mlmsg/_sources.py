@@ -182,9 +182,8 @@ async def _inspect_file(file: Readable) -> SourceInfo:
     plain = cast("IO[bytes]", getattr(file, "wrapped", file))
     # An object without `seekable` is not a file of Python's io: its read may need the event loop.
     is_io_file = hasattr(plain, "seekable")
-    probe = await run_detached(partial(plain.read, 0)) if is_io_file else plain.read(0)
-    if isawaitable(probe):
-        await probe
+    is_async, probe = await _probe(plain, is_io_file=is_io_file)
+    if is_async:
         return SourceInfo(partial(_read_async_file, file), filename=name, replayable=False)
     if isinstance(probe, str):
         hint = "Open it with mode 'rb'"
@@ -192,6 +191,27 @@ async def _inspect_file(file: Readable) -> SourceInfo:
     start, length, is_local = await run_detached(partial(_measure, plain))
     reader = partial(read_file if is_local else _read_silent_file, plain, start)
     return SourceInfo(reader, length, name, replayable=start is not None, is_local=is_local)
+
+
+async def _probe(file: IO[bytes], *, is_io_file: bool) -> tuple[bool, object]:
+    """Read nothing from a file. Return True if it is asynchronous, and what was read.
+
+    Raises:
+        RuleError: The file is closed, or not open for reading.
+    """
+    limit = "an open file that can be read"
+    if getattr(file, "closed", False) is True:
+        hint = "Upload it inside of its `with` block"
+        raise RuleError("an open file to send", "a closed file", limit, hint)
+    try:
+        probe: object = await run_detached(partial(file.read, 0)) if is_io_file else file.read(0)
+        is_async = isawaitable(probe)
+        if isawaitable(probe):
+            probe = await probe
+    except io.UnsupportedOperation:
+        hint = "Open it with mode 'rb'"
+        raise RuleError("an open file to send", "a file open for writing", limit, hint) from None
+    return is_async, probe
 
 
 def _measure(file: IO[bytes]) -> tuple[int | None, int | None, bool]:

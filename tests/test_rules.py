@@ -383,3 +383,9 @@ def test_a_name_that_is_safe_already_is_left_alone(name: str) -> None:
 )  # fmt: skip
 def test_safe_names_by_example(name: str, safe: str) -> None:
     assert safe_filename(name) == safe
+
+
+@pytest.mark.parametrize("name", [None, 5, b"a.png"])
+def test_a_name_that_is_no_text_is_refused(name: str) -> None:
+    with pytest.raises(RuleError, match="`name` of a file"):
+        safe_filename(name)

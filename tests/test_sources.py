@@ -291,6 +291,21 @@ async def test_what_has_no_bytes_is_refused_by_name(
     assert found in (await rule_error_of(wrong())).found
 
 
+@pytest.mark.parametrize("wrap", [lambda file: file, anyio.wrap_file], ids=["plain", "anyio"])
+async def test_a_file_that_cannot_be_read_is_refused(
+    tmp_path: Path, wrap: Callable[[object], SourceLike]
+) -> None:
+    with (tmp_path / "a.txt").open("wb") as file:
+        assert "open for writing" in (await rule_error_of(wrap(file))).found
+    assert "a closed file" in (await rule_error_of(wrap(file))).found
+    assert "a closed file" in (await rule_error_of(wrap(_closed(io.BytesIO(b"a"))))).found
+
+
+def _closed(file: io.BytesIO) -> io.BytesIO:
+    file.close()
+    return file
+
+
 async def test_a_download_that_is_not_open_says_how_to_open_it() -> None:
     opening = Client("a-token").attachments.open("1_a.png", "MLM")
     with pytest.raises(UsageError, match=r"async with client\.attachments\.open"):
