@@ -26,7 +26,8 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
             zero stands for a row that cannot be read.
         pack_id: The pack, or None.
         seller: The seller.
-        context: The site of the sale, beside other things. The rows of Global Selling have none.
+        context: The site of the sale, beside other things, as integrators read it; not verified.
+            The rows of Global Selling have none.
         orders: The orders of a row of Global Selling, otherwise None.
         last_updated: The time of the last update, or None.
         date_last_updated: Another spelling of it.

@@ -30,7 +30,10 @@ class Reference(Struct, frozen=True):
 
 
 class Context(Struct, frozen=True):
-    """The origin of an order; the API shows more of it than the site of the sale."""
+    """The origin of an order, as integrators read it; not verified.
+
+    The API shows more of it than the site of the sale.
+    """
 
     site: str
 
