@@ -62,6 +62,9 @@ _LATEST_DATE = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 
 logger: logging.Logger = logging.getLogger("mlmsg")
 
+_WRONG_FAMILY = {403, 404}
+"""Statuses that the paths of the wrong family of sellers can cause."""
+
 _NO_TOKEN = Secret()
 _ACCEPT, _FAIL = Accept(), Fail()
 
@@ -117,10 +120,14 @@ class Session:
 
     Connections open with the first request, in the event loop of that request. From then on the
     session belongs to that event loop.
+
+    Attributes:
+        account_hint: The hint of errors that the wrong family of sellers can cause; `""` for none.
     """
 
     _transport: Transport | None = None
     _closed = False
+    account_hint = ""
 
     def __init__(
         self,
@@ -252,7 +259,10 @@ class Session:
         if date != self._last_date and date is not None and not request.is_streamed:
             self._compare_clocks(date)
         if not 200 <= response.status < 300:
-            raise error_from_response(request, response, state.token, state.attempt)
+            error = error_from_response(request, response, state.token, state.attempt)
+            if self.account_hint and response.status in _WRONG_FAMILY:
+                error.add_hint(self.account_hint)
+            raise error
         return decode(request, response, state.token)
 
     @asynccontextmanager

@@ -67,7 +67,19 @@ class Seller:
     async def _request(self) -> Me:
         # Remembered here: the callers may be cancelled as the response arrives.
         self._me = await self._session.send(_operations.me())
+        self._session.account_hint = _account_hint(self._me, is_domestic=self.is_domestic)
         return self._me
+
+
+def _account_hint(me: Me, *, is_domestic: bool) -> str:
+    """Return the advice for an account of the other family of sellers; `""` for one of this."""
+    if me.site_id is None:
+        return ""
+    if me.global_selling == is_domestic:
+        needed = "Client(token)" if me.global_selling else "Client(token, global_selling=False)"
+        kind = "Global Selling" if me.global_selling else f"the site {me.site_id}, a domestic one"
+        return f"The account is one of {kind}: use {needed}"
+    return ""
 
 
 def check_user_id(name: str, value: int | str) -> int:

@@ -36,7 +36,7 @@ class Account:
         site that a download asks for.
 
         Raises:
-            NotFound: The account is not one of Global Selling.
+            NotFound: The account is not one of Global Selling: the hint says what to do.
         """
         user_id = await self._seller.user_id()
         return await self._session.send(_operations.marketplace_sellers(user_id))
