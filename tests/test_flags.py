@@ -43,7 +43,7 @@ FUNCTIONS: list[Callable[..., object]] = [
     sync_seller,
 ]
 SEEDS: dict[str, object] = {"token": TOKEN, "to": Path("x"), "client_id": 1, "client_secret": "s"}
-SEEDS |= {"redirect_uri": "https://example.com/back"}
+SEEDS |= {"redirect_uri": "https://example.com/back", "client": Client(TOKEN)}
 
 
 def _flags(function: Callable[..., object]) -> list[str]:

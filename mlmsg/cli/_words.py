@@ -48,7 +48,10 @@ PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r", or pass another path", ""),
     (r"Open it yourself in binary mode and pass the open file", "Save it to a file first"),
     (r"an int of 0 or more, or a str without '/' or spaces", "an id without / and spaces"),
-    (r"The id of a file is `filename` of its .*", "Use the file's id, not its original name"),
+    (
+        r"The id of a file is `filename` of its attachment, not `original_filename`",
+        "Use the file's id, not its original name",
+    ),
     (r"\b([Pp])ass only the id", r"\1ut only the id"),
     (r"\bPass (?=(a|an|the) )", "Use "),
     (r"\b(?:([Pp])ass )([a-z_]+)=", lambda found: f"{_add(found[1])} {_option(found[2])}"),
