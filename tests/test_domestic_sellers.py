@@ -290,4 +290,4 @@ async def test_the_error_of_a_send_carries_the_advice_of_its_substatus(
     with pytest.raises((PermissionDenied, RecipientUnknown)) as caught:
         await seller.packs.send(OPEN, "Olá")
     assert ADVICE[name].hint in str(caught.value)
-    assert f"(advice: {status.advice})" in str(caught.value)
+    assert f"Advice: {status.advice}. " in str(caught.value)

@@ -62,15 +62,15 @@ REFUSED: Final[dict[str, tuple[ConversationStatus | None, str | None, str]]] = {
     ),
     "no site": (
         ConversationStatus(path="/packs/1/conversations/x"), None,
-        "conversations/x.*Pass site_id=",
+        "conversations/x.*pass site_id=",
     ),
     "a blocked thread": (
         ConversationStatus(status="blocked", substatus="blocked_by_payment"), "MLB",
-        r"blocked_by_payment, allowed: a thread that is not blocked\..*advice: later",
+        r"blocked_by_payment, allowed: a thread that is not blocked\. Advice: later\. ",
     ),
     "a blocked thread with an agent of an unknown site": (
         ConversationStatus(status="blocked", substatus="blocked_by_time", path="/conversations/a"),
-        None, r"allowed: a thread that is not blocked\..*advice: wait",
+        None, r"allowed: a thread that is not blocked\. Advice: wait\. ",
     ),
 }  # fmt: skip
 

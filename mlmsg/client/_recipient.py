@@ -72,14 +72,17 @@ def recipient_without_counterpart(
         raise RecipientUnknown(found, blocked_hint(status), "a thread that is not blocked")
     if "/conversations/" in path:
         limit = f"a message of a counterpart, or a site whose agent is known: {', '.join(AGENTS)}"
-        hint = "Pass site_id=, the site of the sale; or to=, the user id of the agent"
+        hint = (
+            "Pass to=, the user id of the buyer or agent; or start with client.reasons; "
+            "or pass site_id=, the site of the sale"
+        )
         raise RecipientUnknown(found, hint, limit)
     raise RecipientUnknown(found)
 
 
 def blocked_hint(status: ConversationStatus) -> str:
     """Return the hint for a blocked thread, with its advice."""
-    return f"{status.hint} (advice: {status.advice})"
+    return f"Advice: {status.advice}. {status.hint}"
 
 
 def _is_newest_first(dates: Sequence[datetime | None]) -> bool:
