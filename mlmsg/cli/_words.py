@@ -40,6 +40,8 @@ PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"client\.packs\.page\S+ says why", "`mlmsg thread PACK` says why"),
     (r"(client\.)?packs\.send\b", "`mlmsg send`"),
     (r"client\.reasons(\.list|\.send)?", "`mlmsg reasons`"),
+    (r"(use )?Client\(token, global_selling=False\)", "add --domestic"),
+    (r"(use )?Client\(token\)", "leave out --domestic"),
     (r"`text` or `template_id`", "--text or --template"),
     (r"Pass a number for each of them", "Add --var ID=NUMBER for each of them"),
     (r"\b[Pp]ass ssl= with a context that trusts it", "set SSL_CERT_FILE to the file of the CA"),
