@@ -63,11 +63,11 @@ def test_an_unknown_recipient_is_explained_in_options_and_commands(
 ) -> None:
     done = domestic_terminal.run("send", "2000007002000033", "Olá")
     assert done.exit_code == 1
-    assert "Add --to, the user id of the buyer or agent; or start with `mlmsg reasons`" in (
+    assert "Add --site-id, the site of the sale; or add --to, the user id of the agent" in (
         done.stderr
     )
     done = domestic_terminal.run("send", "2000007002000044", "Olá")
-    assert done.stderr.endswith("Start the conversation with a reason: `mlmsg reasons PACK`\n")
+    assert done.stderr.endswith("with a reason: `mlmsg reasons PACK` (advice: reason)\n")
 
 
 def test_a_lost_answer_is_looked_up_in_the_thread(terminal: Terminal) -> None:

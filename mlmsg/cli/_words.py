@@ -7,6 +7,7 @@ __all__ = ["in_commands"]
 
 PARAMETERS = {
     "app_id": "--app-id",
+    "attachment_id": "ID",
     "base_url": "--base-url",
     "claim_id": "CLAIM",
     "claims": "CLAIM",
@@ -54,6 +55,9 @@ PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
         r"The id of a file is `filename` of its attachment, not `original_filename`",
         "Use the file's id, not its original name",
     ),
+    (r"\bClient\(token, global_selling=False\)", "--domestic"),
+    (r"\bClient\(token\)", "the command without --domestic"),
+    (r"; or to=", "; or add --to"),
     (r"\b([Pp])ass only the id", r"\1ut only the id"),
     (r"\bPass (?=(a|an|the) )", "Use "),
     (r"\b(?:([Pp])ass )([a-z_]+)=", lambda found: f"{_add(found[1])} {_option(found[2])}"),
