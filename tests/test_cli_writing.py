@@ -63,7 +63,7 @@ def test_an_unknown_recipient_is_explained_in_options_and_commands(
 ) -> None:
     done = domestic_terminal.run("send", "2000007002000033", "Olá")
     assert done.exit_code == 1
-    assert "Add --site-id, the site of the sale; or add --to, the user id of the agent" in (
+    assert "Add --to, the user id of the buyer or agent; or start with `mlmsg reasons`" in (
         done.stderr
     )
     done = domestic_terminal.run("send", "2000007002000044", "Olá")
