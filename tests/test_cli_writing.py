@@ -67,7 +67,7 @@ def test_an_unknown_recipient_is_explained_in_options_and_commands(
         done.stderr
     )
     done = domestic_terminal.run("send", "2000007002000044", "Olá")
-    assert done.stderr.endswith("with a reason: `mlmsg reasons PACK` (advice: reason)\n")
+    assert done.stderr.endswith("Start the conversation with a reason: `mlmsg reasons PACK`\n")
 
 
 def test_a_lost_answer_is_looked_up_in_the_thread(terminal: Terminal) -> None:
