@@ -35,6 +35,7 @@ before the error is created.
 """
 
 import os
+from asyncio import CancelledError
 from collections.abc import Awaitable, Callable, Mapping
 from typing import ClassVar, Self, TypeAlias
 
@@ -425,6 +426,8 @@ class OutcomeUnknown(MlmsgError):
     def find_in(cls, error: BaseException) -> Self | None:
         """Return the cause of the `CancelledError` or `TimeoutError` of a send, or None."""
         cause: BaseException | None = error
+        if isinstance(error, TimeoutError) and isinstance(error.__context__, CancelledError):
+            cause = error.__context__  # in Python 3.11.2 it is no cause
         while cause is not None and not isinstance(cause, cls):
             cause = cause.__cause__
         return cause

@@ -97,7 +97,7 @@ async def test_a_timeout_leads_to_the_cancellation(sandbox: Sandbox, client: Cli
 
     with pytest.raises(TimeoutError) as caught:
         await send()
-    cause = caught.value.__cause__
+    cause = caught.value.__context__  # in later Pythons than 3.11.2 also the cause
     assert isinstance(cause, asyncio.CancelledError)
     assert cause.__notes__ == [NOTE]
     unknown = OutcomeUnknown.find_in(caught.value)

@@ -92,5 +92,11 @@ def test_the_buyers_of_a_domestic_seller_are_answered(
     monkeypatch.setattr(sys, "argv", [str(path), "--domestic"])
     runpy.run_path(str(path), run_name="__main__")
     printed = capsys.readouterr().out
-    advice = ("answered", "not answered: 30 days", "started with OTHER", "wait:", "claim:")
+    advice = (
+        "answered",
+        "not answered: Advice: wait. 30 days",
+        "started with OTHER",
+        "wait:",
+        "claim:",
+    )
     assert all(word in printed for word in (*advice, "later:", "final:"))

@@ -306,7 +306,6 @@ async def group():
 
 async def mirror():
     from mlmsg.sync import sync_attachments
-from mlmsg.tables import rows
     await sync_attachments(client, packs=[1], to="/nonexistent/a", site_id="MLM")
 
 trio.run(globals()[sys.argv[1]])
