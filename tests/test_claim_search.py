@@ -5,6 +5,8 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from calls import connect
+from rawserver import answers, each
 
 from mlmsg import Client, RetryPolicy, RuleError
 from mlmsg._search_queries import claim_query, claim_range, order_query
@@ -147,3 +149,13 @@ def test_the_hours_of_an_order_search_hold_the_span() -> None:
     assert query["seller"] == "7"
     whole = order_query(Family.GLOBAL_SELLING, 7, MOMENT, MOMENT.replace(minute=0, second=0), 50, 0)
     assert whole["last_updated.to"] == "2026-03-19T12:00:00.000+00:00"
+
+
+async def test_claims_without_an_id_are_distinguished_by_their_content() -> None:
+    rows = b'{"players": [], "stage": "claim"}, {"players": [], "stage": "dispute"}'
+    body = b'{"paging": {"total": 2}, "id": 9, "data": [' + rows + b"]}"
+    async with connect(each(answers(200, body))) as (client, _):
+        found = [
+            claim async for claim in client.claims.all(since=date(2020, 1, 1), status="opened")
+        ]
+    assert [claim.stage for claim in found] == ["claim", "dispute"]

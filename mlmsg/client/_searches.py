@@ -1,9 +1,11 @@
 """The walk over all claims of a seller, by the time of their last update."""
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Hashable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
+
+import msgspec
 
 from mlmsg import _operations
 from mlmsg._date_walk import DateWalk, Fetch, OnTotal, Span
@@ -54,7 +56,7 @@ class ClaimSearch:
         ]
         walk = DateWalk(
             lists=lists,
-            key=attrgetter("id"),
+            key=_identity,
             updated=attrgetter("last_updated"),
             clock=self._session.server_time,
             cap=CLAIM_CAP,
@@ -73,3 +75,8 @@ class ClaimSearch:
             "range": claim_range("last_updated", span.begin, span.end),
         }
         return await self.page(limit, offset, role, filters)
+
+
+def _identity(claim: Claim) -> Hashable:
+    """Return the id of a claim, or all of a row without an id: two such rows are two claims."""
+    return msgspec.json.encode(claim) if claim.id is None else claim.id
