@@ -14,7 +14,7 @@ from hypothesis import settings
 from sandboxes import TIMEOUT
 
 from mlmsg import Client
-from mlmsg.sandbox import Sandbox, example_market
+from mlmsg.sandbox import Clock, Sandbox, example_market
 
 # The same examples in each run, so that a change is judged by its own tests. To look for others:
 # pytest --hypothesis-profile=random
@@ -54,6 +54,14 @@ def log_settings_restored() -> Iterator[None]:
 async def sandbox() -> AsyncIterator[Sandbox]:
     async with Sandbox() as running:
         yield running
+
+
+@pytest.fixture
+async def anonymous(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
+    """A session without a token, to a sandbox whose clock stands still."""
+    sandbox.clock = Clock(lambda: 0.0)
+    async with ClientSession(sandbox.url, timeout=TIMEOUT) as session:
+        yield session
 
 
 @pytest.fixture

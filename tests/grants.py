@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Awaitable
 
+import msgspec
 import pytest
 from calls import AT_ONCE
 
@@ -15,6 +16,15 @@ FIRST_REFRESH_TOKEN = "sandbox-refresh-0001"
 FIRST_ACCESS_TOKEN = "sandbox-token-0001"
 EXPIRED = "sandbox-token-expired"
 FRESH = b'{"access_token": "fresh-0001", "expires_in": 21600, "refresh_token": "next-0001"}'
+
+
+class Refused(msgspec.Struct, forbid_unknown_fields=True):
+    """The error body of the token endpoint."""
+
+    message: str
+    error: str
+    status: int
+    cause: list[str]
 
 
 class MemoryStore:

@@ -275,13 +275,19 @@ def test_a_job_that_finds_its_work_knows_how_much_there_is(tmp_path: Path) -> No
     )
 
 
-def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def screen_of(columns: int, monkeypatch: pytest.MonkeyPatch) -> StringIO:
+    """Replace standard output by a terminal of this width."""
     screen = StringIO()
     screen.isatty = lambda: True  # type: ignore[method-assign]
     monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    return screen
+
+
+def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    screen = screen_of(200, monkeypatch)
     report, waiting = SyncReport(expected=4), iter([7, 0])
     with watch(report, None, Settings(), lambda: next(waiting, 0)) as show:
         show(SyncEvent("thread", ThreadId("pack", "1")))
@@ -292,10 +298,7 @@ def test_the_bar_says_that_the_rate_limit_is_what_it_waits_for(
 def test_the_bar_shows_whole_times_on_a_terminal_of_80_columns(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    screen = StringIO()
-    screen.isatty = lambda: True  # type: ignore[method-assign]
-    monkeypatch.setattr(sys, "stdout", screen)
-    monkeypatch.setenv("COLUMNS", "80")
+    screen = screen_of(80, monkeypatch)
     with watch(SyncReport(), 12_345, Settings(), lambda: 0) as show:
         show(SyncEvent("thread", ThreadId("pack", "1")))
     bar, counts = without_escapes(screen.getvalue()).splitlines()[-2:]

@@ -1,7 +1,6 @@
 """The token endpoint and the clock of the sandbox with a bare aiohttp session."""
 
 import re
-from collections.abc import AsyncIterator
 from time import monotonic
 from urllib.parse import urlencode
 
@@ -9,7 +8,7 @@ import anyio
 import msgspec
 import pytest
 from aiohttp import ClientConnectionError, ClientPayloadError, ClientSession, ClientTimeout
-from grants import TOKEN_PATH
+from grants import TOKEN_PATH, Refused
 from sandboxes import MUG, MUGS, PACKS, TIMEOUT, V2
 
 from mlmsg.sandbox import Action, Clock, Fault, Grant, Market, Sandbox
@@ -33,21 +32,6 @@ class Issued(msgspec.Struct, forbid_unknown_fields=True):
     scope: str
     user_id: int
     refresh_token: str
-
-
-class Refused(msgspec.Struct, forbid_unknown_fields=True):
-    message: str
-    error: str
-    status: int
-    cause: list[str]
-
-
-@pytest.fixture
-async def anonymous(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
-    """A session without a token, to a sandbox whose clock stands still."""
-    sandbox.clock = Clock(lambda: 0.0)
-    async with ClientSession(sandbox.url, timeout=TIMEOUT) as session:
-        yield session
 
 
 async def refresh(anonymous: ClientSession, refresh_token: str = FIRST, **changed: str) -> Issued:

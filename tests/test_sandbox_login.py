@@ -1,17 +1,15 @@
 """The login page and the exchange of its code with a bare aiohttp session."""
 
 from base64 import urlsafe_b64encode
-from collections.abc import AsyncIterator
 from hashlib import sha256
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import msgspec
 import pytest
 from aiohttp import ClientSession
-from grants import TOKEN_PATH
-from sandboxes import TIMEOUT
+from grants import TOKEN_PATH, Refused
 
-from mlmsg.sandbox import Clock, Fault, Grant, Sandbox
+from mlmsg.sandbox import Fault, Grant, Sandbox
 
 PAGE = "/authorization"
 CLIENT = "1000000000000001"
@@ -36,21 +34,6 @@ class Issued(msgspec.Struct, forbid_unknown_fields=True):
     scope: str
     user_id: int
     refresh_token: str | None = None
-
-
-class Refused(msgspec.Struct, forbid_unknown_fields=True):
-    message: str
-    error: str
-    status: int
-    cause: list[str]
-
-
-@pytest.fixture
-async def anonymous(sandbox: Sandbox) -> AsyncIterator[ClientSession]:
-    """A session without a token, to a sandbox whose clock stands still."""
-    sandbox.clock = Clock(lambda: 0.0)
-    async with ClientSession(sandbox.url, timeout=TIMEOUT) as session:
-        yield session
 
 
 async def location(anonymous: ClientSession, asked: dict[str, str]) -> str:
