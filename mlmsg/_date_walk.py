@@ -7,7 +7,7 @@ stays in the list is yielded.
 
 **Rows that move.** A row that is updated leaves its slice and gets a new time: the present. So the
 slices end at the time when the walk began, and the rows that were updated since are walked in
-passes. A row can also move from one list to another, while neither is read. It is missed for good
+passes. A row can also move from one list to another, while neither is read. It is then missed
 only if it does so again and again, between all readings of the lists until two passes in a row have
 found nothing new, which end the walk. A row is yielded once, when it is first seen.
 

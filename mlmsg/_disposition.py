@@ -33,7 +33,7 @@ def filename_in(header: str | None) -> str | None:
     if "filename*" in values:
         name = _decode_extended(values["filename*"])
     name = name or _join_continuations(values)
-    # Text beside encoded words is no concern of `decode_header`: it would escape it.
+    # `decode_header` would escape the text beside encoded words, so it never gets it.
     name = name or _ENCODED_WORDS.sub(_decode_words, values.get("filename", ""))
     return _without_surrogates(name) or None  # UTF-7 can encode them, too
 

@@ -128,7 +128,7 @@ def _read_other_form(value: object, choices: tuple[object, ...], strict: bool) -
     Raises:
         msgspec.ValidationError: It does not.
     """
-    number_types = (int,) if strict else (int, float)  # an id is no fraction
+    number_types = (int,) if strict else (int, float)  # an id is a whole number
     if str in choices and value.__class__ in number_types:
         return str(value)
     if datetime in choices and (date := _date(value)) is not None:

@@ -11,6 +11,6 @@ _WHOLE_NUMBER = LazyPattern(r"[0-9]{1,20}")
 def whole_number(text: str) -> int | None:
     """Return the number that 1 to 20 ASCII digits stand for, or None for any other text.
 
-    `str.isdecimal` is no test of an id: it also accepts the digits of other scripts, such as `٣`.
+    Do not test an id with `str.isdecimal`: it also accepts digits of other scripts, such as `٣`.
     """
     return int(text) if _WHOLE_NUMBER.fullmatch(text) else None

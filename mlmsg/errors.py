@@ -427,7 +427,7 @@ class OutcomeUnknown(MlmsgError):
         """Return the cause of the `CancelledError` or `TimeoutError` of a send, or None."""
         cause: BaseException | None = error
         if isinstance(error, TimeoutError) and isinstance(error.__context__, CancelledError):
-            cause = error.__context__  # in Python 3.11.2 it is no cause
+            cause = error.__context__  # Python 3.11.2 sets no `__cause__`
         while cause is not None and not isinstance(cause, cls):
             cause = cause.__cause__
         return cause

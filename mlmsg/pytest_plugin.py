@@ -15,8 +15,8 @@ to test with another seller, such as a domestic one:
         return example_market(site_id="MLB")
 
 Sandbox and client live in the event loop of the test. So their fixtures ask who runs the test, and
-enter them there. They are no `async def` fixtures: pytest-asyncio (in its auto mode) and anyio both
-take those, and the sandbox would then wait in an event loop that does not run.
+enter them there. They are not `async def` fixtures: pytest-asyncio (in its auto mode) and anyio
+both take those, and the sandbox would then wait in an event loop that does not run.
 """
 
 import asyncio

@@ -53,7 +53,7 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
 
     @property
     def site_id(self) -> str | None:
-        """The site of the sale, or None. `CBT`, the site of an account, is no site of a sale."""
+        """The site of the sale, or None. `CBT` is the site of an account, not of a sale."""
         site_id = self.context.site if self.context else None
         return None if site_id == "CBT" else site_id or None
 

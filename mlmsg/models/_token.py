@@ -9,7 +9,7 @@ __all__ = ["TokenResponse"]
 
 
 def _without_numbers(value: Mapping[str, object]) -> Mapping[str, object]:
-    """Leave out tokens that are no texts. A token is kept as it came, or not at all."""
+    """Leave out tokens that are not text. A token is kept as it came, or not at all."""
     return {
         name: item
         for name, item in value.items()
