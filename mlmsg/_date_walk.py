@@ -19,7 +19,6 @@ bounded by the cap.
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Generic, Protocol, TypeAlias, TypeVar
 
@@ -84,21 +83,27 @@ class _SliceTooLarge(Exception):
     """The total of a list in a slice reaches the cap of the search."""
 
 
-@dataclass(slots=True)
 class _Counter:
     """The rows of one walk: those that were yielded, and the number that is expected.
 
     Attributes:
-        on_total: Called when the expected number changes.
         yielded: The number of yielded rows.
         in_slices: True until the passes begin. The total counts the rows of the slices.
     """
 
-    on_total: OnTotal
-    yielded: int = 0
-    in_slices: bool = True
-    _seen: SeenIds = field(default_factory=SeenIds)
-    _total: int | None = None
+    __slots__ = ("_on_total", "_seen", "_total", "in_slices", "yielded")
+
+    def __init__(self, on_total: OnTotal) -> None:
+        """Begin to count.
+
+        Args:
+            on_total: Called when the expected number changes.
+        """
+        self.yielded = 0
+        self.in_slices = True
+        self._on_total = on_total
+        self._seen = SeenIds()
+        self._total: int | None = None
 
     def note_total(self, total: int) -> None:
         """Note the total of the whole span; later totals are those of parts of it."""
@@ -121,7 +126,7 @@ class _Counter:
     def _set_total(self, total: int) -> None:
         if total != self._total:
             self._total = total
-            self.on_total(total)
+            self._on_total(total)
 
 
 class DateWalk(msgspec.Struct, Generic[T], frozen=True):

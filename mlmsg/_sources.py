@@ -20,7 +20,6 @@ from collections.abc import (
     Iterator,
 )
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from inspect import isawaitable
 from pathlib import Path
@@ -82,8 +81,7 @@ SourceLike: TypeAlias = (
 """An upload's source: a path, bytes, an open binary file, an iterable of bytes, a `Download`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(msgspec.Struct, frozen=True):
     """A file about to be sent.
 
     Attributes:

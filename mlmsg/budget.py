@@ -16,7 +16,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import ClassVar, TypeAlias
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -237,9 +236,11 @@ class RateLimiter:
             return 0.0
 
 
-@dataclass(slots=True, eq=False)
 class _Turn:
     """The calls of one event loop that wait. The first one holds the lock."""
 
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
-    waiting: int = 0
+    __slots__ = ("lock", "waiting")
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.waiting = 0

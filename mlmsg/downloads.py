@@ -9,7 +9,6 @@ import errno
 import os
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import NoReturn
@@ -37,8 +36,7 @@ from .rules import safe_filename
 __all__ = ["Download", "Saved", "check_target"]
 
 
-@dataclass(frozen=True, slots=True)
-class Saved:
+class Saved(msgspec.Struct, frozen=True):
     """A saved file.
 
     Attributes:

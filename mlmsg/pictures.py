@@ -1,7 +1,8 @@
 """Images that a notebook shows."""
 
 import base64
-from dataclasses import dataclass
+
+import msgspec
 
 from ._html import size_text
 from .errors import RuleError
@@ -10,8 +11,7 @@ from .rules import kind_of
 __all__ = ["Picture"]
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Picture:
+class Picture(msgspec.Struct, frozen=True):
     """A PNG or JPEG image: the value of a notebook's cell shows it.
 
     Attributes:
@@ -27,6 +27,9 @@ class Picture:
 
     def __repr__(self) -> str:
         return f"<Picture: {self.content_type}, {size_text(len(self.data))}>"
+
+    def __rich_repr__(self) -> list[tuple[str, object]]:
+        return [("content_type", self.content_type), ("size", len(self.data))]
 
     @property
     def content_type(self) -> str | None:

@@ -3,7 +3,6 @@
 import email.utils
 import enum
 import re
-from dataclasses import dataclass
 from datetime import UTC
 
 import msgspec
@@ -36,9 +35,10 @@ class Effect(enum.Enum):
     """Send a message. Repeated only on proof that it was not executed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Timeouts:
+class Timeouts(msgspec.Struct, frozen=True):
     """Limits of one attempt, in seconds; None waits without limit.
+
+    Use `msgspec.structs.replace(timeouts, read=60)` for a copy with another limit.
 
     Attributes:
         connect: Time to open a connection: name lookup, TCP and TLS.
@@ -62,7 +62,7 @@ class Timeouts:
         return cls(connect=value, read=value, write=value)
 
     def __post_init__(self) -> None:
-        for name in self.__slots__:
+        for name in self.__struct_fields__:
             check_seconds(f"timeout `{name}`", getattr(self, name), allow_none=True)
 
 
@@ -132,8 +132,7 @@ _NOT_EXECUTED = frozenset({429})
 """Statuses that prove that the server did not execute the request."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True):
     """Limits for the repetition of a request: how often, and after which delay.
 
     Reads, uploads and downloads are repeated after a network failure and after a status that may
@@ -142,6 +141,8 @@ class RetryPolicy:
     that another request for the sale was running; not verified, but by the document's explanation
     the reason was not sent. Each repetition waits first. Only after a 401 any request is repeated
     once and at once, if the token source may have another token.
+
+    Use `msgspec.structs.replace(policy, attempts=2)` for a copy with another limit.
 
     Attributes:
         attempts: Attempts in all, the first included. With 1, only the repetition after a 401 is

@@ -9,7 +9,8 @@ allowed.
 import enum
 import re
 import unicodedata
-from dataclasses import dataclass
+
+import msgspec
 
 from ._arguments import as_int, check_id, closest_hint, shorten
 from ._patterns import LazyPattern
@@ -51,8 +52,7 @@ class Family(enum.IntEnum):
     """Sellers of one country's site."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileKind:
+class FileKind(msgspec.Struct, frozen=True):
     """A kind of file, recognised by its name and by its first bytes.
 
     Attributes:
@@ -83,8 +83,7 @@ def kind_of(head: bytes) -> FileKind | None:
     return next((kind for kind in KINDS if kind.signature.match(head)), None)
 
 
-@dataclass(frozen=True, slots=True)
-class FileRules:
+class FileRules(msgspec.Struct, frozen=True):
     """The rules for the files of one family of messages.
 
     Attributes:

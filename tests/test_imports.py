@@ -7,7 +7,7 @@ import pytest
 
 LIBRARIES = "import sys, aiohttp, msgspec"
 
-ALLOWED = {"_queue", "dataclasses", "hmac", "queue", "secrets"}
+ALLOWED = {"_queue", "hmac", "queue", "secrets"}
 """Modules of the standard library, besides those that aiohttp and msgspec import."""
 
 ROOMS_OF_THEIR_OWN = ("cli", "oauth", "pytest_plugin", "sandbox", "sync", "tables", "testing")

@@ -5,9 +5,9 @@ import pkgutil
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from typing import Any, Final
 
+import msgspec
 import pytest
 
 import mlmsg
@@ -95,9 +95,9 @@ def inside(name: str, value: object) -> Iterator[tuple[str, Found]]:
     elif isinstance(value, tuple | list):
         for place, inner in enumerate(value):
             yield from inside(f"{name}[{place}]", inner)
-    elif is_dataclass(value) and not isinstance(value, type):
-        for field in fields(value):
-            yield from inside(f"{name}.{field.name}", getattr(value, field.name, None))
+    elif isinstance(value, msgspec.Struct):
+        for field in value.__struct_fields__:
+            yield from inside(f"{name}.{field}", getattr(value, field))
 
 
 def pieces(pattern: Found) -> list[str]:

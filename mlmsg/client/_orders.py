@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -79,12 +78,14 @@ class OrdersUnreadable(MlmsgError):
         return f"{len(self.errors)} orders could not be read" + "".join(examples[:1])
 
 
-@dataclass(slots=True)
 class _Unreadable:
     """The orders that a walk could not read."""
 
-    errors: dict[int, MlmsgError] = field(default_factory=dict)
-    in_a_row: int = 0
+    __slots__ = ("errors", "in_a_row")
+
+    def __init__(self) -> None:
+        self.errors: dict[int, MlmsgError] = {}
+        self.in_a_row = 0
 
     def add(self, order_id: int, error: MlmsgError) -> None:
         """Keep an error, or raise it if nothing can be read any more."""
