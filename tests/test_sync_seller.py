@@ -20,8 +20,16 @@ from mlmsg import (
 )
 from mlmsg.sandbox import Fault, Sandbox, generated_market
 from mlmsg.sync import EventKind, SyncEvent, SyncReport, ThreadId, sync_attachments, sync_seller
+from mlmsg.sync.job import open_target
 from mlmsg.sync.seller import _span_of
-from mlmsg.sync.state import OpenThread, SellerState, StateRecorder, still_open
+from mlmsg.sync.state import (
+    OpenThread,
+    SellerState,
+    StateRecorder,
+    state_key,
+    still_open,
+    write_state,
+)
 
 SINCE = date(2020, 1, 1)
 NOW: Final = datetime(2026, 3, 31, tzinfo=UTC)
@@ -312,7 +320,7 @@ async def test_the_start_of_a_run_is_told_by_the_clock_of_the_server(
     assert state_of(tmp_path).started.year == 2100
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b"null", b'{"version": 99}'])
+@pytest.mark.parametrize("damage", [b"", b"{", b"null", b'{"version": "?"}', b'{"version": 0}'])
 async def test_a_damaged_state_means_to_read_everything(
     quiet: Sandbox, tmp_path: Path, damage: bytes
 ) -> None:
@@ -322,6 +330,31 @@ async def test_a_damaged_state_means_to_read_everything(
     state.write_bytes(damage)
     second = await run(quiet, tmp_path)
     assert second.calls["packs.page"] == first.calls["packs.page"]
+
+
+@pytest.mark.parametrize("later", ['{"version": 2}', '{"version": 2, "since": null, "x": [1]}'])
+async def test_a_state_of_a_later_version_is_left_alone(
+    quiet: Sandbox, tmp_path: Path, later: str
+) -> None:
+    await run(quiet, tmp_path)
+    state = next((tmp_path / "state").iterdir())
+    state.write_text(later)
+    quiet.requests.clear()
+    with pytest.raises(RuleError, match="version of a state: found 2.*later mlmsg"):
+        await run(quiet, tmp_path)
+    assert state.read_text() == later
+    assert [request.path for request in quiet.requests] == ["/users/me"]
+
+
+async def test_a_state_that_a_later_version_wrote_meanwhile_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "7.json"
+    path.parent.mkdir()
+    path.write_text('{"version": 2}')
+    target, now = await open_target(tmp_path), datetime.now(UTC)
+    with pytest.raises(RuleError, match="later mlmsg"):
+        await write_state(target, state_key(7), SellerState(since=now, started=now))
+    await target.close()
+    assert path.read_text() == '{"version": 2}'
 
 
 async def test_a_global_selling_account_is_mirrored_too(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -15,7 +15,15 @@ from mlmsg.errors import RuleError
 
 from .report import ThreadId, ThreadKind
 
-__all__ = ["VERSION", "Listed", "Manifest", "ManifestEntry", "read_manifest", "write_manifest"]
+__all__ = [
+    "VERSION",
+    "Listed",
+    "Manifest",
+    "ManifestEntry",
+    "check_version",
+    "read_manifest",
+    "write_manifest",
+]
 
 VERSION = 1
 
@@ -102,10 +110,15 @@ def read_manifest(data: bytes) -> tuple[list[ManifestEntry], msgspec.DecodeError
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         damage = msgspec.DecodeError(str(error))
         manifest = _read_leniently(data)
-    if manifest.version > VERSION:
-        hint = "A later mlmsg wrote it: use that one for this target"
-        raise RuleError("version of a manifest", str(manifest.version), str(VERSION), hint)
+    check_version("version of a manifest", manifest.version, VERSION)
     return manifest.files, damage
+
+
+def check_version(name: str, version: int, known: int) -> None:
+    """Reject a file of a later version of this package: to overwrite it would lose its content."""
+    if version > known:
+        hint = "A later mlmsg wrote it: use that one for this target"
+        raise RuleError(name, str(version), str(known), hint)
 
 
 def _read_leniently(data: bytes) -> "_Readable":

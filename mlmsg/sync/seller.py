@@ -71,7 +71,8 @@ async def sync_seller(
             None for a new one.
 
     Raises:
-        RuleError: An argument is wrong, and nothing was done.
+        RuleError: An argument is wrong, or a later version of this package wrote the state that
+            lies in `to`. Nothing was done.
         MlmsgError: An error that concerns everything, as for `sync_attachments`. The next run then
             begins where this one began.
     """

@@ -5,9 +5,11 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from mlmsg import _lenient
 from mlmsg._numbers import whole_number
 from mlmsg.models import PackRef
 
+from .manifest import check_version
 from .report import SyncEvent, ThreadId
 from .target import Target
 
@@ -71,10 +73,15 @@ def state_key(user_id: int) -> str:
 
 
 async def read_state(target: Target, key: str) -> SellerState | None:
-    """Return the state, or None if there is none that can be read: then everything is read."""
+    """Return the state, or None if there is none that can be read: then everything is read.
+
+    Raises:
+        RuleError: A later version of this package wrote the state. It must not be overwritten.
+    """
     data = (await target.load(key, (FOLDER,))).manifest
     if data is None:
         return None
+    _check_version(data)
     try:
         state = msgspec.json.decode(data, type=SellerState)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -82,10 +89,34 @@ async def read_state(target: Target, key: str) -> SellerState | None:
     return state if state.version == VERSION else None
 
 
+class _Versioned(msgspec.Struct, frozen=True):
+    """The version of a state. A later one may name everything else differently."""
+
+    version: int = VERSION
+
+
+def _check_version(data: bytes) -> None:
+    try:
+        version = _lenient.convert(_lenient.parse(data), _Versioned).version
+    except (msgspec.DecodeError, RecursionError):
+        return
+    check_version("version of a state", version, VERSION)
+
+
 async def write_state(target: Target, key: str, state: SellerState) -> None:
-    """Write the state."""
+    """Write the state.
+
+    Raises:
+        RuleError: A later version of this package has written the state meanwhile.
+    """
     data = msgspec.json.format(msgspec.json.encode(state), indent=1)
-    await target.update(key, (), lambda _: data)
+
+    def replace(old: bytes | None) -> bytes:
+        if old is not None:
+            _check_version(old)
+        return data
+
+    await target.update(key, (), replace)
 
 
 def still_open(
