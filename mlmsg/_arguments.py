@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from inspect import iscoroutinefunction
 from os import PathLike
 from ssl import SSLContext
-from typing import SupportsIndex, TypeGuard, TypeVar
+from typing import SupportsIndex, TypeVar
 from urllib.parse import urlsplit
 
 from ._patterns import LazyPattern
@@ -21,7 +21,7 @@ from .errors import InvalidToken, RuleError
 
 __all__ = [
     "FILE_ID_HINT",
-    "as_int",
+    "as_index",
     "check_base_url",
     "check_bool",
     "check_callback",
@@ -37,7 +37,6 @@ __all__ = [
     "closest_hint",
     "expand_user",
     "is_content_type",
-    "is_index",
     "is_loopback",
     "shorten",
 ]
@@ -61,18 +60,15 @@ _NOT_IN_SEGMENT = LazyPattern(r"[/\\\x00-\x20\x7f-\x9f\ud800-\udfff]")
 
 
 def check_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
-    """Return `value` if it is an int from `minimum` to `maximum`. A bool is not an int here."""
-    top = math.inf if maximum is None else maximum
-    if isinstance(value, int) and not isinstance(value, bool) and minimum <= value <= top:
-        return value
+    """Return a count as an int from `minimum` to `maximum`.
+
+    It may be an int of another library, such as NumPy's. A bool is not an int here.
+    """
+    number = as_index(value)
+    if number is not None and minimum <= number <= (math.inf if maximum is None else maximum):
+        return number
     limit = f"an int of {minimum} or more" if maximum is None else f"{minimum} to {maximum}"
     raise RuleError(name, shorten(value), limit)
-
-
-def as_int(name: str, value: object, minimum: int, maximum: int | None = None) -> int:
-    """Return `value` as an int in a range. It may be an int of another library, such as NumPy's."""
-    number = operator.index(value) if is_index(value) else value
-    return check_int(name, number, minimum, maximum)
 
 
 def check_seconds(
@@ -115,10 +111,9 @@ def check_id(name: str, value: int | str | SupportsIndex, limit: str = ID_LIMIT)
     """
     if isinstance(value, str):
         return _check_segment(name, value, limit)
-    if type(value) is int or is_index(value):  # the usual type first
-        number = operator.index(value)
-        if 0 <= number < 10**100:
-            return str(number)
+    number = as_index(value)
+    if number is not None and 0 <= number < 10**100:
+        return str(number)
     if hint := _attribute_hint(name, value):
         raise RuleError(f"`{name}`", _with_article(type(value).__name__), limit, hint)
     raise RuleError(f"`{name}`", shorten(value), limit)
@@ -138,10 +133,16 @@ def _with_article(name: str) -> str:
     return f"{'an' if name[0] in 'AEIOU' else 'a'} {name}"
 
 
-def is_index(value: object) -> TypeGuard[SupportsIndex]:
-    """Return True for an int, and for an int of another library. A bool is not an int here."""
-    # Asking the protocol takes longer than all other checks of a request together.
-    return isinstance(value, int | SupportsIndex) and not isinstance(value, bool)
+def as_index(value: object) -> int | None:
+    """Return an int, also for an int of another library, or None. A bool is not an int here."""
+    if type(value) is int:  # the usual type first
+        return value
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        return None
+    try:
+        return int(operator.index(value))
+    except TypeError:  # an array of NumPy has the method for the case that it has one element
+        return None
 
 
 def _check_segment(name: str, value: str, limit: str) -> str:

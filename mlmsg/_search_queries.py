@@ -1,10 +1,9 @@
 """Check and build the queries of the searches ("Claims", search; "Orders", search). Pure."""
 
-import operator
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
-from ._arguments import as_int, closest_hint, is_index, shorten
+from ._arguments import as_index, check_int, closest_hint, shorten
 from .errors import RuleError
 from .rules import Family
 
@@ -95,8 +94,9 @@ def check_filter(name: str, value: object) -> str:
     The API answers a misspelled word with an empty page. A word that resembles no documented one
     is not rejected, because the documents may not know it yet.
     """
-    if is_index(value) and name in _ID_FILTERS:
-        return str(operator.index(value))
+    number = as_index(value)
+    if number is not None and name in _ID_FILTERS:
+        return str(number)
     known = _WORDS.get(name, ())
     if isinstance(value, str):
         hint = "" if value in known else closest_hint(value, known, 0.75)
@@ -135,8 +135,8 @@ def order_query(
 
 
 def _check_window(family: Family, limit: int, offset: int) -> tuple[int, int]:
-    limit = as_int("`limit` of a claim search", limit, 1, CLAIM_LIMIT)
-    offset = as_int("`offset` of a claim search", offset, 0)
+    limit = check_int("`limit` of a claim search", limit, 1, CLAIM_LIMIT)
+    offset = check_int("`offset` of a claim search", offset, 0)
     if family is Family.DOMESTIC and offset + limit >= CLAIM_CAP:
         hint = "Use client.claims.all, which cuts the time into slices"
         limit_text = f"under {CLAIM_CAP}"

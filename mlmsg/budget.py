@@ -87,9 +87,9 @@ class RateBudget:
         Raises:
             RuleError: An argument is not a number that can limit calls.
         """
-        for name, value in (("reads", reads), ("writes", writes), ("burst", burst)):
-            if value is not None or name == "burst":
-                check_int(f"`{name}` of a rate budget", value, 1, MAX_LIMIT)
+        reads = None if reads is None else _check_calls("reads", reads)
+        writes = None if writes is None else _check_calls("writes", writes)
+        burst = _check_calls("burst", burst)
         check_seconds("`per` of a rate budget", per)
         self._limits = (reads, writes, per, burst)
         self._limiters = tuple(RateLimiter(limit, per, burst, clock) for limit in (reads, writes))
@@ -137,12 +137,8 @@ class RateBudget:
             RuleError: `n` is under 1, or over the calls that there are to divide.
         """
         reads, writes, per, burst = self._limits
-        check_int(
-            "shares of a rate budget",
-            n,
-            1,
-            min((limit for limit in (reads, writes) if limit is not None), default=None),
-        )
+        most = min((limit for limit in (reads, writes) if limit is not None), default=None)
+        n = check_int("shares of a rate budget", n, 1, most)
         parts = [limit and limit // n for limit in (reads, writes)]
         return RateBudget(parts[0], parts[1], per, max(1, burst // n))
 
@@ -155,6 +151,10 @@ class RateBudget:
         """Return the limiter that a call with this effect has to pass."""
         reads, writes = self._limiters
         return reads if effect is Effect.READ else writes
+
+
+def _check_calls(name: str, value: int) -> int:
+    return check_int(f"`{name}` of a rate budget", value, 1, MAX_LIMIT)
 
 
 class RateLimiter:

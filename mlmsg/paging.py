@@ -57,7 +57,7 @@ from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Hashable, Sequence
 from typing import Generic, Protocol, TypeVar
 
-from ._arguments import as_int
+from ._arguments import check_int
 from ._event_loop import check_asyncio
 from ._walk_state import WalkState
 
@@ -111,8 +111,8 @@ def walk(
         RuleError: `limit` or `concurrency` is not 1 or more.
         TransportError: The server keeps answering with seen items, below its own total.
     """
-    limit = as_int("`limit` of a walk", limit, 1)
-    concurrency = as_int("`concurrency` of a walk", concurrency, 1)
+    limit = check_int("`limit` of a walk", limit, 1)
+    concurrency = check_int("`concurrency` of a walk", concurrency, 1)
     return _walk(_Prefetcher(fetch, max(limit, 2), concurrency), WalkState(key))
 
 

@@ -162,7 +162,8 @@ class RetryPolicy(msgspec.Struct, frozen=True):
     deadline: float | None = 300.0
 
     def __post_init__(self) -> None:
-        check_int("`attempts` of a retry policy", self.attempts, 1)
+        attempts = check_int("`attempts` of a retry policy", self.attempts, 1)
+        msgspec.structs.force_setattr(self, "attempts", attempts)
         for name in ("base", "cap", "max_retry_after", "deadline"):
             check_seconds(
                 f"`{name}` of a retry policy",

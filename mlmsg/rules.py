@@ -12,7 +12,7 @@ import unicodedata
 
 import msgspec
 
-from ._arguments import as_int, check_id, closest_hint, shorten
+from ._arguments import check_id, check_int, closest_hint, shorten
 from ._patterns import LazyPattern
 from ._sites import SITE_NAMES, closest_site
 from .errors import RuleError
@@ -206,7 +206,7 @@ def check_attachment_count(count: int, rules: FileRules = POST_SALE_FILES) -> No
 
 def check_page(limit: int, offset: int) -> tuple[int, int]:
     """Return a limit and an offset as ints. Reject a `limit` under 1 and an `offset` under 0."""
-    return as_int("`limit` of a page", limit, 1), as_int("`offset` of a page", offset, 0)
+    return check_int("`limit` of a page", limit, 1), check_int("`offset` of a page", offset, 0)
 
 
 SITES = frozenset(SITE_NAMES)

@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import cache, partial
 
-from ._arguments import as_int, check_content_type, is_content_type
+from ._arguments import check_content_type, check_int, is_content_type
 from ._multipart import Progress, length_mismatch
 from ._sources import (
     Readable,
@@ -95,7 +95,7 @@ def _mime_types() -> mimetypes.MimeTypes:
 def _resolve_length(declared: int | None, known: int | None) -> int | None:
     if declared is None:
         return known
-    declared = as_int("`length` of a source", declared, 0)
+    declared = check_int("`length` of a source", declared, 0)
     if known is not None and known != declared:
         raise length_mismatch(declared, f"{known} bytes")
     return declared

@@ -2,8 +2,9 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
+from pathlib import Path
 from typing import TypeAlias, cast
 
 import pytest
@@ -12,6 +13,7 @@ from calls import PACK_ID, TOKEN
 from mlmsg import (
     ApiError,
     Client,
+    RateBudget,
     RefreshingToken,
     RetryPolicy,
     RuleError,
@@ -21,7 +23,9 @@ from mlmsg import (
 from mlmsg.downloads import Download
 from mlmsg.models import Attachment, Claim, ClaimAttachment, Message, PackRef, Upload
 from mlmsg.models.post_sale import Resource
+from mlmsg.rules import check_page
 from mlmsg.sandbox import Sandbox
+from mlmsg.sync import Shard, plan_shards, sync_attachments, sync_seller
 
 Handler: TypeAlias = Callable[[Download], Awaitable[object]]
 
@@ -148,6 +152,65 @@ async def test_a_window_is_any_index(client: Client, sandbox: Sandbox) -> None:
     async for _ in thread:
         break
     await thread.aclose()
+
+
+class Numbers:
+    """An array of another library, such as NumPy's: it has the method, but is no number."""
+
+    def __index__(self) -> int:
+        raise TypeError("only integer scalar arrays can be converted to a scalar index")
+
+
+COUNTS: list[tuple[str, Callable[[int], object]]] = [
+    ("attempts", lambda count: RetryPolicy(attempts=count)),
+    ("reads", lambda count: RateBudget(reads=count)),
+    ("writes", lambda count: RateBudget(writes=count)),
+    ("burst", lambda count: RateBudget(burst=count)),
+    ("shares", lambda count: RateBudget().share(count)),
+    ("max_connections", lambda count: Client("stand-in", max_connections=count)),
+    ("limit", lambda count: check_page(count, 0)),
+    ("offset", lambda count: check_page(1, count)),
+    ("size", lambda count: list(plan_of(size=count))),
+    ("days", lambda count: list(plan_of(days=count))),
+    ("concurrency", lambda count: list(plan_of(concurrency=count))),
+]
+
+
+def plan_of(**settings: int) -> Iterator[Shard]:
+    return plan_shards(token="t", packs=[1, 2], to="mirror", site_id="MLM", **settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("name", "make"), COUNTS, ids=[name for name, _ in COUNTS])
+def test_a_count_is_any_index(name: str, make: Callable[[int], object]) -> None:
+    assert repr(make(cast("int", Number()))) == repr(make(1))
+    for wrong in (True, Numbers(), 1.0, "1", -1):
+        with pytest.raises(RuleError, match=name):
+            make(cast("int", wrong))
+
+
+async def test_the_concurrency_of_a_mirror_is_any_index(
+    client: Client, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    number = cast("int", Number())
+    report = await sync_attachments(
+        client, packs=[PACK_ID], to=tmp_path, site_id="MLM", concurrency=number
+    )
+    assert report.threads == 1
+    sandbox.requests.clear()
+    for wrong in (True, Numbers()):
+        with pytest.raises(RuleError, match="`concurrency`"):
+            await sync_attachments(client, to=tmp_path, concurrency=cast("int", wrong))
+        with pytest.raises(RuleError, match="`concurrency`"):
+            await sync_seller(client, to=tmp_path, since=date.min, concurrency=cast("int", wrong))
+    assert not sandbox.requests
+
+
+async def test_an_array_is_no_id(client: Client, sandbox: Sandbox) -> None:
+    with pytest.raises(RuleError, match="`pack_id`"):
+        await client.packs.page(cast("int", Numbers()))
+    with pytest.raises(RuleError, match="a str or an int"):
+        await client.claims.search(order_id=cast("int", Numbers()))
+    assert not sandbox.requests
 
 
 VARIABLES: list[dict[str, object]] = [

@@ -340,7 +340,7 @@ async def test_a_state_of_a_later_version_is_left_alone(
     state = next((tmp_path / "state").iterdir())
     state.write_text(later)
     quiet.requests.clear()
-    with pytest.raises(RuleError, match="version of a state: found 2.*later mlmsg"):
+    with pytest.raises(RuleError, match=r"version of a state: found 2.*later mlmsg"):
         await run(quiet, tmp_path)
     assert state.read_text() == later
     assert [request.path for request in quiet.requests] == ["/users/me"]

@@ -114,7 +114,7 @@ class Client:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
         token, proxy = as_secret(token), as_secret(proxy)
-        check_int("`max_connections`", max_connections, 1)
+        max_connections = check_int("`max_connections`", max_connections, 1)
         if retry is not None and not isinstance(retry, RetryPolicy):
             raise RuleError("`retry`", repr(retry), "a RetryPolicy")
         if budget is not None and not isinstance(budget, RateBudget):

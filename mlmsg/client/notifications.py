@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 from hashlib import sha256
 
 from mlmsg import _operations
-from mlmsg._arguments import as_int, check_id
+from mlmsg._arguments import check_id, check_int
 from mlmsg._misuse import explain_misuse
 from mlmsg._session import Session
 from mlmsg.errors import NotificationError
@@ -44,7 +44,7 @@ class Notifications:
             PermissionDenied: The application belongs to somebody else.
         """
         check_id("app_id", app_id)
-        page_size = as_int("`page_size` of missed notifications", page_size, 1)
+        page_size = check_int("`page_size` of missed notifications", page_size, 1)
         seen: set[object] = set()
         offset = 0
         while True:

@@ -71,7 +71,7 @@ async def sync_attachments(
             missing, or was imported before this process was forked.
         Exception: Any exception of a token source of your own, unchanged.
     """
-    check_settings(client, concurrency, on_event, report, verify=verify)
+    concurrency = check_settings(client, concurrency, on_event, report, verify=verify)
 
     def check() -> None:  # in a thread: a list may hold a million ids
         check_ids("packs", packs, Iterable | AsyncIterable)
@@ -95,8 +95,8 @@ async def sync_attachments(
 
 def check_settings(
     client: object, concurrency: int, on_event: object, report: object, *, verify: bool
-) -> None:
-    """Check the arguments that both jobs have.
+) -> int:
+    """Check the arguments that both jobs have, and return the concurrency.
 
     Raises:
         RuleError: An argument is wrong.
@@ -107,9 +107,9 @@ def check_settings(
         raise RuleError("`client`", shorten(client), "a Client")
     if report is not None:
         check_report("`report`", report)
-    check_int("`concurrency`", concurrency, 1)
     check_bool("`verify`", verify)
     check_callback("`on_event`", on_event, "one event")
+    return check_int("`concurrency`", concurrency, 1)
 
 
 async def open_target(to: TargetLike) -> Target:

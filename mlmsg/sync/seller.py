@@ -76,7 +76,7 @@ async def sync_seller(
         MlmsgError: An error that concerns everything, as for `sync_attachments`. The next run then
             begins where this one began.
     """
-    check_settings(client, concurrency, on_event, report, verify=verify)
+    concurrency = check_settings(client, concurrency, on_event, report, verify=verify)
     check_bool("`full`", full)
     check_target_like(to)
     begin = as_moment("since", since)

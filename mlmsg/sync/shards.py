@@ -155,7 +155,8 @@ def plan_shards(
     Raises:
         RuleError: An argument is wrong, or both ids and `since` are given.
     """
-    _check_plan(packs, claims, site_id, name, size, days)
+    size, days = _check_plan(packs, claims, site_id, name, size, days)
+    concurrency = check_int("`concurrency`", concurrency, 1)
     _check_ca_file(ssl)
     plan = Shard(
         name,
@@ -173,7 +174,6 @@ def plan_shards(
         global_selling=global_selling,
         user_id=user_id,
     )
-    check_int("`concurrency`", concurrency, 1)
     check_target_like(to)
     _client(plan, None)  # checks the arguments that are the client's
     span = _check_span(since, until, has_ids=_has_ids(packs) or _has_ids(claims))
@@ -189,14 +189,15 @@ def _check_plan(
     name: str,
     size: int,
     days: int,
-) -> None:
+) -> tuple[int, int]:
+    """Check the arguments of a plan, and return its size and days."""
     check_ids("packs", packs, Iterable)
     check_ids("claims", claims, Iterable)
     check_sites(site_id, packs)
     if not isinstance(name, str) or not name:
         raise RuleError("`name` of a shard", shorten(name), "a str that is not empty")
-    check_int("`size` of a shard", size, 1)
-    check_int("`days` of a shard", days, 1, MAX_DAYS)
+    size = check_int("`size` of a shard", size, 1)
+    return size, check_int("`days` of a shard", days, 1, MAX_DAYS)
 
 
 def _check_span(
