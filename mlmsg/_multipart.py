@@ -1,6 +1,6 @@
 """Frame one file as a `multipart/form-data` body whose length is known, and count its bytes."""
 
-import secrets
+import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from typing import TypeAlias
@@ -42,7 +42,7 @@ class Multipart(msgspec.Struct, frozen=True):
     def from_source(cls, source: Source, progress: Progress | None = None) -> "Multipart":
         """Return a body with a new boundary."""
         check_callback("`progress`", progress, "(done, total)")
-        return cls(source, progress, f"mlmsg-{secrets.token_hex(16)}")
+        return cls(source, progress, f"mlmsg-{os.urandom(16).hex()}")
 
     @property
     def content_type(self) -> str:

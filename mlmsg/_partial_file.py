@@ -10,7 +10,6 @@ holds a lock on it while it lives, by which `sweep` knows the files that a kille
 
 import hashlib
 import os
-import secrets
 import socket
 import stat
 import time
@@ -138,7 +137,7 @@ class PartialFile:
 
     def _create(self) -> int:
         while True:
-            name = f".mlmsg-{_host()}-{secrets.token_hex(8)}.part"
+            name = f".mlmsg-{_host()}-{os.urandom(8).hex()}.part"
             path = os.path.join(self._folder, name)
             try:
                 descriptor = os.open(path, _CREATE, 0o666)

@@ -13,15 +13,30 @@ __all__ = ["LazyPattern"]
 
 
 class LazyPattern(Generic[AnyStr]):
-    """A regular expression, with the methods of a compiled one."""
+    """A regular expression, with the methods of a compiled one.
+
+    Attributes:
+        pattern: The text of the expression.
+    """
 
     def __init__(self, pattern: AnyStr, flags: int = 0) -> None:
-        self._pattern: AnyStr = pattern
+        self.pattern: AnyStr = pattern
         self._flags = flags
+
+    def __repr__(self) -> str:
+        return f"LazyPattern({self.pattern!r})"
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, LazyPattern):
+            return NotImplemented
+        return bool(self.pattern == other.pattern and self._flags == other._flags)
+
+    def __hash__(self) -> int:
+        return hash((self.pattern, self._flags))
 
     @cached_property
     def _compiled(self) -> re.Pattern[AnyStr]:
-        return re.compile(self._pattern, self._flags)
+        return re.compile(self.pattern, self._flags)
 
     @cached_property
     def match(self) -> Callable[[AnyStr], re.Match[AnyStr] | None]:

@@ -4,7 +4,9 @@
 """
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from typing import Generic, TypeVar
+
+import msgspec
 
 from .errors import TransportError
 
@@ -26,7 +28,7 @@ MAX_FRUITLESS_PASSES = 2
 """Repeated passes without a new item after which the walk ends, although items still move."""
 
 
-class _Place(NamedTuple):
+class _Place(msgspec.Struct, frozen=True, gc=False):
     """The place of an item when it was read last, and the total of that page."""
 
     position: int

@@ -63,17 +63,17 @@ class FileKind(msgspec.Struct, frozen=True):
 
     name: str
     extensions: tuple[str, ...]
-    signature: re.Pattern[bytes]
+    signature: LazyPattern[bytes]
 
 
 SNIFF_BYTES = 1024
 """Bytes from the beginning of a file that show its kind."""
 
 KINDS = (
-    FileKind("JPG", (".jpg", ".jpeg"), re.compile(rb"\xff\xd8\xff")),
-    FileKind("PNG", (".png",), re.compile(rb"\x89PNG\r\n\x1a\n")),
+    FileKind("JPG", (".jpg", ".jpeg"), LazyPattern(rb"\xff\xd8\xff")),
+    FileKind("PNG", (".png",), LazyPattern(rb"\x89PNG\r\n\x1a\n")),
     # PDF readers accept the header anywhere in the first kilobyte.
-    FileKind("PDF", (".pdf",), re.compile(rb"(?s)\A.{0,1019}%PDF-")),
+    FileKind("PDF", (".pdf",), LazyPattern(rb"(?s)\A.{0,1019}%PDF-")),
 )
 """The kinds of files that a claim accepts."""
 
@@ -99,7 +99,7 @@ class FileRules(msgspec.Struct, frozen=True):
     family: str
     max_bytes: int
     max_name: int
-    name_pattern: re.Pattern[str]
+    name_pattern: LazyPattern[str]
     name_allowed: str
     max_files: int | None
     kinds: tuple[FileKind, ...] = ()
@@ -152,7 +152,7 @@ POST_SALE_FILES = FileRules(
     max_bytes=25 * MiB,
     max_name=200,
     # C0 and C1 controls would break the multipart header, lone surrogates cannot be UTF-8.
-    name_pattern=re.compile(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+"),
+    name_pattern=LazyPattern(r"[^/\\\x00-\x1f\x7f-\x9f\ud800-\udfff]+"),
     name_allowed="any characters except /, \\ and control characters",
     max_files=25,
 )
@@ -162,7 +162,7 @@ CLAIM_FILES = FileRules(
     family="claim",
     max_bytes=5 * MiB,
     max_name=125,
-    name_pattern=re.compile(r"[a-zA-Z0-9._-]+"),
+    name_pattern=LazyPattern(r"[a-zA-Z0-9._-]+"),
     name_allowed="a-z, A-Z, 0-9, '.', '_' and '-'",
     max_files=None,
     kinds=KINDS,

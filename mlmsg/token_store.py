@@ -6,7 +6,6 @@ saved before it is first used, and only while the lock is held.
 
 import errno
 import os
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
@@ -153,7 +152,7 @@ class FileTokenStore:
 
     def _save(self, token: Token) -> None:
         path = self._resolve()
-        part = path.with_name(f".{path.name}-{secrets.token_hex(8)}.part")
+        part = path.with_name(f".{path.name}-{os.urandom(8).hex()}.part")
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY)
         try:
             with os.fdopen(descriptor, "wb") as file:

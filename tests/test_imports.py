@@ -7,7 +7,7 @@ import pytest
 
 LIBRARIES = "import sys, aiohttp, msgspec"
 
-ALLOWED = {"_queue", "hmac", "queue", "secrets"}
+ALLOWED = {"_queue", "queue"}
 """Modules of the standard library, besides those that aiohttp and msgspec import."""
 
 ROOMS_OF_THEIR_OWN = ("cli", "oauth", "pytest_plugin", "sandbox", "sync", "tables", "testing")
@@ -36,3 +36,9 @@ def test_only_few_modules_are_imported() -> None:
 def test_a_folder_needs_no_obstore() -> None:
     tops = {name.partition(".")[0] for name in imported("import mlmsg.sync")}
     assert not tops & {"obstore", "click", "rich", "filelock", "platformdirs"}
+
+
+@pytest.mark.slow
+def test_no_pattern_is_compiled() -> None:
+    """To compile the patterns of a module takes longer than to import it."""
+    imported("import re; re.compile = None; import mlmsg.client")

@@ -1,5 +1,6 @@
 """The rules at their limits and one past them, and the names that `safe_filename` makes."""
 
+import copy
 import re
 import unicodedata
 from collections.abc import Callable
@@ -10,6 +11,7 @@ import pytest
 from calls import MIB, TOKEN
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from mlmsg import Client, RuleError, safe_filename
 from mlmsg._arguments import (
@@ -389,3 +391,15 @@ def test_safe_names_by_example(name: str, safe: str) -> None:
 def test_a_name_that_is_no_text_is_refused(name: str) -> None:
     with pytest.raises(RuleError, match="`name` of a file"):
         safe_filename(name)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, replace])
+def test_rules_are_compared_by_value_and_show_their_pattern(
+    copied: Callable[[FileRules], FileRules],
+) -> None:
+    again = copied(CLAIM_FILES)
+    assert again == CLAIM_FILES
+    assert hash(again) == hash(CLAIM_FILES)
+    assert again != replace(CLAIM_FILES, name_pattern=POST_SALE_FILES.name_pattern)
+    assert CLAIM_FILES.name_pattern.pattern == "[a-zA-Z0-9._-]+"
+    assert "name_pattern=LazyPattern('[a-zA-Z0-9._-]+')" in repr(CLAIM_FILES)

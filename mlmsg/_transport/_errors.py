@@ -1,9 +1,10 @@
 """Translate the errors of aiohttp and of the operating system into `TransportError`."""
 
 import os
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 import aiohttp
+import msgspec
 from aiohttp.connector import Connection
 
 from mlmsg.errors import CertificateError, RequestLine, TimedOut, TransportError
@@ -55,7 +56,7 @@ class SingleAttemptResponse(aiohttp.ClientResponse):
             hide_from_aiohttp(error)
 
 
-class _Reason(NamedTuple):
+class _Reason(msgspec.Struct, frozen=True):
     text: str
     is_timeout: bool = False
     sent: bool = True
@@ -76,9 +77,9 @@ class ErrorTranslator:
             error = error.__cause__
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return CertificateError(_certificate_problem(error), sent=False, request=line)
-        text, is_timeout, sent = self._reason(error)
-        kind = TimedOut if is_timeout else TransportError
-        return kind(text, sent=sent, request=line)
+        reason = self._reason(error)
+        kind = TimedOut if reason.is_timeout else TransportError
+        return kind(reason.text, sent=reason.sent, request=line)
 
     def _reason(self, error: BaseException) -> _Reason:  # noqa: PLR0911  (a table)
         limits = self._timeouts

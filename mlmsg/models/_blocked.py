@@ -4,7 +4,9 @@ The set of substatuses is open: the API adds new ones. `advice_for` returns `"un
 Where the table says "not verified", the document describes the block without saying when it ends.
 """
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
+
+import msgspec
 
 from mlmsg._patterns import LazyPattern
 
@@ -23,7 +25,7 @@ Advice: TypeAlias = Literal["reply", "reason", "wait", "claim", "later", "final"
 """
 
 
-class Guidance(NamedTuple):
+class Guidance(msgspec.Struct, frozen=True, gc=False):
     """The advice for a substatus, and a sentence that explains it."""
 
     advice: Advice
