@@ -100,7 +100,18 @@ def _mark_as_coroutine_function(function: Callable[..., object]) -> None:
 
 
 class _MissingResult(UsageError, AttributeError):
-    """An attribute of a result was read before the result was there."""
+    """An attribute of a result was read before the result was there.
+
+    It is an `AttributeError` for `hasattr`. To everybody else it is a `UsageError`.
+    """
+
+    __module__ = UsageError.__module__
+
+    def __reduce__(self) -> tuple[type[UsageError], tuple[object, ...]]:
+        return UsageError, self.args
+
+
+_MissingResult.__name__ = _MissingResult.__qualname__ = UsageError.__qualname__
 
 
 class _Explained:

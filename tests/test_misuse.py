@@ -2,9 +2,11 @@
 
 import asyncio
 import inspect
+import pickle
 import re
 import subprocess
 import sys
+import traceback
 import unittest.mock
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, aclosing
@@ -393,3 +395,15 @@ def test_a_forgotten_client_is_one_warning_of_ours(moment: str, flags: list[str]
     said = subprocess.run(command, capture_output=True, text=True, check=False).stderr
     assert said.count("a Client was never closed") == (1 if flags else 0), said
     assert "Unclosed" not in said
+
+
+def test_the_error_of_a_missing_result_names_the_public_class() -> None:
+    page = Client("a-token").packs.page(PACK)
+    with pytest.raises(UsageError, match=r"before you use \.messages") as caught:
+        page.messages  # type: ignore[attr-defined]  # noqa: B018
+    page.close()
+    lines = traceback.format_exception_only(caught.value)
+    assert lines[0].startswith("mlmsg.errors.UsageError: client.packs.page(...) returns one value")
+    assert repr(caught.type) == "<class 'mlmsg.errors.UsageError'>"
+    copied = pickle.loads(pickle.dumps(caught.value))  # noqa: S301
+    assert (type(copied), str(copied)) == (UsageError, str(caught.value))
