@@ -183,6 +183,9 @@ def test_claim_messages_are_printed_from_old_to_new(terminal: Terminal) -> None:
     assert lines[0].endswith("] complainant to respondent:")
     assert lines[1].endswith("] respondent to complainant (me):")
     assert lines == sorted(lines)
+    own = terminal.run("claim", "messages", CLAIM, "--own-role", "complainant").stdout
+    assert "] complainant to respondent (me):" in own
+    assert own.count("(me)") == own.count("] complainant to ")
     document = terminal.json("claim", "messages", CLAIM)
     assert isinstance(document, list)
     assert len(document) == 6

@@ -1,5 +1,6 @@
 """Results as a notebook shows them, and rows for data frames."""
 
+import pickle
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -225,6 +226,17 @@ def test_a_column_without_values_is_left_out() -> None:
     text = shown(Unread(results=[with_pack, with_order])).text
     assert text == "2 unread conversationspackordersellerunread12345"
     assert shown(Unread(results=[])).found == {"div", "@style"}
+
+
+@pytest.mark.parametrize("own_role", ["respondent", "complainant"])
+def test_the_own_messages_of_a_claim_are_on_the_right(own_role: str) -> None:
+    messages = ClaimMessages(
+        ClaimMessage(sender_role=role, message=role) for role in ("complainant", "respondent")
+    )
+    if own_role != "respondent":
+        messages.own_role = own_role
+    html = pickle.loads(pickle.dumps(messages))._repr_html_()  # noqa: S301
+    assert re.findall(r"justify-content:flex-end.*?>(\w+) · ", html) == [own_role]
 
 
 def test_a_claim_shows_what_it_is_about() -> None:

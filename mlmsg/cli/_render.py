@@ -78,12 +78,12 @@ class Entry:
         )
 
     @classmethod
-    def of_claim_message(cls, message: ClaimMessage) -> "Entry":
-        """Return the entry for a message of a claim."""
+    def of_claim_message(cls, message: ClaimMessage, own_role: str) -> "Entry":
+        """Return the entry for a message of a claim, in which the seller has the role."""
         to = f" to {message.receiver_role}" if message.receiver_role else ""
         return cls(
             author=f"{message.sender_role or 'unknown'}{to}",
-            is_mine=message.sender_role == "respondent",
+            is_mine=message.sender_role == own_role,
             at=message.message_date or message.date_created,
             text=message.message or "",
             translation=message.translated_message or "",

@@ -4,6 +4,7 @@ from datetime import datetime
 
 import click
 
+from mlmsg._search_queries import ROLES
 from mlmsg.downloads import Saved
 from mlmsg.models import Claim, ClaimAttachment, ClaimDetail, ClaimMessages, ClaimUpload
 from mlmsg.rules import CLAIM_FILES, RECEIVERS, check_text
@@ -97,8 +98,16 @@ def show(settings: Settings, claim_id: str) -> None:
 
 @click.command("messages", cls=Command)
 @click.argument("claim_id", metavar="CLAIM")
+@click.option(
+    "--own-role",
+    type=click.Choice(ROLES),
+    default=ROLES[0],
+    show_default=True,
+    metavar="ROLE",
+    help=f"Your own role, {' or '.join(ROLES)} as in cancelled sales, to mark your messages.",
+)
 @api_options
-def messages(settings: Settings, claim_id: str) -> None:
+def messages(settings: Settings, claim_id: str, own_role: str) -> None:
     """Show the messages of a CLAIM, the oldest first."""
 
     async def run(connection: Connection) -> ClaimMessages:
@@ -108,7 +117,7 @@ def messages(settings: Settings, claim_id: str) -> None:
     if settings.json:
         print_json(found)
         return
-    print_thread(map(Entry.of_claim_message, found))
+    print_thread(Entry.of_claim_message(message, own_role) for message in found)
     if not found:
         settings.note(f"claim {claim_id} has no messages")
 

@@ -109,11 +109,11 @@ class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
     repeated: bool | None = None
     hash: str | None = None
 
-    def _bubble(self) -> Bubble:
+    def _bubble(self, own_role: str = "respondent") -> Bubble:
         to = f" → {self.receiver_role}" if self.receiver_role else ""
         return Bubble(
             author=f"{self.sender_role or 'unknown'}{to}",
-            is_mine=self.sender_role == "respondent",
+            is_mine=self.sender_role == own_role,
             at=self.message_date or self.date_created,
             text=self.message or "",
             translation=self.translated_message or "",
@@ -126,13 +126,21 @@ class ClaimMessage(UtcStruct, frozen=True, kw_only=True, gc=False):
 
 
 class ClaimMessages(list[ClaimMessage]):
-    """The messages of a claim: a list that shows itself in a notebook."""
+    """The messages of a claim: a list that shows itself in a notebook.
+
+    Attributes:
+        own_role: The seller's role, whose messages a notebook shows on the right. The messages do
+            not say which one it is. Set it to `"complainant"` for a claim of the type
+            `cancel_sale`, in which the seller is the complainant, as integrators report.
+    """
+
+    own_role: str = "respondent"
 
     def __repr__(self) -> str:
         return f"<ClaimMessages: {len(self)} messages>"
 
     def _repr_html_(self) -> str:
-        bubbles = [message._bubble() for message in self]  # noqa: SLF001  (of this module)
+        bubbles = [message._bubble(self.own_role) for message in self]  # noqa: SLF001  (of this module)
         return render_thread(count_text(len(self), None, "claim message"), bubbles)
 
 
