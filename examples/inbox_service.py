@@ -20,9 +20,10 @@ import logging
 import os
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeVar
@@ -40,7 +41,7 @@ from mlmsg import (
     PermissionDenied,
     RefreshingToken,
 )
-from mlmsg.notifications import parse
+from mlmsg.notifications import Notification, parse
 from mlmsg.sandbox import Sandbox
 
 GRACE_SECONDS = 60.0
@@ -151,10 +152,25 @@ class Store:
 
 
 class Inbox:
-    """Hand every message of a buyer to a handler, whichever way the service learned of it."""
+    """Hand every message of a buyer to a handler, whichever way the service learned of it.
 
-    def __init__(self, client: Client, store: Store, handler: Handler, app_id: int | str) -> None:
+    All sellers of an application share its address for notifications. If there are several, pass
+    the ids of this one's users as `user_ids`: notifications for other users are then left out, and
+    their messages, which this token cannot read, are not tried for a day. A Global Selling account
+    has its own id and one for each site (`client.account.me`, `client.account.sellers`). Without
+    `user_ids` the application has one seller.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        store: Store,
+        handler: Handler,
+        app_id: int | str,
+        user_ids: Collection[int] = (),
+    ) -> None:
         self._client = client
+        self._user_ids = frozenset(user_ids)
         self._store = store
         self._handler = handler
         self._app_id = app_id
@@ -187,14 +203,17 @@ class Inbox:
         Raises:
             NotificationError: The body is not a notification about a message or a claim.
         """
-        notification = parse(body)
-        if notification.kind == "message":
-            await self._add(notification.id)
+        await self._add_notified(parse(body))
 
     async def idle(self) -> None:
         """Wait until the service has caught up and nothing waits to be handled."""
         await self._has_caught_up.wait()
         await self._is_idle.wait()
+
+    async def _add_notified(self, notification: Notification) -> None:
+        is_own = not self._user_ids or notification.user_id in self._user_ids
+        if is_own and notification.kind == "message":
+            await self._add(notification.id)
 
     async def _add(self, message_id: str) -> None:
         self._is_idle.clear()
@@ -216,8 +235,7 @@ class Inbox:
 
     async def _add_missed(self) -> None:
         async for notification in self._client.notifications.missed(self._app_id):
-            if notification.kind == "message":
-                await self._add(notification.id)
+            await self._add_notified(notification)
 
     async def _add_unread(self) -> None:
         """Store the unread messages, then mark their conversations as read."""
@@ -327,7 +345,8 @@ def make_app(inbox: Inbox) -> web.Application:
 async def make_service(database: Path, base_url: str) -> web.Application:
     """Return the service of one seller.
 
-    It needs the variables MLMSG_CLIENT_ID, MLMSG_CLIENT_SECRET and MLMSG_REFRESH_TOKEN. The grant
+    It needs the variables MLMSG_CLIENT_ID, MLMSG_CLIENT_SECRET and MLMSG_REFRESH_TOKEN, and
+    MLMSG_USER_IDS (numbers with spaces between) if the application has several sellers. The grant
     is then kept in a file beside the database: a restart continues with the newest refresh token.
     """
     app_id = os.environ["MLMSG_CLIENT_ID"]
@@ -338,8 +357,9 @@ async def make_service(database: Path, base_url: str) -> web.Application:
         store=FileTokenStore(database.with_suffix(".grant.json")),
     )
     client = Client(token, base_url=base_url)
-    inbox = Inbox(client, Store(database), lambda message: acknowledge(client, message), app_id)
-    return make_app(inbox)
+    user_ids = [int(number) for number in os.environ.get("MLMSG_USER_IDS", "").split()]
+    handler = partial(acknowledge, client)
+    return make_app(Inbox(client, Store(database), handler, app_id, user_ids))
 
 
 async def demonstrate(folder: Path) -> None:

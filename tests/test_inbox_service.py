@@ -35,9 +35,9 @@ def service() -> ModuleType:
     return module
 
 
-def notification(message_id: str) -> dict[str, object]:
+def notification(message_id: str, user_id: int = 1) -> dict[str, object]:
     resource = f"/marketplace/messages/{message_id}"
-    return {"topic": "marketplace_messages", "resource": resource, "user_id": 1}
+    return {"topic": "marketplace_messages", "resource": resource, "user_id": user_id}
 
 
 def handled(database: Path) -> set[str]:
@@ -104,6 +104,27 @@ async def test_a_failed_message_is_handled_later_and_a_handled_one_never_again(
     assert handled(database) == {message.id for message in handler.messages}
     async with Client(sandbox.token, base_url=sandbox.url) as client:
         assert (await client.unread.list()).results == []
+
+
+async def test_notifications_of_another_seller_of_the_application_are_left_out(
+    service: ModuleType, sandbox: Sandbox, tmp_path: Path
+) -> None:
+    pack_id, other, database = next(iter(sandbox.market.packs)), 2, tmp_path / "inbox.sqlite3"
+    own = sandbox.market.user_id
+    messages = [sandbox.market.add_message(pack_id, "Hola", author="buyer") for _ in range(2)]
+    sandbox.market.add_missed_feed("messages", messages[0].id)
+    sandbox.market.add_missed_feed("messages", "not-ours-1", user_id=other)
+    client, store = (
+        Client(sandbox.token, base_url=sandbox.url, budget=None),
+        service.Store(database),
+    )
+    inbox = service.Inbox(client, store, Handled(), sandbox.grant.client_id, [own, 3])
+    async with inbox.running():
+        await inbox.accept(json.dumps(notification("not-ours-2", other)).encode())
+        await inbox.accept(json.dumps(notification(messages[1].id, own)).encode())
+        await inbox.idle()
+    assert {message.id for message in messages} <= handled(database)
+    assert not [request for request in sandbox.requests if "not-ours" in request.path]
 
 
 @asynccontextmanager
