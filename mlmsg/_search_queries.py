@@ -99,7 +99,7 @@ def check_filter(name: str, value: object) -> str:
         return str(number)
     known = _WORDS.get(name, ())
     if isinstance(value, str):
-        hint = "" if value in known else closest_hint(value, known, 0.75)
+        hint = closest_hint(value, known, 0.75) if known and value not in known else ""
         if not hint:
             return str(value)
         raise RuleError(_in_search(name), shorten(value), " or ".join(map(repr, known)), hint)
