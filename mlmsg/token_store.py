@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -19,9 +19,6 @@ from ._arguments import shorten
 from ._streams import fsync_directory
 from ._worker_threads import run_in_thread
 from .errors import RuleError, UsageError
-
-if TYPE_CHECKING:
-    from filelock import AsyncFileLock
 
 __all__ = ["FileTokenStore", "Token", "TokenStore"]
 
@@ -130,7 +127,7 @@ class FileTokenStore:
         """Return the path of the file itself, so that all links to it share one lock."""
         return self._path.resolve()
 
-    def _new_lock(self) -> "AsyncFileLock":
+    def _new_lock(self) -> AbstractAsyncContextManager[object]:
         from filelock import AsyncFileLock  # noqa: PLC0415  (slow to import, and needed only here)
 
         path = self._resolve()
