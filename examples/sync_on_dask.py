@@ -1,6 +1,6 @@
 """Mirror the attachments of several sellers on a Dask cluster.
 
-    python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET]
+    python examples/sync_on_dask.py [--scheduler tcp://HOST:8786] [--to TARGET] [--calls N]
 
 Each shard covers some days of one seller. It is pickled and sent to a worker, where `run_shard`
 finds the packs and claims that were updated in those days, and mirrors them. The scheduler holds no
@@ -29,9 +29,8 @@ RETRIES = 2
 """Retries of a shard, on another worker if there is one; it continues where it stopped."""
 
 
-def shards(sandbox: Sandbox, to: str, at_a_time: int) -> Iterator[Shard]:
-    """Yield the shards of every seller; the workers share the application's rate limit."""
-    budget = RateBudget().share(at_a_time)
+def shards(sandbox: Sandbox, to: str, budget: RateBudget) -> Iterator[Shard]:
+    """Yield the shards of every seller, each with the budget of its worker."""
     for seller in ("seller-1", "seller-2"):
         yield from plan_shards(
             name=seller,
@@ -61,16 +60,17 @@ def mirror(cluster: Cluster, work: list[Shard]) -> tuple[SyncReport, dict[str, B
     return merge_reports(done), lost
 
 
-async def main(scheduler: str | None, to: str) -> int:
+async def main(scheduler: str | None, to: str, calls: int) -> int:
     """Plan, run and report; return the exit code."""
     with ExitStack() as stack:
         here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
         where = scheduler or stack.enter_context(LocalCluster(**here))
         cluster = stack.enter_context(Cluster(where))
-        at_a_time = sum(cluster.nthreads().values())
+        # The workers share the application's rate limit.
+        budget = RateBudget(reads=calls).share(sum(cluster.nthreads().values()))
         market = generated_market(packs=40, claims=10, files=1, site_id="MLB")
         async with Sandbox(market=market) as sandbox:
-            work = list(shards(sandbox, to, at_a_time))
+            work = list(shards(sandbox, to, budget))
             # In another thread, because the sandbox answers in this one.
             report, lost = await asyncio.to_thread(mirror, cluster, work)
     for name, error in lost.items():
@@ -86,6 +86,7 @@ if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--scheduler", help="address of a running scheduler")
     options.add_argument("--to", help="a folder that all workers see, or a URL")
+    options.add_argument("--calls", type=int, default=500, help="reading calls in a minute, of all")
     given = options.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        sys.exit(asyncio.run(main(given.scheduler, given.to or folder)))
+        sys.exit(asyncio.run(main(given.scheduler, given.to or folder, given.calls)))
