@@ -49,7 +49,7 @@ def run_soak(*command: str) -> "subprocess.CompletedProcess[str]":
 
 def test_a_short_soak_proves_all_of_it() -> None:
     run = run_soak("-m", "soak", "--calls", "500", "--faults", "0.1")
-    assert run.returncode == 0, run.stdout + run.stderr
+    assert (run.returncode, run.stderr) == (0, ""), run.stdout + run.stderr
     assert len(re.findall(r"^yes ", run.stdout, re.MULTILINE)) == 18
     assert "NO, " not in run.stdout
     lines = run.stdout.splitlines()
