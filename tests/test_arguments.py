@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import UTC, date, datetime, timedelta, timezone
 from pathlib import Path
 from typing import TypeAlias, cast
@@ -246,7 +246,19 @@ async def test_a_handler_is_an_async_function(client: Client, sandbox: Sandbox) 
     file_id = next(iter(sandbox.market.files))
     with pytest.raises(RuleError, match=r"`handler`.*an async function"):
         await client.attachments.download_with(file_id, cast("Handler", 5), site_id="MLM")
+
+    async def chunks(download: Download) -> AsyncIterator[bytes]:
+        async for chunk in download:
+            yield chunk
+
+    with pytest.raises(RuleError, match=r"`handler`.*contains `yield`.*an async function"):
+        await client.attachments.download_with(file_id, cast("Handler", chunks), site_id="MLM")
     assert not sandbox.requests
+    saved = await client.attachments.download_with(
+        file_id, lambda download: download.read(), site_id="MLM"
+    )
+    assert saved
+    sandbox.requests.clear()
     plain = cast("Handler", lambda _: 5)
     with pytest.raises(RuleError, match=r"`handler`.*returned 5"):
         await client.attachments.download_with(file_id, plain, site_id="MLM")

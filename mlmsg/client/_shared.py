@@ -5,7 +5,7 @@ import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, closing
 from functools import partial
-from inspect import isawaitable
+from inspect import isasyncgenfunction, isawaitable
 from typing import TypeVar
 
 from mlmsg._arguments import check_callback, shorten
@@ -63,7 +63,12 @@ async def download_with(
     """Return the result of `handler` for a file, in as many attempts as the policy allows."""
     if not callable(handler):
         raise RuleError("`handler` of a download", shorten(handler), "an async function")
+    if isasyncgenfunction(handler):
+        found = "an async generator function: it contains `yield`"
+        raise RuleError("`handler` of a download", found, "an async function")
 
+    # A plain function cannot be rejected before it is called: `lambda download: download.save(to)`
+    # returns an awaitable, and so may a partial object or a bound method.
     async def process(response: Response) -> R:
         response.lend()
         with closing(response):
