@@ -3,12 +3,13 @@
 import re
 from collections.abc import Callable, Iterator
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import ClassVar, Generic, TypeVar
 from zlib import crc32
 
 import msgspec
 
 from . import _lenient
+from ._rows import Rows
 from ._wire import Response
 from .models import (
     Claim,
@@ -38,12 +39,19 @@ class JsonDecoder(Generic[T]):
     """Decode a JSON body into a struct: strictly first, and value by value if that fails.
 
     The strict decoder ignores unknown keys. `is_whole` tells whether its value misses what another
-    shape of the same answer names by other keys; then the body is read value by value, too.
+    shape of the same answer names by other keys; then the body is read value by value, too. `check`
+    raises a `ValidationError` for a value that another answer would have.
     """
 
-    def __init__(self, target: type[T], is_whole: Callable[[T], bool] | None = None) -> None:
+    def __init__(
+        self,
+        target: type[T],
+        is_whole: Callable[[T], bool] | None = None,
+        check: Callable[[object], None] | None = None,
+    ) -> None:
         self._target = target
         self._is_whole = is_whole
+        self._check = check
 
     @cached_property
     def _decoder(self) -> msgspec.json.Decoder[T]:
@@ -59,13 +67,16 @@ class JsonDecoder(Generic[T]):
         try:
             value = self._decoder.decode(response.body)
         except (msgspec.DecodeError, UnicodeDecodeError):
-            return self._read_leniently(response.body)
+            return self._read_leniently(response)
         if self._is_whole is None or self._is_whole(value):
             return value
-        return self._read_leniently(response.body)
+        return self._read_leniently(response)
 
-    def _read_leniently(self, body: bytes) -> T:
-        return _lenient.convert(_lenient.parse(body), self._target)
+    def _read_leniently(self, response: Response) -> T:
+        value = _lenient.parse(response.body)
+        if self._check is not None:
+            self._check(value)
+        return _lenient.convert(value, self._target, response.left_out)
 
 
 def _has_dates(page: ThreadPage) -> bool:
@@ -76,14 +87,21 @@ def _has_dates(page: ThreadPage) -> bool:
     return True
 
 
+def _check_claim(value: object) -> None:
+    """Reject an object that is not a claim."""
+    claim = value[0] if isinstance(value, list) and len(value) == 1 else value
+    if isinstance(claim, dict) and claim.get("id") is None and claim.get("players") is None:
+        raise msgspec.ValidationError("`id` and `players` are missing: this is not a claim")
+
+
 thread_page = JsonDecoder(ThreadPage, _has_dates)
 upload = JsonDecoder(Upload)
 unread = JsonDecoder(Unread)
-claim = JsonDecoder(Claim, lambda claim: claim.id is not None)
+claim = JsonDecoder(Claim, lambda claim: claim.id is not None, _check_claim)
 _claim_messages = JsonDecoder(list[ClaimMessage])
 claim_upload = JsonDecoder(ClaimUpload)
 claim_file = JsonDecoder(ClaimAttachment)
-claim_page = JsonDecoder(ClaimPage)
+_claim_page = JsonDecoder(ClaimPage)
 claim_detail = JsonDecoder(ClaimDetail)
 _order_page = JsonDecoder(OrderPage)
 order = JsonDecoder(Order)
@@ -117,6 +135,8 @@ class _Cap(msgspec.Struct, frozen=True):
     option_id: str
     cap_available: int
 
+    _can_be_left_out: ClassVar = True
+
 
 _options = JsonDecoder(_Options)
 _caps = JsonDecoder(list[_Cap])
@@ -145,7 +165,21 @@ _bare_missed_feeds = JsonDecoder(list[msgspec.Raw])
 def missed_feeds(response: Response) -> list[msgspec.Raw]:
     """Return the missed notifications, each as JSON. One integrator reports a bare array."""
     is_array = response.body.lstrip()[:1] == b"["
-    return _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
+    feeds = _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
+    # The others are no notifications of any topic. The walk counts them by itself.
+    odd = [index for index, feed in enumerate(feeds) if bytes(feed)[:1] != b"{"]
+    response.left_out.extend((index,) if is_array else ("messages", index) for index in odd)
+    return feeds
+
+
+def claim_page(response: Response) -> ClaimPage:
+    """Return a page of claims. A row that is no object is left out, and counts as a row."""
+    page = _claim_page(response)
+    gaps = [place[1] for place in response.left_out if len(place) == 2 and place[0] == "data"]
+    if not gaps:
+        return page
+    rows = Rows(page.claims, [gap for gap in gaps if isinstance(gap, int)])
+    return msgspec.structs.replace(page, claims=rows)
 
 
 def order_page(response: Response) -> OrderPage:

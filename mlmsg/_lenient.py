@@ -5,6 +5,10 @@ keeps a value in another form than documented if the form is plain: one object i
 list of one in place of an object, a text in place of an object that has one main text, a number in
 place of a text, a date in another spelling. Any other invalid optional value is replaced by its
 default. An invalid required value is an error.
+
+An invalid element of an optional list is left out. So is an element of a required list that is not
+an object, if its struct allows that by `_can_be_left_out`. Messages do not: a thread without one of
+them would let a send be repeated that was delivered, or a file be missing in a mirror.
 """
 
 import json
@@ -14,7 +18,7 @@ import types
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
-from typing import TypeVar, Union, get_args, get_origin
+from typing import TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -22,9 +26,12 @@ from ._numbers import whole_number
 from ._patterns import LazyPattern
 from ._text_encoding import decode_text
 
-__all__ = ["convert", "parse"]
+__all__ = ["Place", "convert", "parse"]
 
 T = TypeVar("T")
+
+Place: TypeAlias = tuple[str | int, ...]
+"""The keys and indexes that lead to a value of a document."""
 
 _REPLACED = "\N{REPLACEMENT CHARACTER}"
 """Stands for bytes that could not be decoded. An identifier with it is not the API's."""
@@ -85,30 +92,105 @@ def _escape(match: re.Match[str]) -> str:
     return match[0] if match[1] else r"\\"
 
 
-def convert(value: object, target: type[T]) -> T:
-    """Return decoded JSON as a `target`.
+def convert(value: object, target: type[T], left_out: list[Place] | None = None) -> T:
+    """Return decoded JSON as a `target`. Add the places of elements that are left out.
 
     Raises:
         msgspec.ValidationError: A required value is missing or invalid.
     """
-    return msgspec.convert(_read(value, target), target)
+    return msgspec.convert(
+        _Reader([] if left_out is None else left_out).read(value, target), target
+    )
 
 
-def _read(value: object, target: object, strict: bool = True) -> object:
-    choices = _choices(target)
-    if strict and isinstance(value, str) and _REPLACED in value:
-        raise msgspec.ValidationError("a character is not UTF-8")  # another thing would be read
-    for choice in choices:
-        if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
-            row = _row(value, choice)
-            if row is not None:
-                return _struct(row, choice)
-        elif get_origin(choice) is list and isinstance(value, list):
-            return _list(value, get_args(choice)[0], strict)
-    try:
-        return msgspec.convert(value, target, strict=False)
-    except msgspec.ValidationError:
-        return _read_other_form(value, choices, strict)
+class _Reader:
+    """Reads one document. Places that are added belong to the value that is being read."""
+
+    def __init__(self, left_out: list[Place]) -> None:
+        self._left_out = left_out
+
+    def read(self, value: object, target: object, strict: bool = True) -> object:
+        """Return a value as msgspec converts it to its target, or a struct, or a list of these."""
+        choices = _choices(target)
+        if strict and isinstance(value, str) and _REPLACED in value:
+            # another thing would be read
+            raise msgspec.ValidationError("a character is not UTF-8")
+        for choice in choices:
+            if isinstance(choice, type) and issubclass(choice, msgspec.Struct):
+                row = _row(value, choice)
+                if row is not None:
+                    return self._struct(row, choice)
+            elif get_origin(choice) is list and isinstance(value, list):
+                return self._list(value, get_args(choice)[0], strict)
+        try:
+            return msgspec.convert(value, target, strict=False)
+        except msgspec.ValidationError:
+            return self._read_other_form(value, choices, strict)
+
+    def _read_other_form(self, value: object, choices: tuple[object, ...], strict: bool) -> object:
+        """Return a value that does not have the type of its field, but says the same.
+
+        Raises:
+            msgspec.ValidationError: It does not.
+        """
+        number_types = (int,) if strict else (int, float)  # an id is a whole number
+        if str in choices and value.__class__ in number_types:
+            return str(value)
+        if datetime in choices and (date := _date(value)) is not None:
+            return date
+        for choice in choices:
+            if get_origin(choice) is list and not strict:
+                item = get_args(choice)[0]
+                if _may_be(value, item):
+                    return [self.read(value, item)]
+        raise msgspec.ValidationError(f"{type(value).__name__} in place of another type")
+
+    def _struct(self, value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspec.Struct:
+        # A struct that occurs in other shapes brings a function that returns the documented one.
+        reshape = getattr(target, "_reshape", None)
+        value = value if reshape is None else reshape(value)
+        fields: dict[str, object] = {}
+        for field in _fields(target):
+            name = field.encode_name
+            if name in value:
+                begin = len(self._left_out)
+                try:
+                    fields[field.name] = self.read(value[name], field.type, field.required)
+                    self._move_into(name, begin)
+                except msgspec.ValidationError as error:
+                    del self._left_out[begin:]
+                    if field.required:
+                        raise msgspec.ValidationError(f"{error}, in `{name}`") from None
+            elif field.required:
+                raise msgspec.ValidationError(f"`{name}` is missing")
+        try:
+            return target(**fields)
+        except ValueError as error:  # as msgspec does with an error of `__post_init__`
+            raise msgspec.ValidationError(str(error)) from None
+
+    def _list(self, value: list[object], item: object, strict: bool) -> list[object]:
+        """Return the elements. Leave out an invalid one if the list allows it."""
+        items: list[object] = []
+        for index, element in enumerate(value):
+            begin = len(self._left_out)
+            try:
+                items.append(self.read(element, item))
+                self._move_into(index, begin)
+            except msgspec.ValidationError:
+                if strict and not _can_be_left_out(element, item):
+                    raise
+                self._left_out[begin:] = [(index,)]
+        return items
+
+    def _move_into(self, part: str | int, begin: int) -> None:
+        """Put a part before the places that were added since `begin`."""
+        if len(self._left_out) > begin:
+            self._left_out[begin:] = [(part, *place) for place in self._left_out[begin:]]
+
+
+def _can_be_left_out(element: object, item: object) -> bool:
+    """Return True for an element of a required list that is no object, if its struct allows it."""
+    return bool(getattr(item, "_can_be_left_out", False)) and not isinstance(element, Mapping)
 
 
 def _row(value: object, target: type[msgspec.Struct]) -> Mapping[str, object] | None:
@@ -120,25 +202,6 @@ def _row(value: object, target: type[msgspec.Struct]) -> Mapping[str, object] | 
     # The field that a text alone stands for, if the struct names one.
     field: str | None = getattr(target, "_text_field", None)
     return {field: value} if field is not None and isinstance(value, str) and value else None
-
-
-def _read_other_form(value: object, choices: tuple[object, ...], strict: bool) -> object:
-    """Return a value that does not have the type of its field, but says the same.
-
-    Raises:
-        msgspec.ValidationError: It does not.
-    """
-    number_types = (int,) if strict else (int, float)  # an id is a whole number
-    if str in choices and value.__class__ in number_types:
-        return str(value)
-    if datetime in choices and (date := _date(value)) is not None:
-        return date
-    for choice in choices:
-        if get_origin(choice) is list and not strict:
-            item = get_args(choice)[0]
-            if _may_be(value, item) and (items := _list([value], item, strict)):
-                return items
-    raise msgspec.ValidationError(f"{type(value).__name__} in place of another type")
 
 
 def _may_be(value: object, target: object) -> bool:
@@ -176,36 +239,3 @@ def _fields(target: type[msgspec.Struct]) -> tuple[msgspec.structs.FieldInfo, ..
 
 def _choices(target: object) -> tuple[object, ...]:
     return get_args(target) if get_origin(target) in (Union, types.UnionType) else (target,)
-
-
-def _struct(value: Mapping[str, object], target: type[msgspec.Struct]) -> msgspec.Struct:
-    # A struct that occurs in other shapes brings a function that returns the documented one.
-    reshape = getattr(target, "_reshape", None)
-    value = value if reshape is None else reshape(value)
-    fields: dict[str, object] = {}
-    for field in _fields(target):
-        if field.encode_name in value:
-            try:
-                fields[field.name] = _read(value[field.encode_name], field.type, field.required)
-            except msgspec.ValidationError as error:
-                if field.required:
-                    message = f"{error}, in `{field.encode_name}`"
-                    raise msgspec.ValidationError(message) from None
-        elif field.required:
-            raise msgspec.ValidationError(f"`{field.encode_name}` is missing")
-    try:
-        return target(**fields)
-    except ValueError as error:  # as msgspec does with an error of `__post_init__`
-        raise msgspec.ValidationError(str(error)) from None
-
-
-def _list(value: list[object], item: object, strict: bool) -> list[object]:
-    """Return the elements. Skip an invalid element of an optional list."""
-    items: list[object] = []
-    for element in value:
-        try:
-            items.append(_read(element, item))
-        except msgspec.ValidationError:
-            if strict:
-                raise
-    return items

@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 import msgspec
 
+from ._rows import GAP, Gap, with_gaps
 from .errors import TransportError
 
 __all__ = ["MAX_STALE_PAGES", "WalkState"]
@@ -82,24 +83,27 @@ class WalkState(Generic[T]):
         """Return the items of a joined page that were not yielded yet; nothing of another page."""
         self._repeated_pages += self.passes > 0
         self._note_total(total)
-        length = len(items)
+        rows = with_gaps(items)
+        length = len(rows)
         self.longest = max(self.longest, length)
         if not length and self._is_doubtful(offset):
             self._count(has_progress=False)
             return []
         places: dict[Hashable, _Place] = {}
         by_key: dict[Hashable, T] = {}
-        for index, item in enumerate(items):
-            key = self._key(item)
-            places.setdefault(key, _Place(offset + index, total))
-            by_key.setdefault(key, item)
+        for position, row in enumerate(rows, offset):
+            # A row that cannot be read has no identity but its place.
+            key = (GAP, position) if isinstance(row, Gap) else self._key(row)
+            places.setdefault(key, _Place(position, total))
+            if not isinstance(row, Gap):
+                by_key.setdefault(key, row)
         is_joined = self._is_joined(offset, places, total)
         self._note_moves(offset, length, places, is_joined=is_joined)
         if not is_joined:
             self._step_back(offset, total)
             self._count(has_progress=False)
             return []
-        has_new = not places.keys() <= self._known
+        has_new = not by_key.keys() <= self._known
         self._known.update(places)
         fresh = [item for key, item in by_key.items() if key not in self._yielded]
         self._yielded.update(places)

@@ -4,7 +4,8 @@
 value of the operation. `error_from_response` turns any other response into an `ApiError`.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping
+import logging
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -29,11 +30,16 @@ __all__ = [
     "request_id",
 ]
 
+logger: logging.Logger = logging.getLogger("mlmsg")
+
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 ERROR_BODY_BYTES = 64 * 1024
 """Bytes of an error's body that are kept."""
+
+MAX_PLACES = 5
+"""Places that one warning names."""
 
 _CLAIMS_V1_MARK = b"Claims 1.0"
 
@@ -87,6 +93,7 @@ class Response(msgspec.Struct, frozen=True):
         body: The whole body; of an error, the first 64 KiB.
         stream: The unread body of a streamed request's success; `body` is then empty.
         is_truncated: True if `body` is the beginning of a body larger than any of the API.
+        left_out: The places of what the decoder left out, which it adds: keys and indexes.
     """
 
     status: int
@@ -94,6 +101,7 @@ class Response(msgspec.Struct, frozen=True):
     body: bytes = b""
     stream: Stream | None = None
     is_truncated: bool = False
+    left_out: list[tuple[str | int, ...]] = []
 
     def __repr__(self) -> str:
         # A traceback that shows local variables must not show what the server echoed.
@@ -198,13 +206,30 @@ def decode(request: Request[T], response: Response, token: str = "") -> T:
         reason = f"the response is larger than {len(response.body)} bytes"
         raise DecodeError(reason, _storable_body(request, response, token), request.line)
     try:
-        return request.decoder(response)
+        value = request.decoder(response)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = f"the response cannot be read: {error}"
         failure = DecodeError(reason, _storable_body(request, response, token), request.line)
         # Not the error itself: its frames hold the body, and a UnicodeDecodeError does as well.
         failure.__cause__ = msgspec.DecodeError(str(error))
+    else:
+        if response.left_out:
+            _warn_of_gaps(request.operation, response.left_out)
+        return value
     raise failure
+
+
+def _warn_of_gaps(operation: str, places: Sequence[tuple[str | int, ...]]) -> None:
+    """Log what was left out of a value: its places alone, because a value may be personal data."""
+    names = ", ".join(map(_place_name, places[:MAX_PLACES]))
+    rest = f" and {len(places) - MAX_PLACES} more" if len(places) > MAX_PLACES else ""
+    logger.warning("%s: left out what cannot be read: %s%s", operation, names, rest)
+
+
+def _place_name(place: tuple[str | int, ...]) -> str:
+    """Return a place as `options[0].child_options[2]`."""
+    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in place)
+    return "".join(parts).removeprefix(".")
 
 
 def as_v1_request(request: Request[T], response: Response) -> Request[T] | None:

@@ -17,7 +17,7 @@ import mlmsg
 PACKAGE = Path(mlmsg.__file__).parent
 
 ROOMS = (
-    ("_html", "_patterns", "_version", "_worker_threads"),
+    ("_html", "_patterns", "_rows", "_version", "_worker_threads"),
     ("_numbers", "_stored_text", "_text_encoding"),
     ("models",),
     ("errors", "_characters", "_sites"),
@@ -75,6 +75,7 @@ NO_AWAIT = {
     "_operations",
     "_reason_errors",
     "_request_builders",
+    "_rows",
     "_secrets",
     "_sites",
     "_stored_text",

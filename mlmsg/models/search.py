@@ -17,7 +17,8 @@ class ClaimPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One page of a claim search ("Claims", search).
 
     Attributes:
-        claims: The claims of this page. Rows of a search lack some fields of a single claim.
+        claims: The claims of this page. Rows of a search lack some fields of a single claim. A row
+            that is not an object is left out.
         paging: The position of the page, or None.
     """
 

@@ -1,6 +1,7 @@
 """The responses of the document "Pending messages" ("Mensajes pendientes")."""
 
 import re
+from typing import ClassVar
 
 import msgspec
 
@@ -23,6 +24,8 @@ class UnreadResult(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     count: int | None = None
     total: int | None = None
     user_id: int | None = None
+
+    _can_be_left_out: ClassVar = True
 
     @property
     def pack_id(self) -> int | None:
@@ -49,7 +52,7 @@ class Unread(msgspec.Struct, frozen=True, kw_only=True, gc=False):
 
     Attributes:
         results: The conversations, at most 1000. There is no paging ("mark some as read and make
-            the same request again").
+            the same request again"). A row that is not an object is left out.
         user_id: The user whose token was used.
         userId: The user id in the Global Selling spelling; copied to `user_id`.
     """
