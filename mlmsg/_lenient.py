@@ -15,7 +15,7 @@ import json
 import math
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from typing import TypeAlias, TypeVar, Union, get_args, get_origin
@@ -24,7 +24,7 @@ import msgspec
 
 from ._numbers import whole_number
 from ._patterns import LazyPattern
-from ._text_encoding import decode_text
+from ._text_encoding import decode_text, decode_unmarked_utf_16
 
 __all__ = ["Place", "convert", "parse"]
 
@@ -40,10 +40,11 @@ _REPLACED = "\N{REPLACEMENT CHARACTER}"
 def parse(body: bytes) -> object:
     """Decode JSON, also with the faults that servers make.
 
-    A byte order mark and raw control characters, in a text or around the whole, are accepted. Bytes
-    that are not UTF-8 become U+FFFD, halves of surrogate pairs become `?`. An unknown escape stands
-    for its own characters. NaN, Infinity and numbers that Python cannot represent become None.
-    Faults that no JSON library makes, such as trailing commas, are errors.
+    A byte order mark and raw control characters, in a text or around the whole, are accepted, and
+    UTF-16 with or without such a mark. Bytes that are not UTF-8 become U+FFFD, halves of surrogate
+    pairs become `?`. An unknown escape stands for its own characters. NaN, Infinity and numbers
+    that Python cannot represent become None. Faults that no JSON library makes, such as trailing
+    commas, are errors.
 
     Raises:
         msgspec.DecodeError: The body is not JSON.
@@ -52,8 +53,7 @@ def parse(body: bytes) -> object:
         return msgspec.json.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         problem = str(error)
-    text = decode_text(body).strip(_AROUND)
-    for candidate in (text, _ESCAPE.sub(_escape, text)):
+    for candidate in _texts(body):
         try:
             value = _TOLERANT.decode(candidate)
             plain = json.dumps(value, ensure_ascii=False).encode("utf-8", "replace")
@@ -61,6 +61,14 @@ def parse(body: bytes) -> object:
         except (ValueError, RecursionError, msgspec.DecodeError):
             continue
     raise msgspec.DecodeError(problem)
+
+
+def _texts(body: bytes) -> Iterator[str]:
+    """Yield the texts that a body may stand for, the likeliest first."""
+    text = decode_text(body).strip(_AROUND)
+    yield text
+    yield _ESCAPE.sub(_escape, text)
+    yield decode_unmarked_utf_16(body).strip(_AROUND)
 
 
 _AROUND = "".join(map(chr, range(0x21))) + "\x7f\ufeff"

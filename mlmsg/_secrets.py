@@ -10,7 +10,7 @@ from functools import lru_cache, partial
 from typing import SupportsIndex, TypeVar
 
 from ._patterns import LazyPattern
-from ._text_encoding import decode_text
+from ._text_encoding import decode_text, decode_unmarked_utf_16
 
 __all__ = [
     "REDACTED",
@@ -103,8 +103,9 @@ def _pattern_for(secret: str) -> re.Pattern[str]:
 def redact_bytes(body: bytes, secrets: Sequence[str], limit: int) -> bytes:
     """Return the first `limit` bytes of a body, redacted; as UTF-8 if another encoding was."""
     data, is_cut = body[:limit], len(body) >= limit
-    # A byte order mark may be wrong, so neither reading of the bytes may show a secret.
-    for decode in (partial(str, encoding="utf-8", errors="surrogateescape"), decode_text):
+    # A byte order mark may be wrong, so no reading of the bytes may show a secret.
+    utf_8 = partial(str, encoding="utf-8", errors="surrogateescape")
+    for decode in (utf_8, decode_text, decode_unmarked_utf_16):
         original = text = decode(data)
         text = redact(text, secrets)
         for secret in secrets if is_cut else ():

@@ -2,7 +2,7 @@
 
 import codecs
 
-__all__ = ["decode_text"]
+__all__ = ["decode_text", "decode_unmarked_utf_16"]
 
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -22,3 +22,13 @@ def decode_text(body: bytes) -> str:
         if body.startswith(mark):
             return body.decode(encoding, "replace")
     return body.decode("utf-8", "replace")
+
+
+def decode_unmarked_utf_16(body: bytes) -> str:
+    """Return the text of a body in UTF-16 without a byte order mark; `""` if it is not one.
+
+    One of its first two bytes is zero, because JSON and most texts begin with an ASCII character.
+    """
+    if b"\0" not in body[:2]:
+        return ""
+    return body.decode("utf-16-be" if body[0] == 0 else "utf-16-le", "replace")

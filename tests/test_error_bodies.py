@@ -242,7 +242,7 @@ def test_any_token_is_redacted(token: str) -> None:
         assert token.encode() not in redact_bytes(body, (token,), 1000).replace(b"***", b"")
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-8-sig"])
 def test_a_token_in_another_encoding_is_redacted(encoding: str) -> None:
     body = f'{{"message": "Malformed access_token: {ECHOED_TOKEN}"}}'.encode(encoding)
     error = error_from_response(PAGE, Response(400, {}, body), ECHOED_TOKEN, 1)
@@ -250,7 +250,7 @@ def test_a_token_in_another_encoding_is_redacted(encoding: str) -> None:
     assert b"Malformed access_token: ***" in error.body
 
 
-@pytest.mark.parametrize("mark", [codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE])
+@pytest.mark.parametrize("mark", [b"\0", b"{\0", codecs.BOM_UTF16_LE, codecs.BOM_UTF32_BE])
 def test_a_wrong_mark_of_the_encoding_shows_no_token(mark: bytes) -> None:
     body = mark + f'{{"message": "Malformed access_token: {ECHOED_TOKEN}"}}'.encode()
     assert ECHOED_TOKEN.encode() not in redact_bytes(body, (ECHOED_TOKEN,), 1000)

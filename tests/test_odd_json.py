@@ -20,6 +20,8 @@ ODD: Final[dict[str, tuple[bytes, str]]] = {
     "an escape": (PAGE % b"a\x1bb", "a\x1bb"),
     "a byte order mark": (codecs.BOM_UTF8 + PAGE % b"ab", "ab"),
     "UTF-16 with its mark": ((PAGE % b"ab").decode().encode("utf-16"), "ab"),
+    "UTF-16, little-endian": ((PAGE % b"ab").decode().encode("utf-16-le"), "ab"),
+    "UTF-16, big-endian": (("\n" + (PAGE % b"ab").decode()).encode("utf-16-be"), "ab"),
     "UTF-32 with its mark": ((PAGE % b"ab").decode().encode("utf-32"), "ab"),
     "a Latin-1 byte": (PAGE % b"cami\xf3n", "cami\ufffdn"),
     "half a character": (PAGE % b"camio\xcc", "camio\ufffd"),
