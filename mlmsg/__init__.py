@@ -7,8 +7,9 @@
 
 See `Client`; every exception is drawn in `mlmsg.errors`, every answer is in `mlmsg.models`.
 
-`import mlmsg` alone imports nothing else. Each name is imported when it is first used. `Client`
-imports everything that its calls need, so that no call blocks the event loop with an import.
+`import mlmsg` alone imports no other module of the package. Each name is imported when it is first
+used. The import of `Client` takes longest: do it at the top of a module, because it would block an
+event loop. It imports all modules of the package that its calls need.
 """
 
 from importlib import import_module

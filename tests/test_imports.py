@@ -70,6 +70,7 @@ def test_after_the_client_no_name_imports_anything() -> None:
 
 @pytest.mark.slow
 def test_the_calls_of_a_client_import_nothing(tmp_path: Path) -> None:
+    """Without a mistake to explain, and without a lost message to search for."""
     (tmp_path / "invoice.pdf").write_bytes(b"%PDF-1.4")
     with running_sandbox() as sandbox:
         assert run(str(FIRST_CALLS), sandbox.url, sandbox.token, str(tmp_path)).split() == []
