@@ -89,14 +89,7 @@ class WalkState(Generic[T]):
         if not length and self._is_doubtful(offset):
             self._count(has_progress=False)
             return []
-        places: dict[Hashable, _Place] = {}
-        by_key: dict[Hashable, T] = {}
-        for position, row in enumerate(rows, offset):
-            # A row that cannot be read has no identity but its place.
-            key = (GAP, position) if isinstance(row, Gap) else self._key(row)
-            places.setdefault(key, _Place(position, total))
-            if not isinstance(row, Gap):
-                by_key.setdefault(key, row)
+        places, by_key = self._index(offset, rows, total)
         is_joined = self._is_joined(offset, places, total)
         self._note_moves(offset, length, places, is_joined=is_joined)
         if not is_joined:
@@ -113,6 +106,20 @@ class WalkState(Generic[T]):
             # no end.
             self._count(has_progress=has_new and (offset > 0 or not self._progress_pages))
         return fresh
+
+    def _index(
+        self, offset: int, rows: Sequence[T | Gap], total: int | None
+    ) -> tuple[dict[Hashable, _Place], dict[Hashable, T]]:
+        """Return the places of all rows, and the items, both by key in the order of the page."""
+        places: dict[Hashable, _Place] = {}
+        by_key: dict[Hashable, T] = {}
+        for position, row in enumerate(rows, offset):
+            # A row that cannot be read has no identity but its place.
+            key = (GAP, position) if isinstance(row, Gap) else self._key(row)
+            places.setdefault(key, _Place(position, total))
+            if not isinstance(row, Gap):
+                by_key.setdefault(key, row)
+        return places, by_key
 
     def _note_total(self, total: int | None) -> None:
         self.total = total

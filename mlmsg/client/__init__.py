@@ -114,15 +114,8 @@ class Client:
             RuleError: An argument is not what it has to be; the error never repeats a token.
         """
         token, proxy = as_secret(token), as_secret(proxy)
-        max_connections = check_int("`max_connections`", max_connections, 1)
-        if retry is not None and not isinstance(retry, RetryPolicy):
-            raise RuleError("`retry`", repr(retry), "a RetryPolicy")
-        if budget is not None and not isinstance(budget, RateBudget):
-            raise RuleError("`budget`", repr(budget), "a RateBudget, or None")
-        if proxy is not None:
-            check_proxy("`proxy`", proxy)
-        check_bool("`trust_env`", trust_env)
-        check_ssl(ssl)
+        options = _transport_options(timeout, max_connections, proxy, ssl, trust_env=trust_env)
+        _check_limits(retry, budget)
         base_url = check_base_url(base_url)
         self._session = Session(
             token_provider(token),
@@ -130,13 +123,7 @@ class Client:
             RetryPolicy() if retry is None else retry,
             _budget(budget),
             EventEmitter(on_event),
-            TransportOptions(
-                timeouts=Timeouts.from_value(timeout),
-                max_connections=max_connections,
-                proxy=proxy,
-                trust_env=trust_env,
-                ssl=ssl,
-            ),
+            options,
             owner=f"{base_url}, {'Global Selling' if global_selling else 'domestic'}",
         )
         if budget is not None and global_selling:
@@ -202,6 +189,36 @@ class Client:
 
     def __exit__(self, kind: object, error: object, traceback: object) -> None:
         """There so that a plain `with` reaches `__enter__` and its explanation."""
+
+
+def _transport_options(
+    timeout: float | Timeouts | None,
+    max_connections: int,
+    proxy: str | None,
+    ssl: SSLContext | None,
+    *,
+    trust_env: bool,
+) -> TransportOptions:
+    """Check the options of the connections, and return them."""
+    max_connections = check_int("`max_connections`", max_connections, 1)
+    if proxy is not None:
+        check_proxy("`proxy`", proxy)
+    check_bool("`trust_env`", trust_env)
+    check_ssl(ssl)
+    return TransportOptions(
+        timeouts=Timeouts.from_value(timeout),
+        max_connections=max_connections,
+        proxy=proxy,
+        trust_env=trust_env,
+        ssl=ssl,
+    )
+
+
+def _check_limits(retry: object, budget: object) -> None:
+    if retry is not None and not isinstance(retry, RetryPolicy):
+        raise RuleError("`retry`", repr(retry), "a RetryPolicy")
+    if budget is not None and not isinstance(budget, RateBudget):
+        raise RuleError("`budget`", repr(budget), "a RateBudget, or None")
 
 
 def _budget(given: RateBudget | None) -> RateBudget:

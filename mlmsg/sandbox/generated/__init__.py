@@ -76,8 +76,7 @@ def generated_market(
     _check_range("days", days, 1, 3650)
     _check_range("files", files, 0, messages * _MAX_FILES_PER_MESSAGE)
     _check_range("file_bytes", file_bytes, MIN_BYTES, _MAX_BYTES)
-    if site_id != GLOBAL_SELLING and site_id not in SITES:
-        raise ValueError(f"site_id must be CBT or the id of a site, not {site_id!r}")
+    _check_site(site_id)
     end = (end or now()).replace(minute=0, second=0, microsecond=0)
     plan = Plan(
         packs=packs,
@@ -92,12 +91,9 @@ def generated_market(
         start=to_milliseconds(end - timedelta(days=days)),
         end=to_milliseconds(end),
     )
+    archive = GeneratedArchive(plan, site_id)
     market = Market(
-        user_id=_SELLER_ID,
-        site_id=site_id,
-        nickname=_NICKNAME,
-        now=now,
-        archive=GeneratedArchive(plan, site_id),
+        user_id=_SELLER_ID, site_id=site_id, nickname=_NICKNAME, now=now, archive=archive
     )
     if site_id == GLOBAL_SELLING:
         market.marketplaces += [
@@ -160,6 +156,11 @@ def _sellers(site_id: str) -> tuple[Seller, ...]:
     return tuple(
         Seller(_SELLER_ID + number, site) for number, site in enumerate(_GLOBAL_SITES, start=1)
     )
+
+
+def _check_site(site_id: str) -> None:
+    if site_id != GLOBAL_SELLING and site_id not in SITES:
+        raise ValueError(f"site_id must be CBT or the id of a site, not {site_id!r}")
 
 
 def _check_numbers(**numbers: int) -> None:
