@@ -199,6 +199,8 @@ async def read_ids(path: str, kind: str) -> AsyncGenerator[str, None]:
     while data := await _run_in_daemon(partial(_read, file)):
         for identifier in parser.feed(data):
             yield identifier
+    if path != "-":
+        file.close()  # not after a cancellation: it would wait for a read of a silent pipe
     for identifier in parser.feed(b"", final=True):
         yield identifier
 
