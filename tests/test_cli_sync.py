@@ -39,25 +39,23 @@ def test_sync_mirrors_every_attachment_of_the_sandbox(tmp_path: Path) -> None:
     assert {line.split()[1] for line in lines} == set(FILES)
 
 
-@pytest.mark.slow
 def test_a_second_run_fetches_only_what_is_missing_or_cut(tmp_path: Path) -> None:
-    mlmsg("sync", "--sandbox", "--to", str(tmp_path))
+    invoke("sync", "--sandbox", "--to", str(tmp_path))
     lost, cut, *_ = FILES
     (tmp_path / lost).unlink()
     (tmp_path / cut).write_bytes(b"half")
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
+    done = invoke("sync", "--sandbox", "--to", str(tmp_path))
     assert "files downloaded 2 (" in done.stdout
     assert f"already there {len(FILES) - 2}," in done.stdout
     assert without_manifests(on_disk(tmp_path)) == FILES
 
 
-@pytest.mark.slow
 def test_verify_reads_what_is_there(tmp_path: Path) -> None:
-    mlmsg("sync", "--sandbox", "--to", str(tmp_path))
+    invoke("sync", "--sandbox", "--to", str(tmp_path))
     changed = tmp_path / next(iter(FILES))
     changed.write_bytes(bytes(changed.stat().st_size))
-    assert "files downloaded 0 (" in mlmsg("sync", "--sandbox", "--to", str(tmp_path)).stdout
-    done = mlmsg("sync", "--sandbox", "--verify", "--to", str(tmp_path))
+    assert "files downloaded 0 (" in invoke("sync", "--sandbox", "--to", str(tmp_path)).stdout
+    done = invoke("sync", "--sandbox", "--verify", "--to", str(tmp_path))
     assert "files downloaded 1 (" in done.stdout
 
 
@@ -71,7 +69,6 @@ NAMED = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "given", "threads"), NAMED)
 def test_what_is_named_is_mirrored_and_nothing_else(
     arguments: tuple[str, ...], given: str | None, threads: list[str], tmp_path: Path
@@ -80,24 +77,22 @@ def test_what_is_named_is_mirrored_and_nothing_else(
     ids.write_text(f"  {CLAIM}\n\n")
     arguments = tuple(str(ids) if argument == "ids" else argument for argument in arguments)
     to = tmp_path / "mirror"
-    done = mlmsg("sync", "--sandbox", "--to", str(to), *arguments, given=given)
-    assert (done.returncode, done.stderr) == (0, "")
+    done = invoke("sync", "--sandbox", "--to", str(to), *arguments, given=given)
+    assert (done.exit_code, done.stderr) == (0, "")
     assert sorted({path.rpartition("/")[0] for path in on_disk(to)}) == threads
 
 
-@pytest.mark.slow
 def test_a_claim_that_is_not_there_costs_only_itself(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path), "--claim", "404404", PACK)
-    assert done.returncode == 1
+    done = invoke("sync", "--sandbox", "--to", str(tmp_path), "--claim", "404404", PACK)
+    assert done.exit_code == 1
     assert "failed: claims/404404: 404 " in done.stderr
     assert "threads 1, " in done.stdout
     assert "failed 1" in done.stdout
 
 
-@pytest.mark.slow
 def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
-    assert (done.returncode, done.stderr) == (1, "")
+    done = invoke("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
+    assert (done.exit_code, done.stderr) == (1, "")
     *steps, last = [json.loads(line) for line in done.stdout.splitlines()]
     assert [step["event"] for step in steps].count("downloaded") == 4
     assert {step["path"] for step in steps if step["path"]} == {
@@ -111,9 +106,8 @@ def test_json_is_a_line_for_each_step(tmp_path: Path) -> None:
     )
 
 
-@pytest.mark.slow
 def test_each_line_of_json_has_a_time_and_a_level_and_errors_their_kind(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
+    done = invoke("sync", "--sandbox", "--json", "--to", str(tmp_path), PACK, "--claim", "404")
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert all(datetime.fromisoformat(line["time"]).tzinfo is UTC for line in lines)
     (failed,) = [line for line in lines if line["event"] == "failed"]
@@ -122,35 +116,31 @@ def test_each_line_of_json_has_a_time_and_a_level_and_errors_their_kind(tmp_path
     assert (lines[-1]["level"], lines[-1]["error"]) == ("error", None)
 
 
-@pytest.mark.slow
 def test_a_stopped_job_ends_with_a_report_that_says_why(tmp_path: Path) -> None:
     (tmp_path / "packs").write_text("in the way")
-    done = mlmsg("sync", "--sandbox", "--json", "--to", str(tmp_path))
-    assert done.returncode == 3
+    done = invoke("sync", "--sandbox", "--json", "--to", str(tmp_path))
+    assert done.exit_code == 3
     last = json.loads(done.stdout.splitlines()[-1])
     assert (last["event"], last["level"], last["to"]) == ("report", "error", str(tmp_path))
     assert {"threads", "downloaded", "skipped", "failed", "bytes"} <= set(last)
     assert last["error"].startswith("stopped: packs/")
 
 
-@pytest.mark.slow
 def test_quiet_prints_problems_only(tmp_path: Path) -> None:
-    done = mlmsg("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "--claim", "404")
-    assert (done.returncode, done.stdout) == (1, "")
+    done = invoke("sync", "--sandbox", "--quiet", "--to", str(tmp_path), PACK, "--claim", "404")
+    assert (done.exit_code, done.stdout) == (1, "")
     assert done.stderr.startswith("failed: claims/404: 404")
 
 
-@pytest.mark.slow
 def test_a_url_is_a_target(tmp_path: Path) -> None:
-    assert mlmsg("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").returncode == 0
+    assert invoke("sync", "--sandbox", "--to", f"file://{tmp_path}/a%20b").exit_code == 0
     assert without_manifests(on_disk(tmp_path / "a b")) == FILES
 
 
-@pytest.mark.slow
 def test_a_target_that_fails_ends_it_with_a_line(tmp_path: Path) -> None:
     (tmp_path / "packs").write_text("in the way")
-    done = mlmsg("sync", "--sandbox", "--to", str(tmp_path))
-    assert done.returncode == 3
+    done = invoke("sync", "--sandbox", "--to", str(tmp_path))
+    assert done.exit_code == 3
     assert "Error: stopped: packs/" in done.stderr
     assert "Traceback" not in done.stderr
 
@@ -237,15 +227,14 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(("arguments", "words"), MISTAKES)
 def test_wrong_use_is_explained_and_exits_with_2(
     arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     token = "a-token" if "-" in arguments else ""
-    done = mlmsg(*arguments, MLMSG_ACCESS_TOKEN=token)
-    assert done.returncode == 2
+    done = invoke(*arguments, MLMSG_ACCESS_TOKEN=token)
+    assert done.exit_code == 2
     assert words in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
