@@ -15,7 +15,7 @@ from commands import Terminal, running_sandbox
 from hypothesis import settings
 from sandboxes import TIMEOUT
 
-from mlmsg import Client
+from mlmsg import Client, RetryPolicy
 from mlmsg.sandbox import Clock, Sandbox, example_market
 
 # The same examples in each run, so that a change is judged by its own tests. To look for others:
@@ -122,6 +122,13 @@ async def client(sandbox: Sandbox) -> AsyncIterator[Client]:
         sandbox.token, base_url=sandbox.url, retry=AT_ONCE, budget=None
     ) as open_client:
         yield open_client
+
+
+@pytest.fixture
+def retries_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the default policy, which commands use, retry without a delay."""
+    decide = RetryPolicy.decide
+    monkeypatch.setattr(RetryPolicy, "decide", lambda _, *given: decide(AT_ONCE, *given))
 
 
 @pytest.fixture

@@ -140,6 +140,7 @@ def test_a_grant_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow  # a refused connection is tried again
+@pytest.mark.usefixtures("retries_at_once")
 def test_a_sandbox_that_has_stopped_is_named(tmp_path: Path) -> None:
     with running_sandbox() as sandbox:
         url = sandbox.url

@@ -229,6 +229,7 @@ ERRORS = [
 ]
 
 
+@pytest.mark.usefixtures("retries_at_once")
 @pytest.mark.parametrize(("arguments", "code", "words"), ERRORS)
 def test_an_error_is_one_line(
     arguments: tuple[str, ...], code: int, words: str, terminal: Terminal
@@ -254,7 +255,7 @@ def test_without_a_token_the_error_says_what_to_set() -> None:
     assert "MLMSG_ACCESS_TOKEN is not set" in done.stderr
 
 
-@pytest.mark.slow
+@pytest.mark.usefixtures("retries_at_once")
 def test_a_server_that_is_not_there_is_one_line() -> None:
     url = "http://127.0.0.1:9"
     done = invoke("thread", PACK, "--base-url", url, MLMSG_ACCESS_TOKEN="a-token")

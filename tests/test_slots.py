@@ -234,8 +234,14 @@ NESTED = [
 ]
 
 
-@pytest.mark.slow
+@pytest.fixture
+def brief_stalls(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Break a deadlock soon."""
+    monkeypatch.setattr(_slots, "STALL_SECONDS", 0.05)
+
+
 @LIMITS
+@pytest.mark.usefixtures("brief_stalls")
 @pytest.mark.parametrize("scenario", NESTED)
 async def test_nested_calls_end(scenario: Callable[[Client], Awaitable[None]], limit: int) -> None:
     async with serve(limit) as (client, _, _):
@@ -243,8 +249,8 @@ async def test_nested_calls_end(scenario: Callable[[Client], Awaitable[None]], l
         await asyncio.gather(*(client.packs.page(1) for _ in range(2 * limit)))
 
 
-@pytest.mark.slow
 @LIMITS
+@pytest.mark.usefixtures("brief_stalls")
 @pytest.mark.parametrize("scenario", NESTED)
 async def test_nested_calls_end_beside_each_other(
     scenario: Callable[[Client], Awaitable[None]], limit: int

@@ -111,7 +111,7 @@ async def test_two_processes_share_a_target_and_one_is_killed(
     assert without_manifests(on_disk(tmp_path)) == whole
 
 
-KILLS, CONCURRENCY = 30, 8
+KILLS, CONCURRENCY = 15, 8
 
 
 @pytest.mark.slow
