@@ -6,6 +6,10 @@ side by side, with short queues between.
 
 Every partial file has a name of its own, so two jobs never write into the same one. Its process
 holds a lock on it while it lives, by which `sweep` knows the files that a killed process left.
+
+A small file needs no hidden name where the file system has unnamed files (`O_TMPFILE` of Linux): a
+killed process leaves nothing, and there is nothing to lock and no second name to remove. That is
+half of the calls, and each of them makes the thread wait for the lock of the interpreter again.
 """
 
 import hashlib
@@ -29,7 +33,14 @@ try:
 except ImportError:  # pragma: no cover  (Windows)
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["PartialFile", "WrittenFile", "make_folder", "receive_file", "sweep"]
+__all__ = [
+    "PartialFile",
+    "WrittenFile",
+    "make_folder",
+    "receive_file",
+    "sweep",
+    "write_file",
+]
 
 GROUP_BYTES = 512 * 1024
 """Bytes that are written, and hashed, by one call. A smaller file takes one call for everything."""
@@ -45,6 +56,9 @@ STALE_SECONDS = 24 * 3600.0
 """Age at which a partial file is deleted if nobody can see whether its process still lives."""
 
 _CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+
+_CREATE_UNNAMED = os.O_WRONLY | getattr(os, "O_TMPFILE", 0)
+_HAS_UNNAMED = hasattr(os, "O_TMPFILE")
 
 _PARTIAL_NAME = LazyPattern(r"\.mlmsg-([0-9a-f]{8})-[0-9a-f]{16}\.part")
 
@@ -70,8 +84,16 @@ class PartialFile:
         size: The bytes written so far.
     """
 
-    def __init__(self, target: Path) -> None:
+    def __init__(self, target: Path, *, unnamed: bool = False) -> None:
+        """Prepare the file. The first `write` creates it.
+
+        Args:
+            target: The path of the complete file.
+            unnamed: True to give it no name before `commit`, where the file system can. `commit`
+                raises an `OSError` if it cannot name it either: write it again under a hidden name.
+        """
         self.size: int = 0
+        self._is_unnamed = unnamed and _HAS_UNNAMED
         self._target = target
         self._folder = os.fspath(target.parent)
         self._path = ""
@@ -113,11 +135,12 @@ class PartialFile:
         if fcntl is None:
             self._close()  # Windows renames no open file
         # Elsewhere the file stays locked until it has its name: `sweep` would delete it.
-        if overwrite:
-            self._keep_permissions()
-            os.replace(self._path, self._target)
-        else:
-            self._name_if_free()
+        if self._path or not self._link_unnamed(descriptor, overwrite=overwrite):
+            if overwrite:
+                self._keep_permissions()
+                os.replace(self._path, self._target)
+            else:
+                self._name_if_free()
         self._close()
         if flush_folder:
             for folder in {self._target.parent, *self._changed_folders}:
@@ -136,19 +159,48 @@ class PartialFile:
                 os.unlink(self._path)
 
     def _create(self) -> int:
+        if self._is_unnamed:
+            # If there are no unnamed files, or on any other error, the hidden file tells.
+            with suppress(OSError):
+                self._descriptor = self._open(self._folder, _CREATE_UNNAMED)
+                return self._descriptor
         while True:
-            name = f".mlmsg-{_host()}-{os.urandom(8).hex()}.part"
-            path = os.path.join(self._folder, name)
-            try:
-                descriptor = os.open(path, _CREATE, 0o666)
-            except (FileNotFoundError, NotADirectoryError):
-                self._changed_folders.update(make_folder(self._target.parent))
-                descriptor = os.open(path, _CREATE, 0o666)
+            path = self._hidden_path()
+            descriptor = self._open(path, _CREATE)
             self._path, self._descriptor = path, descriptor
             # Before it was locked, the `sweep` of another job may have locked or deleted it.
             if _lock(descriptor) is not False and os.fstat(descriptor).st_nlink:
                 return descriptor
             self._close()
+
+    def _open(self, path: str, flags: int) -> int:
+        try:
+            return os.open(path, flags, 0o666)
+        except (FileNotFoundError, NotADirectoryError):
+            self._changed_folders.update(make_folder(self._target.parent))
+            return os.open(path, flags, 0o666)
+
+    def _hidden_path(self) -> str:
+        name = f".mlmsg-{_host()}-{os.urandom(8).hex()}.part"
+        return os.path.join(self._folder, name)
+
+    def _link_unnamed(self, descriptor: int, *, overwrite: bool) -> bool:
+        """Give an unnamed file the name of its target. Return False if a hidden name is left.
+
+        A link does not replace an existing target. For that the file gets a hidden name first.
+        """
+        try:
+            _link_descriptor(descriptor, os.fspath(self._target))
+        except FileExistsError:
+            if not overwrite:
+                raise TargetExists(self._target) from None
+        else:
+            return True
+        _lock(descriptor)  # before `sweep` can see it
+        path = self._hidden_path()
+        _link_descriptor(descriptor, path)
+        self._path = path
+        return False
 
     def _close(self) -> None:
         descriptor, self._descriptor = self._descriptor, None
@@ -223,7 +275,32 @@ async def receive_file(
 def _write_small(
     locate: Callable[[], Path], chunks: list[bytes], *, overwrite: bool, flush_folder: bool
 ) -> WrittenFile:
-    part = PartialFile(locate())
+    return write_file(locate(), chunks, overwrite=overwrite, flush_folder=flush_folder)
+
+
+def write_file(
+    target: Path, chunks: Sequence[Buffer], *, overwrite: bool, flush_folder: bool = True
+) -> WrittenFile:
+    """Write a small file, completely or not at all, and flush it to disk. Blocks.
+
+    Raises:
+        TargetExists: The target exists, and `overwrite` is false.
+        OSError: The file cannot be written.
+    """
+    write = partial(_write, chunks=chunks, overwrite=overwrite, flush_folder=flush_folder)
+    if _HAS_UNNAMED:
+        try:
+            return write(PartialFile(target, unnamed=True))
+        except TargetExists:
+            raise
+        except OSError:
+            pass  # it may have no name, for example without /proc: once more under a hidden one
+    return write(PartialFile(target))
+
+
+def _write(
+    part: PartialFile, chunks: Sequence[Buffer], *, overwrite: bool, flush_folder: bool
+) -> WrittenFile:
     try:
         part.write(chunks)
         part.hash(chunks)
@@ -334,6 +411,13 @@ def _lock(descriptor: int) -> bool | None:
     except OSError:
         return None
     return True
+
+
+def _link_descriptor(descriptor: int, path: str) -> None:
+    """Give an unnamed file a name that is free."""
+    # Only with a `src_dir_fd`, which an absolute path ignores, Python follows the link.
+    source = f"/proc/self/fd/{descriptor}"
+    os.link(source, path, src_dir_fd=descriptor, follow_symlinks=True)
 
 
 @cache

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Self
 
 from mlmsg._content import SNIFF_BYTES
-from mlmsg._partial_file import PartialFile, make_folder, receive_file, sweep
+from mlmsg._partial_file import make_folder, receive_file, sweep, write_file
 from mlmsg._streams import CHUNK_BYTES, fsync_directory
 from mlmsg._worker_threads import run_in_thread
 from mlmsg.errors import RuleError
@@ -120,13 +120,7 @@ class Folder(Target):
             data = update(_read(path))
             for folder in folders:
                 self._flush(self._root / folder)
-            part = PartialFile(path)
-            try:
-                part.write([data])
-                part.commit(overwrite=True)
-            except BaseException:
-                part.discard()
-                raise
+            write_file(path, [data], overwrite=True)
 
     def _flush(self, folder: Path) -> None:
         """Flush the entries of a folder to disk, and its own entry, and those of its parents."""
