@@ -11,7 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
 from pathlib import Path, PurePosixPath
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 import msgspec
 
@@ -33,7 +33,7 @@ from .errors import (
 )
 from .rules import safe_filename
 
-__all__ = ["Download", "Saved", "check_target"]
+__all__ = ["CheckedTarget", "Download", "Saved", "check_target"]
 
 
 class Saved(msgspec.Struct, frozen=True):
@@ -172,7 +172,7 @@ class Download:
         _path_of(to)
         with _WithoutFrames():
             path, size, sha256 = await receive_file(
-                partial(_target_path, to, self.filename, overwrite=overwrite),
+                partial(_locate, to, self.filename, overwrite=overwrite),
                 self._chunks(lends=False),
                 overwrite=overwrite,
                 progress=None if progress is None else lambda done: progress(done, self.size),
@@ -205,15 +205,37 @@ class _WithoutFrames:
             error.__traceback__ = None
 
 
-def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> None:
+class CheckedTarget(NamedTuple):
+    """A target that `check_target` has checked. `Download.save` need not look at it again.
+
+    Attributes:
+        path: The path of the file, or of the folder for it.
+        is_folder: True if the file is saved under its own name in the folder.
+    """
+
+    path: str
+    is_folder: bool
+
+    def __fspath__(self) -> str:
+        return self.path
+
+
+def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> CheckedTarget:
     """Reject an existing file. In a folder, the name is known only with the response.
 
     Raises:
         TargetExists: The file exists, and `overwrite` is false.
     """
-    target = _path_of(to)
-    if not _is_folder(target):
-        _check_free(Path(target), overwrite=overwrite)
+    path = _path_of(to)
+    if path.endswith(_SEPARATORS):
+        return CheckedTarget(path, is_folder=True)
+    is_folder = os.path.lexists(path) and os.path.isdir(path)
+    if not is_folder:
+        _check_free(Path(path), overwrite=overwrite)
+    return CheckedTarget(path, is_folder)
+
+
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 def _path_of(to: object) -> str:
@@ -224,15 +246,19 @@ def _path_of(to: object) -> str:
         raise RuleError("`to` of a download", shorten(to), limit)
     if "\0" in path:
         raise RuleError("`to` of a download", shorten(path), limit, r"Remove the character '\x00'")
+    if not path:
+        raise RuleError("target of a download", "an empty path", "a folder or the path of a file")
     return expand_user(path)
 
 
-def _target_path(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
-    """Return the path for a file with this name."""
-    path = _path_of(to)
-    target = Path(path) / safe_filename(name) if _is_folder(path) else Path(path)
-    _check_free(target, overwrite=overwrite)
-    return target
+def _locate(to: str | os.PathLike[str], name: str, *, overwrite: bool) -> Path:
+    """Return the path for a file with this name. Reject an existing file."""
+    target = to if isinstance(to, CheckedTarget) else check_target(to, overwrite=overwrite)
+    if not target.is_folder:
+        return Path(target.path)
+    path = Path(target.path) / safe_filename(name)
+    _check_free(path, overwrite=overwrite)
+    return path
 
 
 def _check_free(target: Path, *, overwrite: bool) -> None:
@@ -245,10 +271,3 @@ def _check_free(target: Path, *, overwrite: bool) -> None:
     if not (target.is_file() or target.is_symlink()):
         found = f"{os.fspath(target)!r}, a device or pipe"
         raise RuleError("target of a download", found, "a file to replace, or a free path")
-
-
-def _is_folder(path: str) -> bool:
-    if not path:
-        raise RuleError("target of a download", "an empty path", "a folder or the path of a file")
-    separators = tuple(filter(None, (os.sep, os.altsep)))
-    return path.endswith(separators) or Path(path).is_dir()

@@ -92,12 +92,12 @@ async def save_download(
 ) -> Saved:
     """Save a file, in as many attempts as the policy allows."""
     check_callback("`progress`", progress, "(done, total)")
-    await run_in_thread(partial(check_target, to, overwrite=overwrite))
+    target = await run_in_thread(partial(check_target, to, overwrite=overwrite))
 
     async def process(response: Response) -> Saved:
         with closing(response):
             download = Download(response, name)
-            return await download.save(to, overwrite=overwrite, progress=progress)
+            return await download.save(target, overwrite=overwrite, progress=progress)
 
     return await session.send(request, process)
 
