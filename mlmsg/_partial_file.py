@@ -34,6 +34,7 @@ except ImportError:  # pragma: no cover  (Windows)
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
+    "CannotBeNamed",
     "PartialFile",
     "WrittenFile",
     "make_folder",
@@ -77,6 +78,10 @@ class WrittenFile(NamedTuple):
     sha256: str
 
 
+class CannotBeNamed(Exception):
+    """The system gives an unnamed file no name, for example without `/proc`."""
+
+
 class PartialFile:
     """The hidden file beside a target. Every method blocks: call it in a worker thread.
 
@@ -89,8 +94,8 @@ class PartialFile:
 
         Args:
             target: The path of the complete file.
-            unnamed: True to give it no name before `commit`, where the file system can. `commit`
-                raises an `OSError` if it cannot name it either: write it again under a hidden name.
+            unnamed: True to give it no name before `commit`, where the file system can. If it
+                cannot be named then, `commit` raises `CannotBeNamed`.
         """
         self.size: int = 0
         self._is_unnamed = unnamed and _HAS_UNNAMED
@@ -143,7 +148,8 @@ class PartialFile:
                 self._name_if_free()
         self._close()
         if flush_folder:
-            for folder in {self._target.parent, *self._changed_folders}:
+            fsync_directory(self._folder)
+            for folder in self._changed_folders:
                 fsync_directory(folder)
 
     def describe(self) -> WrittenFile:
@@ -194,6 +200,8 @@ class PartialFile:
         except FileExistsError:
             if not overwrite:
                 raise TargetExists(self._target) from None
+        except OSError as error:
+            raise CannotBeNamed from error
         else:
             return True
         _lock(descriptor)  # before `sweep` can see it
@@ -288,14 +296,10 @@ def write_file(
         OSError: The file cannot be written.
     """
     write = partial(_write, chunks=chunks, overwrite=overwrite, flush_folder=flush_folder)
-    if _HAS_UNNAMED:
-        try:
-            return write(PartialFile(target, unnamed=True))
-        except TargetExists:
-            raise
-        except OSError:
-            pass  # it may have no name, for example without /proc: once more under a hidden one
-    return write(PartialFile(target))
+    try:
+        return write(PartialFile(target, unnamed=True))
+    except CannotBeNamed:
+        return write(PartialFile(target))
 
 
 def _write(

@@ -198,7 +198,7 @@ async def coalesce(
         yield group
 
 
-def fsync_directory(folder: Path) -> None:
+def fsync_directory(folder: str | Path) -> None:
     """Flush the directory entry to disk, so that a rename survives a crash (POSIX only)."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)

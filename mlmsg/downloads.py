@@ -149,8 +149,8 @@ class Download:
     ) -> Saved:
         """Save the complete file, or nothing.
 
-        The bytes are written to a hidden file beside the target. When they are complete and on
-        disk, the hidden file is renamed to the target.
+        The bytes are written to a hidden file beside the target, or to a file without a name where
+        the system has such. When they are complete and on disk, the file gets the target's name.
 
         Args:
             to: An existing folder or a path that ends in a separator: the file is saved there

@@ -38,15 +38,21 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
     real = {name: getattr(os, name) for name in ("fsync", "fdatasync", "replace", "rename", "link")}
 
     def relative(path: str | Path) -> str:
+        path = Path(path)
+        if str(path).startswith("/proc/self/fd/"):  # how an unnamed file is spelled
+            path = path.readlink()
         return os.path.relpath(path, tmp_path)
 
     def flush(descriptor: int) -> None:
         real["fsync"](descriptor)
-        seen.append(Step("flush", relative(Path(f"/proc/self/fd/{descriptor}").readlink())))
+        seen.append(Step("flush", relative(f"/proc/self/fd/{descriptor}")))
 
     def name(how: str, old: str | Path, new: str | Path, **options: object) -> None:
-        seen.append(Step("name", relative(new), relative(old)))
+        step = Step("name", relative(new), relative(old))
         real[how](old, new, **options)
+        seen.append(step)
+        if ("flush", step.old, "") in seen:  # of the same file
+            seen.append(Step("flush", step.path))
 
     monkeypatch.setattr(os, "fsync", flush)
     monkeypatch.setattr(os, "fdatasync", flush)
@@ -58,7 +64,7 @@ def steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Steps:
 
 
 def check_naming(steps: Steps) -> None:
-    """Each file was flushed under its hidden name before it was named, its folder after it."""
+    """Each file was flushed before it was named, its folder after it."""
     assert [step for step in steps if step.what == "name"]
     for number, step in enumerate(steps):
         if step.what == "name":
@@ -81,6 +87,18 @@ async def test_a_download_is_flushed_before_it_is_named(
     check_naming(steps)
     if to.startswith("new/deep"):
         assert {step.path for step in steps if step.what == "flush"} >= {".", "new", "new/deep"}
+
+
+@pytest.mark.parametrize("size", [1, 3_000_000])
+async def test_a_replaced_file_is_flushed_before_it_is_named(
+    sandbox: Sandbox, client: Client, tmp_path: Path, steps: Steps, size: int
+) -> None:
+    stored = sandbox.market.add_file(bytes(size), "a.png", "image/png")
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    await client.attachments.download(stored.id, path, site_id="MLM", overwrite=True)
+    assert path.stat().st_size == size
+    check_naming(steps)
 
 
 @pytest.mark.parametrize("flagged", [False, True])

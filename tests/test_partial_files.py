@@ -10,7 +10,14 @@ from pathlib import Path
 
 import pytest
 
-from mlmsg._partial_file import STALE_SECONDS, PartialFile, _host, make_folder, sweep
+from mlmsg._partial_file import (
+    STALE_SECONDS,
+    PartialFile,
+    _host,
+    make_folder,
+    sweep,
+    write_file,
+)
 from mlmsg.errors import TargetExists
 
 PROGRAM = """
@@ -153,6 +160,95 @@ def test_a_file_system_without_links_and_locks(
                 part.commit(overwrite=False)
             part.discard()
     assert names(tmp_path) == ["x"]
+
+
+needs_unnamed_files = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="Linux only")
+
+
+@needs_unnamed_files
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_a_small_file_has_no_name_before_it_is_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, overwrite: bool
+) -> None:
+    real = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        assert names(tmp_path) in ([], ["x"])
+        real(descriptor)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    written = write_file(tmp_path / "x", [b"who", b"le"], overwrite=overwrite)
+    assert (written.path, written.size) == (tmp_path / "x", 5)
+    assert (tmp_path / "x").read_bytes() == b"whole"
+    assert names(tmp_path) == ["x"]
+
+
+@needs_unnamed_files
+@pytest.mark.parametrize("refused", ["open", "link"])
+def test_a_small_file_is_hidden_where_the_system_has_no_unnamed_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
+) -> None:
+    """A network file system does not create them, and without `/proc` they cannot be named."""
+    real_open, real_link = os.open, os.link
+    hidden: list[str] = []
+
+    def fake_open(path: str, flags: int, *arguments: int) -> int:
+        if refused == "open" and flags & os.O_TMPFILE == os.O_TMPFILE:
+            raise OSError(errno.EOPNOTSUPP, "Operation not supported")
+        return real_open(path, flags, *arguments)
+
+    def fake_link(source: str, target: str | Path, **options: object) -> None:
+        if source.startswith("/proc/"):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        hidden.extend(names(tmp_path))
+        real_link(source, target, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "open", fake_open)
+    monkeypatch.setattr(os, "link", fake_link)
+    write_file(tmp_path / "x", [b"whole"], overwrite=False)
+    assert len(hidden) == 1
+    assert hidden[0].startswith(".mlmsg-")
+    assert (tmp_path / "x").read_bytes() == b"whole"
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_small_file_replaces_another_one_and_keeps_its_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    real = os.replace
+
+    def replace(source: str, target: Path) -> None:
+        assert path.read_bytes() == b"old"
+        sweep_all(tmp_path)  # of another job
+        real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    write_file(path, [b"new"], overwrite=True)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o640
+    assert names(tmp_path) == ["x"]
+
+
+def test_a_small_file_does_not_replace_one_that_was_created_meanwhile(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"other")
+    with pytest.raises(TargetExists):
+        write_file(tmp_path / "x", [b"mine"], overwrite=False)
+    assert (tmp_path / "x").read_bytes() == b"other"
+    assert names(tmp_path) == ["x"]
+
+
+def test_an_error_after_a_small_file_was_named_is_raised_and_not_a_second_attempt(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_folder: Path) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr("mlmsg._partial_file.fsync_directory", fail)
+    with pytest.raises(OSError, match="Input/output error"):
+        write_file(tmp_path / "x", [b"whole"], overwrite=False)
 
 
 def test_a_file_that_cannot_be_closed_is_discarded(
