@@ -307,7 +307,7 @@ async def test_an_error_of_the_disk_comes_back_unchanged(tmp_path: Path) -> None
 
 
 async def stalled(peer: Peer) -> None:
-    await peer.send(HEAD + LENGTH + DATA[:2_000_000])
+    await peer.send(HEAD + LENGTH + DATA[:2_900_000])
     await peer.rest()
 
 
@@ -316,9 +316,14 @@ async def test_a_cancelled_save_leaves_nothing(tmp_path: Path, *, old: bool) -> 
     target, started = tmp_path / "x", asyncio.Event()
     if old:
         target.write_bytes(b"the old one")
+
+    def note(done: int, _total: int | None) -> None:
+        if done > 2_500_000:  # the bytes of the first groups are written by now
+            started.set()
+
     async with connect(in_turn(stalled, answers(200, DATA))) as (client, _server):
         saving = client.attachments.download(
-            "a", target, site_id="MLM", overwrite=True, progress=lambda *_: started.set()
+            "a", target, site_id="MLM", overwrite=True, progress=note
         )
         task = asyncio.create_task(saving)
         await started.wait()
