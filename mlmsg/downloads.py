@@ -229,7 +229,7 @@ def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> CheckedTarge
     path = _path_of(to)
     if path.endswith(_SEPARATORS):
         return CheckedTarget(path, is_folder=True)
-    is_folder = os.path.lexists(path) and os.path.isdir(path)
+    is_folder = os.path.lexists(path) and Path(path).is_dir()
     if not is_folder:
         _check_free(Path(path), overwrite=overwrite)
     return CheckedTarget(path, is_folder)
