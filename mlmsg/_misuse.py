@@ -72,7 +72,8 @@ def _explained(method: FunctionType, name: str) -> Callable[..., object]:
 
         @wraps(method)
         def call(*args: object, **kwargs: object) -> object:
-            check_flags(kwargs)
+            if kwargs:
+                check_flags(kwargs)
             return _Call(method(*args, **kwargs), name)
 
         _mark_as_coroutine_function(call)

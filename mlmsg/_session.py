@@ -209,10 +209,10 @@ class Session:
         state: _CallState,
     ) -> T | R:
         while True:
-            self._transport_for_loop()  # a closed client waits for nothing
+            transport = self._transport_for_loop()  # a closed client waits for nothing
             token = await self._admit(request, state)
-            # Closed meanwhile: the transport would say that the outcome is unknown.
-            transport = self._transport_for_loop()
+            if self._closed:  # meanwhile: the transport would say that the outcome is unknown
+                transport = self._transport_for_loop()
             state.start_attempt(token)
             try:
                 value = await self._attempt(transport, request, state)
