@@ -86,6 +86,8 @@ class Bucket(Target):
                 if len(first) < CHUNK_BYTES:
                     await obstore.put_async(self._store, key, first)
                     return Digest(size, digest.hexdigest())
+                # One part of a file is sent while the next one is received. With two at once, one
+                # could arrive after the abort of its upload, and stay in the bucket (obstore 0.12).
                 writer = obstore.open_writer_async(
                     self._store, key, buffer_size=self._part_bytes, max_concurrency=1
                 )
