@@ -84,7 +84,7 @@ class Stream(Protocol):
         ...
 
 
-class Response(msgspec.Struct, frozen=True, gc=False):
+class Response(msgspec.Struct, frozen=True):
     """The response to one request.
 
     Attributes:
@@ -126,7 +126,7 @@ class Response(msgspec.Struct, frozen=True, gc=False):
             self.stream.close()
 
 
-class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True, gc=False):
+class Request(msgspec.Struct, Generic[T_co], frozen=True, kw_only=True):
     """One call of the API, complete except for the token.
 
     Attributes:
