@@ -152,6 +152,9 @@ class ResponseStream:
         """Release the slot. If bytes are unread, abort the connection."""
         if not self.closed:
             self.closed = True
+            # The counter of the call references this stream: end the cycle.
+            self._counter = TransferCounter()
+            self._counter.bytes_received = 0
             discard(self._response)
             self._slot.release()
             self._on_close(self)
