@@ -7,9 +7,10 @@ side by side, with short queues between.
 Every partial file has a name of its own, so two jobs never write into the same one. Its process
 holds a lock on it while it lives, by which `sweep` knows the files that a killed process left.
 
-A small file needs no hidden name where the file system has unnamed files (`O_TMPFILE` of Linux): a
-killed process leaves nothing, and there is nothing to lock and no second name to remove. That is
-half of the calls, and each of them makes the thread wait for the lock of the interpreter again.
+A small file gets no hidden name where the file system has unnamed files (`O_TMPFILE` of Linux),
+except while it replaces another one. A killed process then leaves nothing, and the file need not be
+locked, nor a second name removed. This saves half of the system calls, after each of which the
+thread has to wait for the interpreter's lock (GIL) again.
 """
 
 import hashlib
@@ -79,7 +80,7 @@ class WrittenFile(NamedTuple):
 
 
 class CannotBeNamed(Exception):
-    """The system gives an unnamed file no name, for example without `/proc`."""
+    """An unnamed file cannot be given a name, for example without `/proc`."""
 
 
 class PartialFile:
@@ -87,6 +88,7 @@ class PartialFile:
 
     Attributes:
         size: The bytes written so far.
+        changed_folders: The folders with a new entry, because a missing folder was created.
     """
 
     def __init__(self, target: Path, *, unnamed: bool = False) -> None:
@@ -98,13 +100,13 @@ class PartialFile:
                 cannot be named then, `commit` raises `CannotBeNamed`.
         """
         self.size: int = 0
+        self.changed_folders: set[Path] = set()
         self._is_unnamed = unnamed and _HAS_UNNAMED
         self._target = target
         self._folder = os.fspath(target.parent)
         self._path = ""
         self._descriptor: int | None = None
         self._hash = hashlib.sha256()
-        self._changed_folders: set[Path] = set()
 
     def write(self, chunks: Sequence[Buffer]) -> None:
         """Write some bytes. The first call creates the file, and missing folders."""
@@ -134,6 +136,7 @@ class PartialFile:
 
         Raises:
             TargetExists: The target exists, and `overwrite` is false.
+            CannotBeNamed: The file is unnamed, and the system cannot give it a name.
         """
         descriptor = self._create() if self._descriptor is None else self._descriptor
         os.fsync(descriptor)
@@ -149,7 +152,7 @@ class PartialFile:
         self._close()
         if flush_folder:
             fsync_directory(self._folder)
-            for folder in self._changed_folders:
+            for folder in self.changed_folders:
                 fsync_directory(folder)
 
     def describe(self) -> WrittenFile:
@@ -166,7 +169,8 @@ class PartialFile:
 
     def _create(self) -> int:
         if self._is_unnamed:
-            # If there are no unnamed files, or on any other error, the hidden file tells.
+            # The file system may have no unnamed files. Any other error, such as that of a
+            # read-only folder, is raised below: the hidden file meets it, too.
             with suppress(OSError):
                 self._descriptor = self._open(self._folder, _CREATE_UNNAMED)
                 return self._descriptor
@@ -183,7 +187,7 @@ class PartialFile:
         try:
             return os.open(path, flags, 0o666)
         except (FileNotFoundError, NotADirectoryError):
-            self._changed_folders.update(make_folder(self._target.parent))
+            self.changed_folders.update(make_folder(self._target.parent))
             return os.open(path, flags, 0o666)
 
     def _hidden_path(self) -> str:
@@ -191,9 +195,10 @@ class PartialFile:
         return os.path.join(self._folder, name)
 
     def _link_unnamed(self, descriptor: int, *, overwrite: bool) -> bool:
-        """Give an unnamed file the name of its target. Return False if a hidden name is left.
+        """Give an unnamed file the name of its target, and return True.
 
-        A link does not replace an existing target. For that the file gets a hidden name first.
+        If the target is to be replaced, which a link cannot do, give the file a hidden name and
+        return False.
         """
         try:
             _link_descriptor(descriptor, os.fspath(self._target))
@@ -296,10 +301,12 @@ def write_file(
         OSError: The file cannot be written.
     """
     write = partial(_write, chunks=chunks, overwrite=overwrite, flush_folder=flush_folder)
-    try:
-        return write(PartialFile(target, unnamed=True))
-    except CannotBeNamed:
-        return write(PartialFile(target))
+    part = PartialFile(target, unnamed=True)
+    with suppress(CannotBeNamed):
+        return write(part)
+    hidden = PartialFile(target)
+    hidden.changed_folders |= part.changed_folders  # not flushed yet
+    return write(hidden)
 
 
 def _write(
@@ -419,7 +426,8 @@ def _lock(descriptor: int) -> bool | None:
 
 def _link_descriptor(descriptor: int, path: str) -> None:
     """Give an unnamed file a name that is free."""
-    # Only with a `src_dir_fd`, which an absolute path ignores, Python follows the link.
+    # CPython follows the link in `/proc` only if it has a `src_dir_fd`: without one it calls
+    # `link`, not `linkat`. The source is an absolute path, for which the descriptor is not used.
     source = f"/proc/self/fd/{descriptor}"
     os.link(source, path, src_dir_fd=descriptor, follow_symlinks=True)
 

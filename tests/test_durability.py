@@ -1,5 +1,6 @@
 """Files are on disk before they are named, and named on disk before a manifest names them."""
 
+import errno
 import os
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from mirrors import fill, manifest, on_disk
 
 from mlmsg import Client
+from mlmsg._partial_file import write_file
 from mlmsg.sandbox import Sandbox
 from mlmsg.sync import sync_attachments
 
@@ -87,6 +89,23 @@ async def test_a_download_is_flushed_before_it_is_named(
     check_naming(steps)
     if to.startswith("new/deep"):
         assert {step.path for step in steps if step.what == "flush"} >= {".", "new", "new/deep"}
+
+
+def test_new_folders_are_flushed_where_an_unnamed_file_gets_no_name(
+    tmp_path: Path, steps: Steps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The unnamed file created the folders, and the hidden one has to flush them."""
+    link = os.link
+
+    def without_proc(old: str, new: Path, **options: object) -> None:
+        if old.startswith("/proc/"):
+            raise FileNotFoundError(errno.ENOENT, "No such file or directory")
+        link(old, new, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "link", without_proc)
+    write_file(tmp_path / "new" / "deep" / "x.bin", [b"whole"], overwrite=False)
+    check_naming(steps)
+    assert {step.path for step in steps if step.what == "flush"} >= {".", "new", "new/deep"}
 
 
 @pytest.mark.parametrize("size", [1, 3_000_000])
