@@ -148,8 +148,9 @@ class Terminal:
 
 
 def invoke(*arguments: str, given: str | bytes | None = None, **variables: str) -> Result:
-    """Run a command in this process."""
-    return CliRunner().invoke(cli, arguments, input=given, env={**NO_ACCOUNT, **variables})
+    """Run a command in this process. Raise an exception that the command does not handle."""
+    runner = CliRunner(env={**NO_ACCOUNT, **variables}, catch_exceptions=False)
+    return runner.invoke(cli, arguments, input=given)
 
 
 @contextmanager
