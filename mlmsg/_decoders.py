@@ -40,7 +40,7 @@ class JsonDecoder(Generic[T]):
 
     The strict decoder ignores unknown keys. `is_whole` tells whether its value misses what another
     shape of the same answer names by other keys; then the body is read value by value, too. `check`
-    raises a `ValidationError` for a value that another answer would have.
+    raises a `ValidationError` if the body is the answer to something else.
     """
 
     def __init__(
@@ -166,7 +166,7 @@ def missed_feeds(response: Response) -> list[msgspec.Raw]:
     """Return the missed notifications, each as JSON. One integrator reports a bare array."""
     is_array = response.body.lstrip()[:1] == b"["
     feeds = _bare_missed_feeds(response) if is_array else _missed_feeds(response).messages
-    # The others are no notifications of any topic. The walk counts them by itself.
+    # They stay in the list, because the offset of the walk counts them. The walk skips them.
     odd = [index for index, feed in enumerate(feeds) if bytes(feed)[:1] != b"{"]
     response.left_out.extend((index,) if is_array else ("messages", index) for index in odd)
     return feeds

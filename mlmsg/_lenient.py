@@ -101,18 +101,24 @@ def _escape(match: re.Match[str]) -> str:
 
 
 def convert(value: object, target: type[T], left_out: list[Place] | None = None) -> T:
-    """Return decoded JSON as a `target`. Add the places of elements that are left out.
+    """Return decoded JSON as a `target`. Append the places of skipped elements to `left_out`.
 
     Raises:
-        msgspec.ValidationError: A required value is missing or invalid.
+        msgspec.ValidationError: A required value is missing or invalid. Nothing is appended.
     """
-    return msgspec.convert(
-        _Reader([] if left_out is None else left_out).read(value, target), target
-    )
+    places: list[Place] = []
+    result = msgspec.convert(_Reader(places).read(value, target), target)
+    if left_out is not None:
+        left_out += places
+    return result
 
 
 class _Reader:
-    """Reads one document. Places that are added belong to the value that is being read."""
+    """Read one document.
+
+    A method that reads a value appends the places of what it leaves out, as seen from that value.
+    Its caller then puts the key or index of the value before them.
+    """
 
     def __init__(self, left_out: list[Place]) -> None:
         self._left_out = left_out
@@ -121,7 +127,7 @@ class _Reader:
         """Return a value as msgspec converts it to its target, or a struct, or a list of these."""
         choices = _choices(target)
         if strict and isinstance(value, str) and _REPLACED in value:
-            # another thing would be read
+            # An id with another character may be the id of something else.
             raise msgspec.ValidationError("a character is not UTF-8")
         for choice in choices:
             if isinstance(choice, type) and issubclass(choice, msgspec.Struct):

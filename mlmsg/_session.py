@@ -98,6 +98,7 @@ class _CallState(TransferCounter):
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.attempt = 0
         self.uncounted_attempts = 0
         self.started = 0.0
@@ -211,8 +212,8 @@ class Session:
         while True:
             transport = self._transport_for_loop()  # a closed client waits for nothing
             token = await self._admit(request, state)
-            if self._closed:  # meanwhile: the transport would say that the outcome is unknown
-                transport = self._transport_for_loop()
+            # Closed meanwhile: the transport would say that the outcome is unknown.
+            self._check_open()
             state.start_attempt(token)
             try:
                 value = await self._attempt(transport, request, state)
@@ -392,10 +393,13 @@ class Session:
             )
         )
 
-    def _transport_for_loop(self) -> Transport:
-        loop = asyncio.get_running_loop()
+    def _check_open(self) -> None:
         if self._closed:
             raise UsageError("this client is closed; create a new Client")
+
+    def _transport_for_loop(self) -> Transport:
+        loop = asyncio.get_running_loop()
+        self._check_open()
         if self._transport is None:
             self._transport, self._loop = Transport(self._options), loop
         elif self._loop is not loop:

@@ -54,8 +54,9 @@ class TransferCounter:
 
     __slots__ = ("bytes_received", "bytes_sent")
 
-    bytes_sent: int
-    bytes_received: int
+    def __init__(self) -> None:
+        self.bytes_sent = 0
+        self.bytes_received = 0
 
 
 class Stream(Protocol):
@@ -93,7 +94,8 @@ class Response(msgspec.Struct, frozen=True):
         body: The whole body; of an error, the first 64 KiB.
         stream: The unread body of a streamed request's success; `body` is then empty.
         is_truncated: True if `body` is the beginning of a body larger than any of the API.
-        left_out: The places of what the decoder left out, which it adds: keys and indexes.
+        left_out: The places of values that cannot be read, as keys and indexes. The decoder
+            appends them, although the struct is frozen: `decode` then logs one warning.
     """
 
     status: int

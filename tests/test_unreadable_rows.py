@@ -12,7 +12,7 @@ import pytest
 from calls import connect
 from rawserver import Peer, Step
 
-from mlmsg import DecodeError, _operations
+from mlmsg import DecodeError, Message, _lenient, _operations
 from mlmsg._decoders import claim_page
 from mlmsg._rows import Rows
 from mlmsg._wire import Request, Response, decode
@@ -119,6 +119,16 @@ def test_what_is_lost_with_an_invalid_object_is_one_place(
     odd = {"child_options": [None, {"id": "B"}]}  # it has no id
     assert len(read(LEFT_OUT["reasons"], [{"id": "A"}, odd])) == 1  # type: ignore[arg-type]
     assert [record.message.rpartition(": ")[2] for record in caplog.records] == ["options[1]"]
+
+
+def test_of_a_body_that_cannot_be_read_no_place_is_kept() -> None:
+    places: list[_lenient.Place] = []
+    whole = {"id": "m", "message_attachments": [None]}
+    _lenient.convert([whole], list[Message], places)
+    assert places == [(0, "message_attachments", 0)]
+    with pytest.raises(msgspec.ValidationError):
+        _lenient.convert([whole, None], list[Message], places)
+    assert places == [(0, "message_attachments", 0)]
 
 
 def test_a_page_of_claims_requires_nothing_of_an_object() -> None:

@@ -152,9 +152,9 @@ class ResponseStream:
         """Release the slot. If bytes are unread, abort the connection."""
         if not self.closed:
             self.closed = True
-            # The counter of the call references this stream: end the cycle.
+            # The counter is the state of the call, which references this stream. Without it no
+            # cycle is left, and the memory is free at once. A read that still waits needs one.
             self._counter = TransferCounter()
-            self._counter.bytes_received = 0
             discard(self._response)
             self._slot.release()
             self._on_close(self)
