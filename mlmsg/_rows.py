@@ -1,7 +1,7 @@
-"""The rows of a page that has other rows, too, which cannot be read.
+"""The rows of a page, with the places of those that cannot be read.
 
-A walk advances by the rows of a page, and finds out by their places whether they have moved. So the
-rows that were left out must count.
+A walk advances by the number of rows of a page, and sees by their places whether they have moved.
+So the rows that were left out have to count.
 """
 
 from collections.abc import Iterable, Sequence

@@ -35,6 +35,9 @@ from .rules import safe_filename
 
 __all__ = ["CheckedTarget", "Download", "Saved", "check_target"]
 
+_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
+"""The characters that a folder's path may end in."""
+
 
 class Saved(msgspec.Struct, frozen=True):
     """A saved file.
@@ -206,7 +209,7 @@ class _WithoutFrames:
 
 
 class CheckedTarget(NamedTuple):
-    """A target that `check_target` has checked. `Download.save` need not look at it again.
+    """A target that `check_target` has accepted. `Download.save` does not check its path again.
 
     Attributes:
         path: The path of the file, or of the folder for it.
@@ -233,9 +236,6 @@ def check_target(to: str | os.PathLike[str], *, overwrite: bool) -> CheckedTarge
     if not is_folder:
         _check_free(Path(path), overwrite=overwrite)
     return CheckedTarget(path, is_folder)
-
-
-_SEPARATORS = tuple(filter(None, (os.sep, os.altsep)))
 
 
 def _path_of(to: object) -> str:

@@ -1,6 +1,8 @@
 """Lists of ids: every usual form is understood, everything else is an error with its line."""
 
 import codecs
+import io
+from contextlib import aclosing, suppress
 from pathlib import Path
 
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from mirrors import on_disk
 
 from mlmsg import RuleError
+from mlmsg.cli import _id_lists
 from mlmsg.cli._id_lists import IdParser, ListError
 
 PACK = "2000007001000011"
@@ -98,6 +101,21 @@ ERRORS = {
     "HTML": (b"<!DOCTYPE html>\n<html>\n", 2, "<html>"),
     "JSON": (b"[2000007001000011]\n", 1, "[2000"),
 }
+
+
+@pytest.mark.parametrize("data", [b"1\n", b"1\nx\n"])
+@pytest.mark.parametrize("leaves", [False, True])
+async def test_a_file_is_closed_also_after_an_error_and_if_the_reader_leaves(
+    data: bytes, monkeypatch: pytest.MonkeyPatch, *, leaves: bool
+) -> None:
+    file = io.BytesIO(data)
+    monkeypatch.setattr(_id_lists, "_open", lambda _: file)
+    with suppress(ListError):
+        async with aclosing(_id_lists.read_ids("ids.txt", "pack")) as ids:
+            async for _ in ids:
+                if leaves:
+                    break
+    assert file.closed
 
 
 @pytest.mark.parametrize("step", [None, 1])

@@ -186,7 +186,7 @@ def use(number):
 threads = [threading.Thread(target=use, args=[number]) for number in range(8)]
 for thread in threads: thread.start()
 for thread in threads: thread.join()
-print(len(found[0]) == len(names) and all(one == found[0] for one in found))
+print(len(found[0]) == len(names) and all(pairs == found[0] for pairs in found))
 """
 
 

@@ -196,11 +196,17 @@ async def read_ids(path: str, kind: str) -> AsyncGenerator[str, None]:
     """
     parser = IdParser("standard input" if path == "-" else path, kind)
     file = await _run_in_daemon(partial(_open, path))
-    while data := await _run_in_daemon(partial(_read, file)):
-        for identifier in parser.feed(data):
-            yield identifier
-    if path != "-":
-        file.close()  # not after a cancellation: it would wait for a read of a silent pipe
+    is_idle = path != "-"
+    try:
+        while data := await _run_in_daemon(partial(_read, file)):
+            for identifier in parser.feed(data):
+                yield identifier
+    except asyncio.CancelledError:
+        is_idle = False
+        raise
+    finally:
+        if is_idle:  # otherwise `close` would wait for the read of a silent pipe
+            file.close()
     for identifier in parser.feed(b"", final=True):
         yield identifier
 

@@ -72,7 +72,7 @@ async def sync_seller(
 
     Raises:
         RuleError: An argument is wrong, or a later version of this package wrote the state that
-            lies in `to`. Nothing was done.
+            lies in `to`. Nothing was mirrored, unless that version wrote it during this run.
         MlmsgError: An error that concerns everything, as for `sync_attachments`. The next run then
             begins where this one began.
     """
