@@ -34,7 +34,7 @@ C = TypeVar("C")
 
 
 def explain_misuse(name: str) -> Callable[[type[C]], type[C]]:
-    """Wrap the public methods of a group, and give it a repr.
+    """Wrap the public methods of a group, and give it a repr if it defines none.
 
     `name` is the name of the group, such as `client.packs`.
     """
@@ -43,7 +43,8 @@ def explain_misuse(name: str) -> Callable[[type[C]], type[C]]:
         for key, method in list(vars(group).items()):
             if isinstance(method, FunctionType) and not key.startswith("_"):
                 setattr(group, key, _explained(method, f"{name}.{key}(...)"))
-        setattr(group, "__repr__", _repr_method(name))  # noqa: B010  (mypy forbids the assignment)
+        if "__repr__" not in vars(group):
+            setattr(group, "__repr__", _repr_method(name))  # noqa: B010  (mypy forbids `=`)
         return group
 
     return decorate

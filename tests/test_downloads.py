@@ -54,6 +54,7 @@ async def test_the_bytes_are_the_file(client: Client, sandbox: Sandbox, stored: 
     async with client.attachments.open(stored.id, site_id="MLM") as download:
         found = (download.size, download.content_type, download.filename)
         assert found == (len(DATA), "image/png", stored.id)
+        assert repr(download) == f"<Download {stored.id!r}, image/png, {len(DATA)} bytes>"
         assert b"".join([chunk async for chunk in download]) == DATA
     async with client.attachments.open(stored.id, site_id="MLM") as download:
         assert await download.read() == DATA
