@@ -225,8 +225,14 @@ class PartialFile:
             old = os.stat(self._target, follow_symlinks=False)
         except OSError:
             return  # a new file, or an error that the rename will report
-        if stat.S_ISREG(old.st_mode):
+        if not stat.S_ISREG(old.st_mode):
+            return
+        try:
             os.chmod(self._path, old.st_mode & 0o777)
+        except OSError:
+            # A file system without permissions refuses to set even those that every file has.
+            if (os.stat(self._path).st_mode ^ old.st_mode) & 0o777:
+                raise
 
     def _name_if_free(self) -> None:
         try:
@@ -302,6 +308,7 @@ def write_file(
     """
     write = partial(_write, chunks=chunks, overwrite=overwrite, flush_folder=flush_folder)
     part = PartialFile(target, unnamed=True)
+    # After the `with` block, an error of the second attempt does not show that of the first one.
     with suppress(CannotBeNamed):
         return write(part)
     hidden = PartialFile(target)

@@ -7,6 +7,7 @@ cancellation, nor by the end of the process. It gets a daemon thread of its own,
 """
 
 import asyncio
+import errno
 import os
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
@@ -32,6 +33,9 @@ __all__ = [
 
 CHUNK_BYTES = 1024 * 1024
 """Bytes read or written per thread hop."""
+
+_CANNOT_BE_FLUSHED = frozenset({errno.EBADF, errno.EINVAL})
+"""Errors of `fsync` for a folder of a file system that flushes only files."""
 
 GRACE_SECONDS = 0.2
 """Seconds that a cancellation waits for a read that may never return."""
@@ -199,10 +203,21 @@ async def coalesce(
 
 
 def fsync_directory(folder: str | Path) -> None:
-    """Flush the directory entry to disk, so that a rename survives a crash (POSIX only)."""
-    if os.name == "posix":
+    """Flush the directory entry to disk, so that a rename survives a crash (POSIX only).
+
+    Do nothing if the system flushes no such folder: only a folder that may be read can be opened,
+    and a few file systems flush none. The file has its name then, and to fail would not help.
+    """
+    if os.name != "posix":
+        return
+    try:
         descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    except PermissionError:
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_BE_FLUSHED:
+            raise
+    finally:
+        os.close(descriptor)

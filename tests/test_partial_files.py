@@ -3,9 +3,12 @@
 import errno
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
+import traceback
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -242,6 +245,73 @@ def test_a_small_file_replaces_another_one_and_keeps_its_permissions(
     assert path.read_bytes() == b"new"
     assert path.stat().st_mode & 0o777 == 0o640
     assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_file_system_without_permissions(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int
+) -> None:
+    """All its files have the same ones. A file that would be less private is not written."""
+
+    def refuse(path: str, _mode: int) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted", path)
+
+    path = tmp_path / "x"
+    path.write_bytes(b"old")
+    path.chmod(mode)
+    monkeypatch.setattr(os, "chmod", refuse)
+    mask = os.umask(0o022)
+    try:
+        if mode == 0o644:
+            write_file(path, [b"new"], overwrite=True)
+        else:
+            with pytest.raises(PermissionError):
+                write_file(path, [b"new"], overwrite=True)
+    finally:
+        os.umask(mask)
+    assert path.read_bytes() == (b"new" if mode == 0o644 else b"old")
+    assert names(tmp_path) == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("call", "number", "is_raised"),
+    [
+        ("open", errno.EACCES, False),
+        ("open", errno.EMFILE, True),
+        ("fsync", errno.EINVAL, False),
+        ("fsync", errno.EBADF, False),
+        ("fsync", errno.EIO, True),
+    ],
+)
+def test_a_folder_that_cannot_be_flushed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, number: int, *, is_raised: bool
+) -> None:
+    """A folder that may be written and not read, or one of a system that flushes only files."""
+    real_open, real_fsync = os.open, os.fsync
+
+    def fake_open(path: str, flags: int, *arguments: int) -> int:
+        if call == "open" and flags == os.O_RDONLY:
+            raise OSError(number, os.strerror(number), path)
+        return real_open(path, flags, *arguments)
+
+    def fake_fsync(descriptor: int) -> None:
+        if call == "fsync" and stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(number, os.strerror(number))
+        real_fsync(descriptor)
+
+    monkeypatch.setattr(os, "open", fake_open)
+    monkeypatch.setattr(os, "fsync", fake_fsync)
+    with pytest.raises(OSError, match=os.strerror(number)) if is_raised else nullcontext():
+        write_file(tmp_path / "x", [b"whole"], overwrite=False)
+    assert (tmp_path / "x").read_bytes() == b"whole"
+
+
+@pytest.mark.usefixtures("unnamed_files")
+def test_an_error_of_the_second_attempt_shows_nothing_of_the_first(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="too long") as caught:
+        write_file(tmp_path / ("x" * 300), [b"whole"], overwrite=True)
+    assert "CannotBeNamed" not in "".join(traceback.format_exception(caught.value))
+    assert names(tmp_path) == []
 
 
 def test_a_small_file_does_not_replace_one_that_was_created_meanwhile(tmp_path: Path) -> None:
