@@ -165,19 +165,17 @@ def test_a_file_system_without_links_and_locks(
     assert names(tmp_path) == ["x"]
 
 
-on_linux = pytest.mark.skipif(not hasattr(os, "O_TMPFILE"), reason="Linux only")
-
-
 @pytest.fixture
 def unnamed_files(tmp_path: Path) -> None:
     """Skip a test if the file system has no unnamed files, as that of an older container."""
+    if not hasattr(os, "O_TMPFILE"):
+        pytest.skip("no unnamed files: Linux only")
     try:
         os.close(os.open(tmp_path, os.O_WRONLY | os.O_TMPFILE))
     except OSError as error:
         pytest.skip(f"no unnamed files: {error}")
 
 
-@on_linux
 @pytest.mark.usefixtures("unnamed_files")
 @pytest.mark.parametrize("overwrite", [False, True])
 def test_a_small_file_has_no_name_before_it_is_complete(
@@ -198,7 +196,7 @@ def test_a_small_file_has_no_name_before_it_is_complete(
     assert seen == [[], ["x"]]  # of the file, then of its folder
 
 
-@on_linux
+@pytest.mark.usefixtures("unnamed_files")
 @pytest.mark.parametrize("refused", ["open", "link"])
 def test_a_small_file_is_hidden_where_the_system_has_no_unnamed_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: str
