@@ -384,7 +384,8 @@ class DecodeError(MlmsgError):
     def __str__(self) -> str:
         """Return the reason, the request and the beginning of the body."""
         request = f" [{self.request}]" if self.request else ""
-        return f"{self.message}{request}: {self.body[:80]!r}"
+        body = f": {self.body[:80]!r}" if self.body or self.request else ""
+        return f"{self.message}{request}{body}"
 
 
 Delivered: TypeAlias = Message | ClaimMessage

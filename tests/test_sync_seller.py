@@ -408,6 +408,22 @@ async def test_an_order_that_cannot_be_read_is_a_failure_and_tried_again(tmp_pat
     assert [report.expected for report in reports] == [4, 1, 1]  # it counts as a thread
 
 
+@pytest.mark.parametrize("row", [None, {}], ids=repr)
+async def test_a_claim_that_cannot_be_read_is_a_failure_of_one_run(
+    row: object, quiet: Sandbox, tmp_path: Path
+) -> None:
+    """The search shows no id of it, by which the next run could read it again."""
+    body = {"data": [row], "paging": {"total": 1, "offset": 0, "limit": 100}}
+    quiet.inject(Fault(status=200, body=body, path="/claims/search"))
+    reports = [await run(quiet, tmp_path) for _ in range(2)]
+    assert [[failure.thread for failure in report.failed] for report in reports] == [
+        [ThreadId("claim", "")],
+        [],
+    ]
+    assert reports[0].threads + 1 == reports[0].expected
+    assert state_of(tmp_path).failed_claims == []
+
+
 async def test_the_report_counts_the_calls_that_waited(quiet: Sandbox, tmp_path: Path) -> None:
     budget = RateBudget(reads=1000, writes=None, per=2.0, burst=1)
     report = SyncReport()

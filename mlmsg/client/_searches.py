@@ -1,6 +1,6 @@
 """The walk over all claims of a seller, by the time of their last update."""
 
-from collections.abc import AsyncGenerator, Hashable, Mapping
+from collections.abc import AsyncGenerator, Callable, Hashable, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
@@ -9,6 +9,7 @@ import msgspec
 
 from mlmsg import _operations
 from mlmsg._date_walk import DateWalk, Fetch, OnTotal, Span
+from mlmsg._rows import Rows
 from mlmsg._search_queries import (
     CLAIM_CAP,
     CLAIM_LIMIT,
@@ -26,6 +27,10 @@ from ._seller import Seller
 __all__ = ["ClaimSearch"]
 
 _MILLISECOND = timedelta(milliseconds=1)
+
+
+def _ignore_gap() -> None:
+    """Do nothing with a page that has rows that are left out: the log has a warning."""
 
 
 class ClaimSearch:
@@ -46,13 +51,21 @@ class ClaimSearch:
         return await self._session.send(_operations.claim_search(query, family=family))
 
     def walk(
-        self, since: datetime, until: datetime | None, status: str | None, on_total: OnTotal
+        self,
+        since: datetime,
+        until: datetime | None,
+        status: str | None,
+        on_total: OnTotal,
+        on_gap: Callable[[], object] = _ignore_gap,
     ) -> AsyncGenerator[Claim, None]:
-        """Yield every claim that was updated in a span of time, once."""
+        """Yield every claim that was updated in a span of time, once.
+
+        `on_gap` is called for each page that has rows that are left out.
+        """
         statuses = STATUSES if status is None else (check_filter("status", status),)
         roles = ROLES if self._seller.is_domestic else ROLES[:1]
         lists: list[Fetch[Claim]] = [
-            partial(self._fetch, role, status) for role in roles for status in statuses
+            partial(self._fetch, on_gap, role, status) for role in roles for status in statuses
         ]
         walk = DateWalk(
             lists=lists,
@@ -67,14 +80,23 @@ class ClaimSearch:
         return walk.rows(since, until)
 
     async def _fetch(
-        self, role: str, status: str, span: Span, offset: int, limit: int
+        self,
+        on_gap: Callable[[], object],
+        role: str,
+        status: str,
+        span: Span,
+        offset: int,
+        limit: int,
     ) -> ClaimPage:
         filters = {
             "status": status,
             "sort": "last_updated:asc",
             "range": claim_range("last_updated", span.begin, span.end),
         }
-        return await self.page(limit, offset, role, filters)
+        page = await self.page(limit, offset, role, filters)
+        if isinstance(page.claims, Rows):
+            on_gap()
+        return page
 
 
 def _identity(claim: Claim) -> Hashable:

@@ -3,12 +3,13 @@
 import os
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from functools import partial
 from typing import TypeAlias, TypeVar
 
 from mlmsg import _operations
 from mlmsg._arguments import check_callback, check_id, check_sequence
-from mlmsg._date_walk import Moment, as_moment, ignore_total
+from mlmsg._date_walk import Moment, OnTotal, as_moment, ignore_total
 from mlmsg._misuse import explain_misuse
 from mlmsg._multipart import Multipart
 from mlmsg._reconcile import SendReconciler, claim_fingerprint
@@ -33,7 +34,7 @@ from ._searches import ClaimSearch
 from ._seller import Seller
 from ._shared import SOURCES, download_with, open_download, save_download, upload_all
 
-__all__ = ["Claims"]
+__all__ = ["Claims", "walk_claims"]
 
 R = TypeVar("R")
 
@@ -337,3 +338,13 @@ def _file_name(item: AttachmentLike) -> str:
     if isinstance(item, ClaimUpload):
         return item.file_name
     return check_id("attachments", item, "a ClaimUpload, or the file name of one")
+
+
+def walk_claims(
+    claims: Claims, since: datetime, on_total: OnTotal, on_gap: Callable[[], object]
+) -> AsyncGenerator[Claim, None]:
+    """Walk as `claims.all` does, and call `on_gap` for each page that has rows that are left out.
+
+    A mirror must not be called complete without the files of these claims.
+    """
+    return claims._search.walk(since, None, None, on_total, on_gap)  # noqa: SLF001  (of this module)

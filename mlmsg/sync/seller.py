@@ -96,6 +96,7 @@ async def sync_seller(
             workers = Workers(client, target, None, verify, listeners, report)
             run.report_unreadable(workers)
             await workers.run({"pack": run.packs(), "claim": run.claims()}, concurrency)
+            run.report_unreadable_claims(workers)
             state = run.recorder.state(span.covered, run.started)
             await write_state(target, state_key(me.id), state)
         finally:

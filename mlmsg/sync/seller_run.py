@@ -10,7 +10,8 @@ from typing import TypeVar
 from mlmsg._map_ahead import map_ahead
 from mlmsg.client import Client, OrdersUnreadable
 from mlmsg.client._orders import sites_by_seller
-from mlmsg.errors import MlmsgError, NotFound
+from mlmsg.client.claims import walk_claims
+from mlmsg.errors import DecodeError, MlmsgError, NotFound
 from mlmsg.models import Me, PackRef
 from mlmsg.notifications import Notification
 
@@ -22,6 +23,12 @@ from .workers import Workers
 __all__ = ["SellerRun"]
 
 T = TypeVar("T")
+
+UNREADABLE_CLAIMS = (
+    "some rows of the search of claims cannot be read, so claims may be missing; the log names the "
+    "rows. Run once more with full=True when they can be read"
+)
+"""The error of the claims whose rows were left out. They have no id by which to read them again."""
 
 MESSAGES_AHEAD = 8
 """Messages of missed notifications that are read at the same time."""
@@ -54,6 +61,7 @@ class SellerRun:
     _missed_claims: list[str] = field(default_factory=list)
     _unreadable_messages: dict[str, MlmsgError] = field(default_factory=dict)
     _unreadable_orders: dict[int, MlmsgError] = field(default_factory=dict)
+    _has_unreadable_claims: bool = False
     _expected: dict[str, int] = field(default_factory=dict)
     _sites: Mapping[int, str | None] | None = None
 
@@ -78,6 +86,11 @@ class SellerRun:
         self._expect("unreadable messages", len(self._unreadable_messages))
         for message_id, error in self._unreadable_messages.items():
             workers.fail(ThreadId("pack", message_id), error)
+
+    def report_unreadable_claims(self, workers: Workers) -> None:
+        """Report the claims whose ids are unknown as one failed thread, after the walk."""
+        if self._has_unreadable_claims:
+            workers.fail(ThreadId("claim", ""), DecodeError(UNREADABLE_CLAIMS))
 
     async def packs(self) -> AsyncGenerator[Id, None]:
         """Yield the packs to read, each once.
@@ -109,7 +122,8 @@ class SellerRun:
         failed = self.last.failed_claims if self.last else ()
         named = dict.fromkeys([*failed, *self._missed_claims])
         total = partial(self._expect, "claims")
-        async with aclosing(self.client.claims.all(since=self.begin, on_total=total)) as walk:
+        walk = walk_claims(self.client.claims, self.begin, total, self._note_unreadable_claims)
+        async with aclosing(walk):
             first = await anext(walk, None)
             self._expect("named claims", len(named))
             for claim_id in named:
@@ -202,6 +216,10 @@ class SellerRun:
         self._unreadable_orders[order_id] = error
         if order_id >= 0:  # otherwise there is no id by which it could be read again
             self.recorder.failed_orders.add(order_id)
+
+    def _note_unreadable_claims(self) -> None:
+        self._has_unreadable_claims = True
+        self._expect("unreadable claims", 1)
 
     def _expect(self, name: str, number: int) -> None:
         """Set the expected number of threads, as soon as both walks have reported theirs."""

@@ -162,7 +162,8 @@ class StateRecorder:
             return
         has_failed = thread in self._failed
         if thread.kind == "claim":
-            (self._claims.add if has_failed else self._claims.discard)(thread.id)
+            # Without an id it could not be read again.
+            (self._claims.add if has_failed and thread.id else self._claims.discard)(thread.id)
             return
         pack_id = whole_number(thread.id)
         if pack_id is not None and pack_id not in self.failed_orders:
