@@ -1,7 +1,7 @@
 """Decoders of the endpoints' responses, each named after the value that it returns."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from typing import ClassVar, Generic, TypeVar
 from zlib import crc32
@@ -29,7 +29,7 @@ from .models import (
     Unread,
     Upload,
 )
-from .models._orders import Order, OrderPage
+from .models._orders import Order, OrderPage, UnreadableOrder
 from .models._token import TokenResponse
 
 T = TypeVar("T")
@@ -192,15 +192,31 @@ def order_page(response: Response) -> OrderPage:
         if not (isinstance(value, dict) and isinstance(rows, list)):
             raise
         page = _lenient.convert(value | {"results": []}, OrderPage)
-        return msgspec.structs.replace(page, results=[_order_or_placeholder(row) for row in rows])
+        return msgspec.structs.replace(page, results=_orders_in(rows))
 
 
-def _order_or_placeholder(row: object) -> Order:
-    """Return an order. A row without an id gets a number under zero."""
+def _orders_in(rows: Sequence[object]) -> list[Order]:
+    """Return the orders of a page, with an `UnreadableOrder` for each row without an id."""
+    found = [_order_or_none(row) for row in rows]
+    neighbour = next((order.id for order in found if order is not None), None)
+    distance = 0  # from the neighbour: the last order before the row, otherwise the first one
+    orders: list[Order] = []
+    for position, (row, order) in enumerate(zip(rows, found, strict=True)):
+        if order is None:
+            distance += 1
+            number = crc32(msgspec.json.encode((neighbour, distance, row)))
+            order = UnreadableOrder(id=-1 - number, position=position)  # noqa: PLW2901
+        else:
+            neighbour, distance = order.id, 0
+        orders.append(order)
+    return orders
+
+
+def _order_or_none(row: object) -> Order | None:
     try:
         return _lenient.convert(row, Order)
     except msgspec.ValidationError:
-        return Order(id=-1 - crc32(msgspec.json.encode(row)))
+        return None
 
 
 def claim_messages(response: Response) -> ClaimMessages:

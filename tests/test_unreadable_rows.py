@@ -9,10 +9,10 @@ from urllib.parse import parse_qs
 
 import msgspec
 import pytest
-from calls import connect
-from rawserver import Peer, Step
+from calls import TOKEN, connect
+from rawserver import Peer, Step, raw_server
 
-from mlmsg import DecodeError, Message, _lenient, _operations
+from mlmsg import Client, DecodeError, Message, OrdersUnreadable, _lenient, _operations
 from mlmsg._decoders import claim_page
 from mlmsg._rows import Rows
 from mlmsg._wire import Request, Response, decode
@@ -187,18 +187,48 @@ async def test_a_server_whose_pages_never_end_ends_the_walk() -> None:
     assert requests < 1000
 
 
-def pages_of(rows: Sequence[object]) -> Step:
-    """Return the script that answers the search of claims from a list, and the account."""
+def pages_of(rows: Sequence[object], name: str = "data") -> Step:
+    """Return the script that answers a search from a list, and the account."""
 
     async def script(peer: Peer) -> None:
         while head := await peer.head():
             query = parse_qs(head.split()[1].decode().partition("?")[2])
             begin, limit = (int(query.get(name, ["0"])[0]) for name in ("offset", "limit"))
             paging = {"total": len(rows), "offset": begin, "limit": limit}
-            page = {"id": 9, "paging": paging, "data": rows[begin : begin + limit]}
+            page = {"id": 9, "site_id": "MLB", "paging": paging, name: rows[begin : begin + limit]}
             await peer.answer(200, json.dumps(page).encode())
 
     return script
+
+
+async def walk_orders(rows: Sequence[object]) -> tuple[list[int], OrdersUnreadable | None, int]:
+    """Return the orders that a walk finds, its error, and the number of its requests."""
+    found: list[int] = []
+    error: OrdersUnreadable | None = None
+    async with (
+        raw_server(pages_of(rows, "results")) as server,
+        Client(TOKEN, base_url=server.url, global_selling=False, user_id=9) as client,
+    ):
+        try:
+            async for pack in client.packs.all(since=date(2020, 1, 1)):
+                found.extend(pack.order_ids)
+        except OrdersUnreadable as caught:
+            error = caught
+        return found, error, server.requests
+
+
+async def test_each_row_of_the_order_search_that_cannot_be_read_counts() -> None:
+    """Also if two are equal: they have no identity but their place."""
+    rows: list[object] = [{"id": number} for number in range(1, 201)]
+    for index in (0, 1, 49, 50, 97, 98, 99, 150, 208):
+        rows.insert(index, None)
+    found, error, requests = await walk_orders(rows)
+    assert found == [*range(1, 201)]
+    assert error is not None
+    assert len(error.errors) == 9
+    assert str(error).startswith("9 orders could not be read, such as a row of the order search")
+    whole = await walk_orders([{"id": number} for number in range(1, len(rows) + 1)])
+    assert whole == ([*range(1, len(rows) + 1)], None, requests)
 
 
 async def test_a_null_row_does_not_end_the_walk_over_all_claims() -> None:

@@ -1,11 +1,13 @@
 """The packs of a seller: the walk over all orders, and the pack of one order."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Hashable, Iterable, Mapping, Sequence
 from contextlib import aclosing
 from datetime import datetime, timedelta
 from functools import partial
 from operator import attrgetter
+
+import msgspec
 
 from mlmsg import _operations
 from mlmsg._arguments import check_id, shorten
@@ -24,7 +26,7 @@ from mlmsg.errors import (
     RuleError,
 )
 from mlmsg.models import MarketplaceSeller, PackRef
-from mlmsg.models._orders import Order, OrderPage
+from mlmsg.models._orders import Order, OrderPage, UnreadableOrder
 from mlmsg.policy import Effect
 
 from ._seller import Seller
@@ -74,8 +76,11 @@ class OrdersUnreadable(MlmsgError):
 
     def __str__(self) -> str:
         """Return the number of orders, and the first error."""
-        examples = [f", such as {order_id}: {error}" for order_id, error in self.errors.items()]
-        return f"{len(self.errors)} orders could not be read" + "".join(examples[:1])
+        orders = "1 order" if len(self.errors) == 1 else f"{len(self.errors)} orders"
+        for order_id, error in self.errors.items():
+            example = f"{order_id}: {error}" if order_id >= 0 else str(error)
+            return f"{orders} could not be read, such as {example}"
+        return f"{orders} could not be read"
 
 
 class _Unreadable:
@@ -151,13 +156,13 @@ class OrderSearch:
         # A search hides cancelled orders unless it asks for them.
         walk = DateWalk(
             lists=[partial(self._fetch, status) for status in (None, "cancelled")],
-            key=attrgetter("id"),
+            key=_identity,
             updated=attrgetter("updated"),
             clock=self._session.server_time,
             cap=ORDER_CAP,
             granularity=_HOUR,
             page_size=ORDER_LIMIT,
-            unit=_thread_id if self._seller.is_domestic else None,
+            unit=_thread_id if self._seller.is_domestic else attrgetter("id"),
             on_total=on_total,
         )
         return walk.rows(since, until)
@@ -168,7 +173,9 @@ class OrderSearch:
         query = order_query(family, user_id, span.begin, span.end, limit, offset)
         if status is not None:
             query["order.status"] = status
-        return await self._session.send(_operations.order_search(query, family=family))
+        page = await self._session.send(_operations.order_search(query, family=family))
+        rows = [_with_position(row, offset) for row in page.results]
+        return msgspec.structs.replace(page, results=rows)
 
     async def _global_packs(
         self, since: datetime, until: datetime | None, on_total: OnTotal
@@ -243,6 +250,18 @@ def pack_named_by(error: BadRequest) -> int | None:
     Not verified: whether the paths of messages name the pack in `cause`, as those of orders do.
     """
     return whole_number(str(error.cause[0])) if error.cause else None
+
+
+def _with_position(row: Order, offset: int) -> Order:
+    """Give a row that cannot be read its position in the list."""
+    if isinstance(row, UnreadableOrder):
+        return msgspec.structs.replace(row, position=offset + row.position)
+    return row
+
+
+def _identity(row: Order) -> Hashable:
+    """Return the identity of a row within a list: a row that cannot be read has only its place."""
+    return (UnreadableOrder, row.position) if isinstance(row, UnreadableOrder) else row.id
 
 
 def _thread_id(order: Order) -> int:

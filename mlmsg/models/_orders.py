@@ -7,7 +7,7 @@ import msgspec
 from ._base import UtcStruct
 from .post_sale import Paging
 
-__all__ = ["Order", "OrderPage"]
+__all__ = ["Order", "OrderPage", "UnreadableOrder"]
 
 
 class _OrderSeller(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -22,8 +22,7 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
     """An order, or a row of the search of Global Selling, which holds orders.
 
     Attributes:
-        id: The order's id. In a row of Global Selling its meaning is not verified. A number under
-            zero stands for a row that cannot be read.
+        id: The order's id. In a row of Global Selling its meaning is not verified.
         pack_id: The pack, or None.
         seller: The seller.
         context: The site of the sale, beside other things, as integrators read it; not verified.
@@ -56,6 +55,18 @@ class Order(UtcStruct, frozen=True, kw_only=True, gc=False):
         """The site of the sale, or None. `CBT` is the site of an account, not of a sale."""
         site_id = self.context.site if self.context else None
         return None if site_id == "CBT" else site_id or None
+
+
+class UnreadableOrder(Order, frozen=True, kw_only=True, gc=False):
+    """A row of an order search that cannot be read.
+
+    Attributes:
+        id: A number under zero. The rows beside it make it: two equal rows are two orders, and the
+            same row of another reading is the same order.
+        position: The index in the page or in the list.
+    """
+
+    position: int
 
 
 class OrderPage(msgspec.Struct, frozen=True, kw_only=True, gc=False):
