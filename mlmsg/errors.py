@@ -382,10 +382,9 @@ class DecodeError(MlmsgError):
         self.request = request
 
     def __str__(self) -> str:
-        """Return the reason, the request and the beginning of the body."""
-        request = f" [{self.request}]" if self.request else ""
-        body = f": {self.body[:80]!r}" if self.body or self.request else ""
-        return f"{self.message}{request}{body}"
+        """Return the reason, and of a response the request and the beginning of the body."""
+        response = f" [{self.request}]: {self.body[:80]!r}" if self.request else ""
+        return f"{self.message}{response}"
 
 
 Delivered: TypeAlias = Message | ClaimMessage

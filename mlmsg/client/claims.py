@@ -122,7 +122,8 @@ class Claims:
         Both roles of the seller and all statuses are asked. The time of the updates is cut into
         slices, which are walked from old to new. Within a slice each role and status comes in the
         order of the updates, the respondent before the complainant, and `opened` before `closed`.
-        At last come the claims that are updated during the walk.
+        At last come the claims that are updated during the walk. A row of the search that is not an
+        object is left out, and the log has a warning.
 
         Args:
             since: The first moment of the last update: an aware datetime, or a date (its first
