@@ -219,6 +219,7 @@ ERRORS = [
     pytest.param(("claim", "show", "1"), 1, "Error: 40", id="no claim"),
     pytest.param(("thread", "1/2"), 2, "found '1/2'", id="no id"),
     pytest.param(("thread",), 2, "Missing argument 'PACK'. Try 'mlmsg thread", id="nothing"),
+    pytest.param(("claim", "info", "1", "--json=1"), 2, "Try 'mlmsg claim info --help'", id="flag"),
     pytest.param(("claim", "shaw"), 2, "No such command 'shaw'", id="typo"),
     pytest.param(("thread", PACK, "--sandbox"), 2, "remove it, or --base-url", id="contradiction"),
     pytest.param(("send", PACK, "-oi"), 2, "put -- before it, and the options", id="dash"),

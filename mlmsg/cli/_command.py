@@ -46,6 +46,10 @@ class Command(click.Command):
             hint = "If it is the TEXT, put -- before it, and the options before the --"
             text = f"{error.message} {hint}"
             raise click.NoSuchOption(error.option_name, text, ctx=error.ctx) from None
+        except click.UsageError as error:
+            # The parser of click 8 does not name the command of an option with or without a value.
+            error.ctx = error.ctx or ctx
+            raise
 
     def invoke(self, ctx: click.Context) -> object:
         """Run the command."""
