@@ -16,6 +16,7 @@ from mlmsg import Client, DecodeError, Message, OrdersUnreadable, _lenient, _ope
 from mlmsg._decoders import claim_page
 from mlmsg._rows import Rows
 from mlmsg._wire import Request, Response, decode
+from mlmsg.client.notifications import MAX_PAGES_WITHOUT_OBJECTS
 from mlmsg.paging import walk
 
 ODD: Final[list[object]] = [None, 5, "x", True, [], ["x"]]
@@ -199,6 +200,29 @@ def pages_of(rows: Sequence[object], name: str = "data") -> Step:
             await peer.answer(200, json.dumps(page).encode())
 
     return script
+
+
+@pytest.mark.parametrize("page_size", [1, 3, 50])
+async def test_null_rows_do_not_end_the_walk_over_missed_notifications(page_size: int) -> None:
+    """A page without any object is not the repetition of the page before."""
+    claims: list[object] = [
+        {"topic": "claims", "resource": f"/claims/{number}", "user_id": 9} for number in range(3)
+    ]
+    rows = [*[None] * 8, claims[0], *[None] * 8, *claims[1:]]
+    async with connect(pages_of(rows, "messages")) as (client, server):
+        missed = client.notifications.missed(1, page_size=page_size)
+        assert [notification.id async for notification in missed] == ["0", "1", "2"]
+        assert server.requests <= len(rows) // page_size + 2
+
+
+async def test_a_server_that_has_only_null_rows_ends_the_walk() -> None:
+    async def script(peer: Peer) -> None:
+        while await peer.head():
+            await peer.answer(200, b'{"messages": [null]}')
+
+    async with connect(script) as (client, server):
+        assert [notification async for notification in client.notifications.missed(1)] == []
+        assert server.requests == MAX_PAGES_WITHOUT_OBJECTS + 1
 
 
 async def walk_orders(rows: Sequence[object]) -> tuple[list[int], OrdersUnreadable | None, int]:

@@ -12,6 +12,9 @@ from mlmsg.notifications import Notification, parse
 
 __all__ = ["Notifications"]
 
+MAX_PAGES_WITHOUT_OBJECTS = 10
+"""Pages in a row without any object, such as pages of `null`, after which the walk ends."""
+
 
 @explain_misuse("client.notifications")
 class Notifications:
@@ -46,20 +49,23 @@ class Notifications:
         check_id("app_id", app_id)
         page_size = check_int("`page_size` of missed notifications", page_size, 1)
         seen: set[object] = set()
-        offset = 0
+        offset = stale_pages = 0
         while True:
             request = _operations.missed_feeds(app_id, topic, page_size, offset)
-            elements = await self._session.send(request)
+            elements = list(map(bytes, await self._session.send(request)))
+            objects = [element for element in elements if element.startswith(b"{")]
             count = len(seen)
-            for element in map(bytes, elements):
+            for element in objects:
                 notification = _parse_or_none(element)
                 identity = _identity(element, notification)
                 if identity not in seen:
                     seen.add(identity)
                     if notification is not None:
                         yield notification
-            # A server that ignores the offset repeats itself for ever.
-            if len(seen) == count:
+            # A server that ignores the offset repeats itself for ever. A page without any object
+            # does not show whether it does.
+            stale_pages = 0 if len(seen) > count else stale_pages + 1
+            if stale_pages and (objects or not elements or stale_pages > MAX_PAGES_WITHOUT_OBJECTS):
                 return
             offset += len(elements)
 
