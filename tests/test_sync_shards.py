@@ -17,8 +17,8 @@ from mirrors import expected, fill, on_disk, without_manifests
 from obstore.store import LocalStore
 
 from mlmsg import AuthenticationError, PackRef, RuleError
-from mlmsg.sandbox import Sandbox
-from mlmsg.sync import Shard, SyncReport, merge_reports, plan_shards, run_shard
+from mlmsg.sandbox import Fault, Sandbox
+from mlmsg.sync import Shard, SyncReport, ThreadId, merge_reports, plan_shards, run_shard
 
 
 class Vault:
@@ -139,6 +139,21 @@ async def test_shards_add_up_to_the_whole(sandbox: Sandbox, tmp_path: Path) -> N
     assert report == SyncReport(threads=12, downloaded=len(whole), bytes=size)
     again = merge_reports([await run_here(shard) for shard in shards(sandbox, tmp_path, size=100)])
     assert again == SyncReport(threads=12, skipped=len(whole))
+
+
+@pytest.mark.parametrize("row", [None, {}], ids=repr)
+async def test_a_claim_that_cannot_be_read_is_a_failure_of_its_shard(
+    sandbox: Sandbox, tmp_path: Path, row: object
+) -> None:
+    body = {"data": [row], "paging": {"total": 1, "offset": 0, "limit": 100}}
+    sandbox.inject(Fault(status=200, body=body, path="/claims/search"))
+    today = datetime.now(UTC).date()
+    (shard,) = plan_shards(
+        token=sandbox.token, to=tmp_path, base_url=sandbox.url, since=today - timedelta(days=1)
+    )
+    reports = [await run_here(shard) for _ in range(2)]
+    found = [[failure.thread for failure in report.failed] for report in reports]
+    assert found == [[ThreadId("claim", "")], []]
 
 
 @pytest.mark.slow

@@ -342,10 +342,15 @@ def _file_name(item: AttachmentLike) -> str:
 
 
 def walk_claims(
-    claims: Claims, since: datetime, on_total: OnTotal, on_gap: Callable[[], object]
+    claims: Claims,
+    since: datetime,
+    on_gap: Callable[[], object],
+    *,
+    until: datetime | None = None,
+    on_total: OnTotal = ignore_total,
 ) -> AsyncGenerator[Claim, None]:
     """Walk as `claims.all` does, and call `on_gap` for each page that has rows that are left out.
 
     A mirror must not be called complete without the files of these claims.
     """
-    return claims._search.walk(since, None, None, on_total, on_gap)  # noqa: SLF001  (of this module)
+    return claims._search.walk(since, until, None, on_total, on_gap)  # noqa: SLF001  (of this module)

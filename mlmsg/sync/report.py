@@ -7,7 +7,7 @@ from typing import Literal, TypeAlias
 
 from mlmsg._arguments import shorten
 from mlmsg._html import render_table, size_text
-from mlmsg.errors import RuleError
+from mlmsg.errors import DecodeError, RuleError
 from mlmsg.events import AttemptEvent
 
 from .keys import segment
@@ -21,6 +21,7 @@ __all__ = [
     "ThreadKind",
     "check_report",
     "merge_reports",
+    "unreadable_claims",
 ]
 
 ThreadKind: TypeAlias = Literal["pack", "claim"]
@@ -207,6 +208,18 @@ class SyncReport:
 
 def _failure_rows(report: SyncReport) -> list[tuple[str, str, str]]:
     return [(f.thread.path, f.filename or "", str(f.error)) for f in report.failed]
+
+
+def unreadable_claims(again: str) -> tuple[ThreadId, DecodeError]:
+    """Return the failed thread, and its error, for claims whose rows in a search cannot be read.
+
+    They have no id by which they could be read again. `again` says what to run then.
+    """
+    text = (
+        "some rows of the search of claims cannot be read, so claims may be missing; the log names "
+        f"the rows. Run once more {again} when they can be read"
+    )
+    return ThreadId("claim", ""), DecodeError(text)
 
 
 def check_report(name: str, report: object) -> None:

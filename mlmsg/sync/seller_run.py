@@ -11,24 +11,18 @@ from mlmsg._map_ahead import map_ahead
 from mlmsg.client import Client, OrdersUnreadable
 from mlmsg.client._orders import sites_by_seller
 from mlmsg.client.claims import walk_claims
-from mlmsg.errors import DecodeError, MlmsgError, NotFound
+from mlmsg.errors import MlmsgError, NotFound
 from mlmsg.models import Me, PackRef
 from mlmsg.notifications import Notification
 
 from .ids import Id
-from .report import SyncReport, ThreadId
+from .report import SyncReport, ThreadId, unreadable_claims
 from .state import SellerState, StateRecorder, still_open
 from .workers import Workers
 
 __all__ = ["SellerRun"]
 
 T = TypeVar("T")
-
-UNREADABLE_CLAIMS = (
-    "some rows of the search of claims cannot be read, so claims may be missing; the log names the "
-    "rows. Run once more with full=True when they can be read"
-)
-"""The error of the claims whose rows were left out. They have no id by which to read them again."""
 
 MESSAGES_AHEAD = 8
 """Messages of missed notifications that are read at the same time."""
@@ -90,7 +84,8 @@ class SellerRun:
     def report_unreadable_claims(self, workers: Workers) -> None:
         """Report the claims whose ids are unknown as one failed thread, after the walk."""
         if self._has_unreadable_claims:
-            workers.fail(ThreadId("claim", ""), DecodeError(UNREADABLE_CLAIMS))
+            thread, error = unreadable_claims("with full=True")
+            workers.fail(thread, error)
 
     async def packs(self) -> AsyncGenerator[Id, None]:
         """Yield the packs to read, each once.
@@ -122,7 +117,8 @@ class SellerRun:
         failed = self.last.failed_claims if self.last else ()
         named = dict.fromkeys([*failed, *self._missed_claims])
         total = partial(self._expect, "claims")
-        walk = walk_claims(self.client.claims, self.begin, total, self._note_unreadable_claims)
+        note = self._note_unreadable_claims
+        walk = walk_claims(self.client.claims, self.begin, note, on_total=total)
         async with aclosing(walk):
             first = await anext(walk, None)
             self._expect("named claims", len(named))

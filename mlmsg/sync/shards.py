@@ -31,12 +31,13 @@ from mlmsg._worker_threads import run_in_thread
 from mlmsg.auth import RefreshingToken, TokenSource
 from mlmsg.budget import RateBudget
 from mlmsg.client import BASE_URL, Client
+from mlmsg.client.claims import walk_claims
 from mlmsg.errors import RuleError
 from mlmsg.policy import RetryPolicy, Timeouts
 
 from .ids import Id, Ids, check_ids, check_sites
 from .job import sync_attachments
-from .report import SyncReport
+from .report import SyncEvent, SyncReport, unreadable_claims
 from .target import TargetLike, check_target_like
 
 __all__ = ["Shard", "plan_shards", "run_shard"]
@@ -269,10 +270,12 @@ async def _run(shard: Shard) -> SyncReport:
     async with _client(shard, context) as client:
         packs: Ids = shard.packs
         claims: Ids = shard.claims
+        gaps: list[None] = []
         if shard.since is not None:
             packs = client.packs.all(since=shard.since, until=shard.until)
-            claims = client.claims.all(since=shard.since, until=shard.until)
-        return await sync_attachments(
+            on_gap = partial(gaps.append, None)
+            claims = walk_claims(client.claims, shard.since, on_gap, until=shard.until)
+        report = await sync_attachments(
             client,
             packs=packs,
             claims=claims,
@@ -280,6 +283,10 @@ async def _run(shard: Shard) -> SyncReport:
             site_id=shard.site_id,
             concurrency=shard.concurrency,
         )
+        if gaps:
+            thread, error = unreadable_claims("with this shard")
+            report.add(SyncEvent("failed", thread, error=error))
+        return report
 
 
 def _client(shard: Shard, context: ssl_module.SSLContext | None) -> Client:
