@@ -49,7 +49,6 @@ PHRASES: tuple[tuple[str, str | Callable[[re.Match[str]], str]], ...] = (
     (r"Pass the unchanged access token, without", "Set the unchanged access token, without"),
     (r"Pass an access token to the Client", "Set an access token"),
     (r", or pass another path", ""),
-    (r"\bwith full=True\b", "with --full"),
     (r"Open it yourself in binary mode and pass the open file", "Save it to a file first"),
     (r"an int of 0 or more, or a str without '/' or spaces", "an id without / and spaces"),
     (
