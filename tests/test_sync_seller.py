@@ -420,6 +420,7 @@ async def test_a_claim_that_cannot_be_read_is_a_failure_of_one_run(
         [ThreadId("claim", "")],
         [],
     ]
+    assert str(reports[0].failed[0]).startswith("claims/no-id: ")
     assert reports[0].threads + 1 == reports[0].expected
     assert state_of(tmp_path).failed_claims == []
 

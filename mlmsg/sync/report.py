@@ -35,6 +35,9 @@ MIN_WAIT_SECONDS = 0.001
 MAX_FAILURES = 10_000
 """Failures that a report stores. The number is limited so that they cannot fill the memory."""
 
+_NO_ID = "no-id"
+"""The folder that is named for a thread without an id. Nothing is stored there."""
+
 
 @dataclass(frozen=True, slots=True)
 class ThreadId:
@@ -42,7 +45,7 @@ class ThreadId:
 
     Attributes:
         kind: `"pack"` or `"claim"`.
-        id: The id as text.
+        id: The id as text; empty for a claim whose row in a search shows none.
     """
 
     kind: ThreadKind
@@ -51,7 +54,7 @@ class ThreadId:
     @property
     def path(self) -> str:
         """The folder of the thread in the target, such as `packs/2000007001000011`."""
-        return f"{self.kind}s/{segment(self.id)}"
+        return f"{self.kind}s/{segment(self.id or _NO_ID)}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ class SellerRun:
     def report_unreadable_claims(self, workers: Workers) -> None:
         """Report the claims whose ids are unknown as one failed thread, after the walk."""
         if self._has_unreadable_claims:
-            thread, error = unreadable_claims("with full=True")
+            thread, error = unreadable_claims("in full")
             workers.fail(thread, error)
 
     async def packs(self) -> AsyncGenerator[Id, None]:
