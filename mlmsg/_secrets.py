@@ -50,7 +50,9 @@ def _spellings(character: str) -> str:
 _DASH, _LINE = _spellings("-"), _spellings("_")
 _TOKEN_LIKE = LazyPattern(
     rf"(?i)(?:APP{_LINE}USR|(?:(?<![a-z])|(?<=\\[bfnrt])|(?<=%[0-9a-f]{{2}}))TG){_DASH}"
-    rf"(?:\w|{_DASH}|{_LINE}){{8,}}|(?<=access_token: )[^\s\"',;<}}\\]+"
+    rf"(?:\w|{_DASH}|{_LINE}){{8,}}"
+    rf"|(?<=access_token: )(?:{_BACKSLASHES}[bfnrt]){{0,8}}"
+    rf"(?:{_BACKSLASHES}u[0-9a-f]{{4}}|[^\s\"',;<}}\\])+"
 )
 """Text that begins like an access or refresh token, or that the API echoes as a malformed one."""
 

@@ -210,6 +210,11 @@ UNKNOWN_TOKENS: Final = {
     "in escapes": "APP\\u005fUSR\\u002dnone-of-ours",
     "in HTML": "APP_USR&#45;none-of-ours",
     "inside a word": "fooAPP_USR-none-of-ours",
+    "echoed": "Malformed access_token: none-of-ours",
+    "echoed after an escape": "Malformed access_token: \\u0001none-of-ours",
+    "echoed after a line end": "Malformed access_token: \\n\\nnone-of-ours",
+    "echoed after an escape, twice": "Malformed access_token: \\\\u0001none-of-ours",
+    "echoed with an escape": "Malformed access_token: x\\u002dnone-of-ours",
 }
 
 
@@ -226,7 +231,8 @@ def test_a_word_that_ends_like_a_token_is_kept() -> None:
 
 
 @pytest.mark.parametrize(
-    "piece", ["\\", "%25", "&#", "\\u00", "%", "TG-", "APP_USR-", "access_token: "]
+    "piece",
+    ["\\", "%25", "&#", "\\u00", "%", "TG-", "APP_USR-", "access_token: ", "access_token: \\n"],
 )
 def test_no_body_holds_up_the_event_loop(piece: str) -> None:
     body = (piece * 65536)[:65536].encode()
