@@ -51,8 +51,8 @@ _DASH, _LINE = _spellings("-"), _spellings("_")
 _TOKEN_LIKE = LazyPattern(
     rf"(?i)(?:APP{_LINE}USR|(?:(?<![a-z])|(?<=\\[bfnrt])|(?<=%[0-9a-f]{{2}}))TG){_DASH}"
     rf"(?:\w|{_DASH}|{_LINE}){{8,}}"
-    rf"|(?<=access_token: )(?:{_BACKSLASHES}[bfnrt]){{0,8}}"
-    rf"(?:{_BACKSLASHES}u[0-9a-f]{{4}}|[^\s\"',;<}}\\])+"
+    rf"|(?:(?<=access_token: )|(?<=access_token:)(?! ))[\x00-\x20]{{0,8}}"
+    rf"(?:{_BACKSLASHES}[bfnrt]){{0,8}}(?:{_BACKSLASHES}u[0-9a-f]{{4}}|[^\s\"',;<}}\\])+"
 )
 """Text that begins like an access or refresh token, or that the API echoes as a malformed one."""
 
@@ -94,7 +94,7 @@ def redact(text: str, secrets: Iterable[str]) -> str:
 def _may_hold_token(text: str) -> bool:
     """Return False if `_TOKEN_LIKE` matches nowhere. It takes a hundred times as long to say so."""
     lower = text.lower()
-    return "app" in lower or "tg" in lower or "token: " in lower
+    return "app" in lower or "tg" in lower or "token:" in lower
 
 
 @lru_cache(MAX_CACHED_PATTERNS)
