@@ -9,7 +9,7 @@ holds a lock on it while it lives, by which `sweep` knows the files that a kille
 
 A small file gets no hidden name where the file system has unnamed files (`O_TMPFILE` of Linux),
 except while it replaces another one. A killed process then leaves nothing, and the file need not be
-locked, nor a second name removed. This saves half of the system calls, after each of which the
+locked, nor a second name removed. This saves a third of the system calls, after each of which the
 thread has to wait for the interpreter's lock (GIL) again.
 """
 

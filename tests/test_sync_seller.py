@@ -12,23 +12,16 @@ import pytest
 from mlmsg import (
     Client,
     NotFound,
-    PackRef,
     PermissionDenied,
     RateBudget,
     RetryPolicy,
     RuleError,
 )
 from mlmsg.sandbox import Fault, Sandbox, generated_market
-from mlmsg.sync import EventKind, SyncEvent, SyncReport, ThreadId, sync_attachments, sync_seller
-from mlmsg.sync.job import open_target
+from mlmsg.sync import SyncEvent, SyncReport, ThreadId, sync_attachments, sync_seller
 from mlmsg.sync.seller import _span_of
 from mlmsg.sync.state import (
-    OpenThread,
     SellerState,
-    StateRecorder,
-    state_key,
-    still_open,
-    write_state,
 )
 
 SINCE = date(2020, 1, 1)
@@ -346,17 +339,6 @@ async def test_a_state_of_a_later_version_is_left_alone(
     assert [request.path for request in quiet.requests] == ["/users/me"]
 
 
-async def test_a_state_that_a_later_version_wrote_meanwhile_is_left_alone(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "7.json"
-    path.parent.mkdir()
-    path.write_text('{"version": 2}')
-    target, now = await open_target(tmp_path), datetime.now(UTC)
-    with pytest.raises(RuleError, match="later mlmsg"):
-        await write_state(target, state_key(7), SellerState(since=now, started=now))
-    await target.close()
-    assert path.read_text() == '{"version": 2}'
-
-
 async def test_a_global_selling_account_is_mirrored_too(sandbox: Sandbox, tmp_path: Path) -> None:
     async with client_of(sandbox, global_selling=True) as client:
         report = await sync_seller(client, to=tmp_path, since=SINCE)
@@ -447,59 +429,3 @@ async def test_only_the_404_of_a_thread_means_that_it_is_empty(
             report = await sync_attachments(client, packs=[pack_id], to=tmp_path, site_id="MLB")
         assert report.threads == threads
         assert [type(failure.error) for failure in report.failed] == [NotFound] * (1 - threads)
-
-
-# The state ------------------------------------------------------------------------------------
-
-
-def test_a_thread_stays_open_for_thirty_days() -> None:
-    threads = {
-        1: OpenThread(newest=NOW - timedelta(days=29)),
-        2: OpenThread(newest=NOW - timedelta(days=30, hours=1)),
-        3: OpenThread(),
-        4: OpenThread(newest=NOW - timedelta(days=99), has_failed=True),
-    }
-    assert set(still_open(threads, NOW)) == {1, 3, 4}
-
-
-YOUNG, OLD = NOW - timedelta(days=3), NOW - timedelta(days=33)
-
-LEARNED: Final[
-    dict[str, tuple[OpenThread | None, list[tuple[EventKind, datetime | None]], OpenThread | None]]
-] = {
-    # the thread before, what happened, the thread after
-    "a new thread": (None, [("thread", YOUNG)], OpenThread(newest=YOUNG, site_id="MLB")),
-    "a closed one": (None, [("thread", OLD)], None),
-    "an empty one": (None, [("thread", None)], None),
-    "one that reads as empty": (
-        OpenThread(newest=YOUNG, site_id="MLM"),
-        [("thread", None)],
-        OpenThread(newest=YOUNG, site_id="MLB"),
-    ),
-    "one that was not read": (OpenThread(newest=YOUNG), [], OpenThread(newest=YOUNG)),
-    "one that grew old": (OpenThread(newest=OLD), [], None),
-    "a failed one": (None, [("failed", None)], OpenThread(site_id="MLB", has_failed=True)),
-    "a failed one that had messages": (
-        OpenThread(newest=YOUNG),
-        [("failed", None)],
-        OpenThread(newest=YOUNG, site_id="MLB", has_failed=True),
-    ),
-    "a failed file": (
-        None,
-        [("failed", None), ("thread", OLD)],
-        OpenThread(newest=OLD, site_id="MLB", has_failed=True),
-    ),
-    "one that can be read again": (OpenThread(has_failed=True), [("thread", OLD)], None),
-}
-
-
-@pytest.mark.parametrize("name", LEARNED)
-def test_what_a_run_learns_of_a_thread(name: str) -> None:
-    before, events, after = LEARNED[name]
-    threads = {} if before is None else {5: before}
-    recorder = StateRecorder(SellerState(since=OLD, started=OLD, open_threads=threads), NOW)
-    if events:
-        recorder.begin(PackRef(pack_id=5, site_id="MLB"))
-    for kind, newest in events:
-        recorder.note(SyncEvent(kind, ThreadId("pack", "5"), newest=newest))
-    assert recorder.state(OLD, NOW).open_threads == ({} if after is None else {5: after})
